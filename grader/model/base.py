@@ -1,0 +1,42 @@
+"""The base of every record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Scalar = str | int | float | bool | None
+
+
+class Record(BaseModel):
+    """Base of everything stored or handed between modules: frozen, no unknown keys, no NaN.
+
+    Frozen stops assignment only, so collections are tuples or frozensets and mappings are not changed after
+    construction.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class Message(Record):
+    """A sentence as `code` and `params`; `render.catalogue` holds its wording in each language.
+
+    `text` is the English wording; it is empty until `render.catalogue.worded` filled it in.
+    """
+
+    code: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
+    params: dict[str, Scalar] = {}
+    text: str = ""
+
+
+def canonical_json(record: Record | dict[str, object] | list[object]) -> bytes:
+    """Return the one byte string that stands for a record: sorted keys, no spaces, UTF-8."""
+    data = record.model_dump(mode="json", by_alias=True) if isinstance(record, Record) else record
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest(data: bytes) -> str:
+    """Return the sha256 of `data` in lower-case hex."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,188 @@
+"""The result of grading: facts, verdicts, findings, criteria, score.
+
+History of the stored format
+    grader/grade/1   first format
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from grader.model.base import Message, Record
+from grader.model.host import Fingerprint
+from grader.model.report import Claim, Unit
+
+FactState = Literal["measured", "failed", "not_run"]
+Mode = Literal["native", "interpreted", "jit", "jit-cached", "aot"]
+Conditions = Literal["warm", "first", "file-cold", "after-1000-requests"]
+VerdictName = Literal["reproduced", "consistent", "contradicted", "unverifiable", "not_run", "missing"]
+Severity = Literal["error", "warning", "info"]
+CriterionOutcome = Literal["pass", "partial", "fail", "review", "not_run", "error"]
+
+
+class Interval(Record):
+    """A confidence interval; `level` is its true coverage."""
+
+    low: float
+    high: float
+    level: float = Field(gt=0, lt=1)
+
+
+class Fact(Record):
+    """What we measured, with unit and origin.
+
+    One per (id, notion, mode, conditions).  Invariant: `value` is None if and only if `state` is not `measured`,
+    and then `reason` says why.  `comparable` is False for an artifact of another compiler than the lab's.
+    """
+
+    id: str = Field(pattern=r"^[^@]+@[^@]+$")
+    subject: str | None
+    metric: str
+    arm: str
+    notion: str | None = None
+    mode: Mode | None = None
+    conditions: Conditions | None = None
+    state: FactState
+    value: float | int | str | None
+    unit: Unit | None = None
+    interval: Interval | None = None
+    n: int | None = None
+    method: str | None = None
+    reason: Message | None = None
+    evidence: tuple[str, ...] = ()
+    comparable: bool = True
+    compiler: str | None = None
+
+    @model_validator(mode="after")
+    def _value_or_reason(self) -> Fact:
+        if (self.value is not None) != (self.state == "measured"):
+            raise ValueError(f"fact {self.id}: a value if and only if measured")
+        if self.state != "measured" and self.reason is None:
+            raise ValueError(f"fact {self.id}: {self.state} needs a reason")
+        if self.state == "measured" and not self.method:
+            raise ValueError(f"fact {self.id}: measured needs a method")
+        return self
+
+    @property
+    def claim_id(self) -> str:
+        """The id without its arm: what a report's claim of it is called."""
+        return self.id.partition("@")[0]
+
+
+class Quantity(Record):
+    """A value as one side of a comparison saw it."""
+
+    value: float | int | str | None
+    low: float | int | None = None
+    high: float | int | None = None
+    unit: Unit | None = None
+    notion: str | None = None
+    arm: str | None = None
+
+
+class Verdict(Record):
+    """A claim set against the facts.
+
+    `recomputed` is a derived cell worked out again from the row's own cells; `basis` says what decided:
+    `artifact` (a file in the submission), `rebuild` (our own build), `known` (a reference set), `own_cells`.
+    """
+
+    id: str = Field(pattern=r"^[^@]+$")
+    verdict: VerdictName
+    claimed: Quantity | None
+    recomputed: Quantity | None = None
+    measured: Quantity | None
+    tolerance: float | None = Field(default=None, description="Relative, 0.05 is 5 %.")
+    fact: str | None = None
+    basis: Literal["artifact", "rebuild", "known", "own_cells"] | None = None
+    reason: Message
+
+
+class Finding(Record):
+    """What a consistency rule saw: a reason to look, never a verdict on a person."""
+
+    rule: str
+    severity: Severity
+    message: Message
+    quote: str
+    line: int | None = Field(ge=1)
+
+
+class ManualMark(Record):
+    """Points that a person gave to a criterion; an input of judging, kept by every regrade."""
+
+    points: float = Field(ge=0)
+    note: str = ""
+
+
+class Criterion(Record):
+    """A rubric line with its outcome.  `points` are what is earned, from `pass`, `partial` or a person's mark."""
+
+    id: str
+    points: float = Field(ge=0)
+    max: float = Field(gt=0)
+    bonus: bool = False
+    outcome: CriterionOutcome
+    needs: tuple[str, ...] = ()
+    reason: Message
+    evidence: tuple[str, ...] = ()
+    reproduce: str = Field(default="", description="The command that shows the reason again; empty if none does.")
+    manual: ManualMark | None = None
+
+
+class Score(Record):
+    """Points of the criteria without bonus.  Invariant: the five parts add up to `max`."""
+
+    points: float
+    lost: float
+    pending_review: float
+    not_assessed: float
+    manual: float
+    max: float
+    bonus: float
+    state: Literal["final", "needs_review", "infra_error"]
+
+
+class LabRef(Record):
+    """Which lab definition judged."""
+
+    id: str
+    version: str
+    sha256: str
+
+
+class SubmissionRef(Record):
+    """Which submission was judged; `report_sha256` is of the report's bytes as read."""
+
+    id: str
+    source: str
+    manifest_sha256: str
+    files: int
+    bytes: int
+    report: str | None = None
+    report_sha256: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class GraderRef(Record):
+    """Which program judged."""
+
+    version: str
+
+
+class Grade(Record):
+    """Everything about one graded submission; equal inputs give equal bytes."""
+
+    schema_: Annotated[Literal["grader/grade/1"], Field(alias="schema")] = "grader/grade/1"
+    lab: LabRef
+    submission: SubmissionRef
+    host: Fingerprint
+    grader: GraderRef
+    facts: tuple[Fact, ...]
+    claims: tuple[Claim, ...]
+    verdicts: tuple[Verdict, ...]
+    findings: tuple[Finding, ...]
+    criteria: tuple[Criterion, ...]
+    score: Score

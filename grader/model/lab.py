@@ -1,0 +1,336 @@
+"""A lab as data: what is handed in, built, probed, measured, compared and scored.
+
+`labs/<id>/lab.yml` is read into `Lab`; `adapters.labfile` loads it and turns each mistake into
+`file:line: field: what, allowed values`.  History of the stored format: grader/lab/1 is the first.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from grader.model.base import Record
+from grader.model.grade import Severity
+from grader.model.report import Unit
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*([._-][a-z0-9]+)*$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class KnownInput(Record):
+    """A file that the course provides; `sha256` of each form in which it is met (LF, CRLF checkout)."""
+
+    path: str
+    sha256: tuple[Sha256, ...] = Field(min_length=1)
+
+
+class Inputs(Record):
+    """Where things are in what a student hands in."""
+
+    roots: tuple[str, ...] = Field(min_length=1, description="Folders that may hold the lab's files, in order.")
+    reports: tuple[str, ...] = Field(min_length=1, description="Report paths from the submitted folder, in order.")
+    sources: tuple[str, ...] = Field(min_length=1, description="A root is a folder with at least one of these files.")
+    provided: tuple[KnownInput, ...] = ()
+
+
+class KnownArtifact(Record):
+    """An artifact whose digest is known, for example the course's own build."""
+
+    id: Identifier
+    sha256: Sha256
+    size: int
+    label: str
+
+
+class CommittedFile(Record):
+    """The subject's artifact is a file in the submission."""
+
+    kind: Literal["file"] = "file"
+    file: str
+    comparable: bool = True
+
+
+class DockerfileCommand(Record):
+    """The build command is the one that a Dockerfile states, parsed against an allow-list of flags.
+
+    `allow` names flags; any other flag, operator, variable or command refuses the step.
+    """
+
+    kind: Literal["dockerfile"] = "dockerfile"
+    file: str
+    command: str = Field(description="The first words of the command, for example `go build`.")
+    allow: tuple[str, ...]
+    env: dict[str, str] = Field(default={}, description="Environment that the Dockerfile may set, with its only value.")
+    tool: str
+    output: str = Field(default="", description="File that the command makes where it has no -o.")
+    comparable: bool = True
+
+
+class ToolCommand(Record):
+    """The build command is this argument vector."""
+
+    kind: Literal["tool"] = "tool"
+    tool: str
+    argv: tuple[str, ...]
+    env: dict[str, str] = {}
+    output: str
+    compiler: str = Field(default="", description="Name shown where it is another compiler than the lab's.")
+    comparable: bool = True
+
+
+BuildSource = Annotated[CommittedFile | DockerfileCommand | ToolCommand, Field(discriminator="kind")]
+
+
+class Step(Record):
+    """How a subject's artifact comes about: the first source that applies on this host."""
+
+    first_of: tuple[BuildSource, ...] = Field(min_length=1)
+    timeout_s: float = Field(default=300, gt=0)
+
+
+class JsonCheck(Record):
+    """A check on one key of a JSON object that a program printed; all that are given must hold.
+
+    `within_s`: a Unix time at most that far from the host's clock at the run.  `offset` with `same_instant_as`:
+    a local time of that UTC offset that names the same second as the other key.
+    """
+
+    key: str
+    within_s: float | None = Field(default=None, gt=0)
+    offset: str | None = Field(default=None, pattern=r"^[+-]\d\d:\d\d$")
+    format: str = Field(default="%Y-%m-%d %H:%M:%S", description="strptime format of the local time.")
+    same_instant_as: str | None = None
+
+
+class StdoutJsonProbe(Record):
+    """Run once; stdout must be one JSON object that passes the checks."""
+
+    kind: Literal["stdout_json"] = "stdout_json"
+    metric: Identifier
+    env: dict[str, str] = {}
+    args: tuple[str, ...] = ()
+    checks: tuple[JsonCheck, ...] = ()
+    arms: dict[str, tuple[str, ...]] = Field(description="By subject: the arms to probe, in order.")
+
+
+class HttpGet(Record):
+    """One request and what it must answer."""
+
+    path: str
+    type: str
+    checks: tuple[JsonCheck, ...] = ()
+
+
+class HttpProbe(Record):
+    """Start a server and ask it; `expect_failure` by subject: words that its failure must print."""
+
+    kind: Literal["http"] = "http"
+    metric: Identifier
+    env: dict[str, str] = {}
+    port: int = Field(gt=0, lt=65536)
+    get: tuple[HttpGet, ...] = Field(min_length=1)
+    expect_failure: dict[str, str] = {}
+    arms: dict[str, tuple[str, ...]]
+
+
+class CgiProbe(Record):
+    """Run once per path as a CGI program."""
+
+    kind: Literal["cgi"] = "cgi"
+    metric: Identifier
+    env: dict[str, str] = {}
+    get: tuple[HttpGet, ...] = Field(min_length=1)
+    arms: dict[str, tuple[str, ...]]
+
+
+Probe = Annotated[StdoutJsonProbe | HttpProbe | CgiProbe, Field(discriminator="kind")]
+
+
+class Metric(Record):
+    """A quantity of a subject.
+
+    `arms` by subject: the lab's own arm first, then those that may stand in for it, in order.
+    `tolerance`: `printed` for sizes (compared within printed precision and 5 %), `usable` for times and memory
+    (never graded by how fast or how small), `value` for texts.
+    """
+
+    unit: Unit | None
+    arms: dict[str, tuple[str, ...]]
+    tolerance: Literal["printed", "usable", "value"]
+    notions: tuple[str, ...] = ()
+    probe: Identifier | None = None
+    source: Literal["artifact", "timing", "probe", "image", "memory"]
+    floor: float | None = Field(default=None, description="Smallest usable claim, in the base unit.")
+    ceiling: float | None = Field(default=None, description="Largest usable claim, in the base unit.")
+
+
+class Derived(Record):
+    """A quantity worked out from one row: `formula` is an expression over the subjects' names.
+
+    Unit `percent` is a fraction times 100; `ratio` is a plain number.
+    """
+
+    id: Identifier
+    formula: str
+    unit: Literal["percent", "ratio"]
+
+
+class KnownValue(Record):
+    """A value that the provided files are known to give, by notion, store and architecture."""
+
+    id: Identifier = Field(description="Claim id.")
+    value: float
+    notion: str
+    store: str = ""
+    architecture: str = ""
+
+
+class Columns(Record):
+    """Header words, lower case, by column role; `metric` is the column of row labels."""
+
+    metric: tuple[str, ...]
+    subjects: dict[str, tuple[str, ...]]
+    derived: tuple[str, ...]
+    other: tuple[str, ...] = ()
+
+
+class Row(Record):
+    """A row of the comparison table.  A row without `metric` is known but not measured."""
+
+    key: Identifier
+    labels: tuple[str, ...] = Field(min_length=1, description="Lower-case words that the row's label contains.")
+    metric: Identifier | None = None
+    derived: Derived | None = None
+    required: bool = Field(default=True, description="Must be filled for the table to count as complete.")
+
+
+class Table(Record):
+    """The comparison table that reports hold."""
+
+    columns: Columns
+    rows: tuple[Row, ...] = Field(min_length=1)
+
+
+class TextClaim(Record):
+    """A claim read outside the table: `pattern` is a regular expression with one group named `value`."""
+
+    id: Identifier
+    pattern: str
+    unit: Unit | None = None
+    source: Literal["text", "output"] = "output"
+
+
+class JsonClaim(Record):
+    """A claim read from a JSON object in the report that has all of these keys; its value is that of `key`."""
+
+    id: Identifier
+    keys: tuple[str, ...] = Field(min_length=1)
+    key: str
+
+
+class Rule(Record):
+    """A consistency rule: where `when` holds a finding is made whose words are the lab's text of that code.
+
+    `about` names the claim whose quote and line the finding shows.
+    """
+
+    id: Identifier
+    severity: Severity
+    when: str
+    about: Identifier
+    criteria: tuple[Identifier, ...] = Field(default=(), description="Criteria that go to review because of it.")
+
+
+class HandedIn(Record):
+    """What counts as something of one's own for a task: any of these claims with a value, or own words."""
+
+    claims: tuple[Identifier, ...] = ()
+    files: tuple[str, ...] = Field(default=(), description="Files of the lab root that the course does not provide.")
+    own_words: int = Field(default=0, ge=0, description="Words beyond the template that a written answer needs.")
+
+
+CheckName = Literal["size", "measurement", "stated", "table_complete", "derived"]
+
+
+class CriterionSpec(Record):
+    """A rubric line.
+
+    `executed`: passes if every fact in `from` was measured.  `claimed`: passes if `check` holds for the claims in
+    `from`.  `review`: a person's; nothing is guessed.  `task` names the entry of `handed_in` that it belongs to.
+    """
+
+    id: Identifier
+    task: Identifier
+    points: float = Field(gt=0)
+    bonus: bool = False
+    evidence: Literal["executed", "claimed", "review"]
+    from_: Annotated[tuple[str, ...], Field(alias="from")] = ()
+    check: CheckName | None = None
+    needs: tuple[Identifier, ...] = ()
+    accepts: tuple[str, ...] = Field(default=(), description="Allowed values of a `stated` claim; empty for any.")
+    title: str
+    reproduce: str = ""
+
+    @model_validator(mode="after")
+    def _shape(self) -> CriterionSpec:
+        if (self.evidence == "claimed") != (self.check is not None):
+            raise ValueError("`check` is for `evidence: claimed`, and needed there")
+        if self.evidence == "executed" and not self.from_:
+            raise ValueError("`from` must name at least one fact for `evidence: executed`")
+        return self
+
+
+class Parameters(Record):
+    """Numbers of the timed campaign; `seed` makes its order repeatable."""
+
+    rounds: int = Field(default=12, ge=1, le=5000)
+    warmups: int = Field(default=2, ge=0, le=100)
+    seed: int = 20251127
+    run_timeout_s: float = Field(default=60, gt=0)
+    freshness_s: float = Field(default=2, gt=0)
+
+
+class Timing(Record):
+    """The timed campaign: probe, arms by subject, the control arm, and the ratios to report.
+
+    `ratios`: pairs `numerator/denominator` of arms.
+    """
+
+    probe: Identifier
+    arms: dict[str, tuple[str, ...]]
+    control: str | None = None
+    ratios: tuple[str, ...] = ()
+
+
+class Lab(Record):
+    """A whole lab definition."""
+
+    schema_: Annotated[Literal["grader/lab/1"], Field(alias="schema")]
+    id: Identifier
+    version: str
+    title: str
+    subjects: tuple[Identifier, ...] = Field(min_length=1)
+    parameters: Parameters = Parameters()
+    inputs: Inputs
+    toolchains: dict[str, str]
+    steps: dict[str, Step]
+    probes: dict[str, Probe]
+    metrics: dict[str, Metric]
+    timing: Timing
+    table: Table
+    known_artifacts: tuple[KnownArtifact, ...] = ()
+    known_values: tuple[KnownValue, ...] = ()
+    texts: tuple[TextClaim, ...] = ()
+    outputs: tuple[JsonClaim, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    handed_in: dict[str, HandedIn]
+    rubric: tuple[CriterionSpec, ...] = Field(min_length=1)
+    questions: tuple[str, ...] = ()
+    messages: dict[str, dict[str, str]] = Field(
+        default={}, description="By language: the lab's own wordings, by code (`rule.<id>`)."
+    )
+
+    def row_of(self, metric: str) -> Row | None:
+        """Return the table row of a metric."""
+        return next((r for r in self.table.rows if r.metric == metric), None)

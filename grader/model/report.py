@@ -1,0 +1,116 @@
+"""What a report says: claims, each with the place it was read from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from grader.model.base import Record
+
+Unit = Literal["byte", "second", "percent", "ratio"]
+ClaimSource = Literal["table", "text", "output", "file"]
+
+
+class Span(Record):
+    """A half-open byte range of the report file as read."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+
+
+class CellAddress(Record):
+    """A cell of a Markdown table: the table's number in the report, body row and column, all from 0."""
+
+    table: int = Field(ge=0)
+    row: int = Field(ge=0)
+    column: int = Field(ge=0)
+
+
+class Claim(Record):
+    """One reading of one quantity in a report.
+
+    Numbers are in SI base units (byte, second, percent, ratio).  `low` and `high` enclose every value that the
+    printed digits may stand for.  Invariant: `value` is None only if `qualifier` says why (`TODO`, `N/A`, `—`,
+    empty as `""` is written `empty`).
+    """
+
+    id: str = Field(description="`<subject>.<metric>` or `<metric>.<derived>`; never with an arm.")
+    value: float | int | str | None
+    low: float | int | None = None
+    high: float | int | None = None
+    unit: Unit | None = None
+    written_unit: str | None = Field(default=None, description="The unit as the student wrote it, e.g. `MB`.")
+    notion: str | None = Field(default=None, description="Which of several quantities of that name was meant.")
+    qualifier: str | None = Field(default=None, description="The student's own word: `~`, `N/A`, `TODO`, `slower`.")
+    preferred: bool = True
+    quote: str = Field(min_length=1, description="The words read, whole cell or line.")
+    line: int = Field(ge=1)
+    source: ClaimSource
+    span: Span = Field(description="Bytes of the cell's content (trimmed) or of the quoted words.")
+    cell: CellAddress | None = None
+
+    @model_validator(mode="after")
+    def _a_value_or_a_word(self) -> Claim:
+        if self.value is None and not self.qualifier:
+            raise ValueError("a claim needs a value or the word that stands in its place")
+        return self
+
+    @property
+    def stated(self) -> bool:
+        """True if the report gives a value."""
+        return self.value is not None
+
+    @property
+    def placeholder(self) -> bool:
+        """True for an empty cell or a token such as `TODO`: to be filled, never read as 0."""
+        return self.value is None and self.qualifier in PLACEHOLDERS
+
+
+PLACEHOLDERS = frozenset({"empty", "TODO", "TBD", "XXX", "___"})
+"""Qualifiers of cells that nobody has filled yet; `N/A` and `—` are answers and not among them."""
+
+
+class Cell(Record):
+    """One cell of a comparison table.  `text` is the source between the pipes, trimmed."""
+
+    address: CellAddress
+    text: str
+    span: Span
+    line: int = Field(ge=1)
+
+
+class TableRow(Record):
+    """A row of the comparison table, matched to a row of the lab; `key` is that row's metric or label id."""
+
+    key: str
+    label: Cell
+    cells: dict[str, Cell] = Field(description="By column role: a subject's name or `derived`.")
+
+
+class ComparisonTable(Record):
+    """The report's comparison table: the rows that the lab knows, by column role."""
+
+    number: int = Field(ge=0)
+    line: int = Field(ge=1)
+    roles: dict[str, int] = Field(description="Column role to column number.")
+    rows: tuple[TableRow, ...]
+
+
+class ReportReading(Record):
+    """All that was read from one report; `claims` in order of appearance.
+
+    `own_words` counts words that are not in the lab's template.
+    """
+
+    sha256: str
+    size: int = Field(ge=0)
+    encoding: str
+    table: ComparisonTable | None
+    claims: tuple[Claim, ...]
+    own_words: int = Field(ge=0)
+    notes: tuple[str, ...] = ()
+
+    def preferred(self, claim_id: str) -> Claim | None:
+        """Return the preferred reading of `claim_id`, None if the report says nothing of it."""
+        return next((c for c in self.claims if c.id == claim_id and c.preferred), None)

@@ -1,0 +1,138 @@
+"""One command, how it ran, and a campaign of timed runs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from grader.model.base import Message, Record
+
+Outcome = Literal["ok", "failed", "wrong-output", "timeout", "output-limit", "disk-limit", "not-started"]
+
+
+class Limits(Record):
+    """Caps on one command.  Memory, pids and disk hold only where the sandbox says that it enforces them."""
+
+    timeout_s: float = Field(default=60.0, gt=0)
+    memory_bytes: int = Field(default=2 << 30, gt=0)
+    pids: int = Field(default=256, gt=0)
+    output_bytes: int = Field(default=1 << 20, gt=0, description="Each of stdout and stderr.")
+    disk_bytes: int = Field(default=1 << 30, gt=0, description="All that the command may write.")
+
+
+class Bind(Record):
+    """A host path made visible in the sandbox at `target`."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+
+class Command(Record):
+    """What runs inside the sandbox, in the sandbox's own paths; never a shell line."""
+
+    argv: tuple[str, ...] = Field(min_length=1)
+    env: dict[str, str] = {}
+    cwd: str = "/"
+    binds: tuple[Bind, ...] = ()
+    limits: Limits = Limits()
+
+
+class Completed(Record):
+    """How a command ended.
+
+    Times are seconds from just before the spawn, on a monotonic clock: `first_output_s` to the first byte on
+    stdout (None if there was none), `total_s` to the exit that was reaped.  `exit_code` is None if a signal or a
+    limit ended it.  `stdout` and `stderr` are cut at the output cap, bytes as Latin-1 so that none is lost.
+    """
+
+    argv: tuple[str, ...]
+    outcome: Outcome
+    exit_code: int | None
+    signal: int | None = None
+    stdout: str
+    stderr: str
+    first_output_s: float | None
+    total_s: float
+    reason: Message | None = None
+
+    def stdout_bytes(self) -> bytes:
+        """Return stdout exactly as printed, up to the cap."""
+        return self.stdout.encode("latin-1")
+
+    def stderr_bytes(self) -> bytes:
+        """Return stderr exactly as printed, up to the cap."""
+        return self.stderr.encode("latin-1")
+
+
+class Sample(Record):
+    """One timed run of one arm.  Invariant: times are None if and only if `outcome` is not `ok`."""
+
+    arm: str
+    round_index: int = Field(ge=0)
+    outcome: Outcome
+    total_s: float | None = Field(gt=0, description="Spawn to exit.")
+    first_output_s: float | None = Field(gt=0, description="Spawn to first byte on stdout.")
+    exit_code: int | None
+    started_s: float = Field(ge=0, description="Seconds since the campaign began.")
+    reason: Message | None = None
+
+    @model_validator(mode="after")
+    def _only_good_runs_have_times(self) -> Sample:
+        if (self.outcome == "ok") != (self.total_s is not None):
+            raise ValueError("a sample has a time if and only if its outcome is ok")
+        return self
+
+
+class Campaign(Record):
+    """All timed runs of one set of arms, in the order in which they ran."""
+
+    seed: int
+    rounds: int = Field(ge=1)
+    warmups: int = Field(ge=0, description="Rounds that ran before the first sample and were discarded.")
+    arms: tuple[str, ...]
+    samples: tuple[Sample, ...]
+
+
+class Artifact(Record):
+    """A file that a build made or that was handed in.  `path` is on this host and never reaches an output."""
+
+    subject: str
+    label: Literal["build", "committed"]
+    sha256: str
+    size: int = Field(ge=0)
+    path: str
+    compiler: str = Field(default="", description="Name and version; empty if unknown.")
+    comparable: bool = Field(default=True, description="False for another compiler than the lab's.")
+
+
+class BuildResult(Record):
+    """What a build step gave.  Invariant: `artifact` is None if and only if `state` is not `built`."""
+
+    subject: str
+    state: Literal["built", "committed", "failed", "refused", "not_run", "error"]
+    artifact: Artifact | None
+    argv: tuple[str, ...] = ()
+    reason: Message | None = None
+    log: str = Field(default="", description="The tool's messages, escaped only where shown.")
+
+    @model_validator(mode="after")
+    def _artifact_or_reason(self) -> BuildResult:
+        if (self.artifact is not None) != (self.state in ("built", "committed")):
+            raise ValueError("a build has an artifact if and only if it succeeded")
+        if self.artifact is None and self.reason is None:
+            raise ValueError("a build without an artifact needs a reason")
+        return self
+
+
+class ProbeResult(Record):
+    """What one probe of one arm saw.  `value` is a short text such as the checked time of day."""
+
+    probe: str
+    subject: str
+    arm: str
+    state: Literal["passed", "failed", "not_run"]
+    value: str | None = None
+    reason: Message | None = None
+    completed: Completed | None = None

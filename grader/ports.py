@@ -1,0 +1,122 @@
+"""What a workflow needs from the outside world, as Protocols; `testing` ships a fake of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from grader.model.base import Message, Record
+from grader.model.host import Fingerprint, Tool
+from grader.model.lab import BuildSource, Probe, Step
+from grader.model.run import Artifact, BuildResult, Command, Completed, Limits
+
+
+class SandboxStatus(Record):
+    """Whether submissions can be run safely here, and which caps hold.
+
+    `reason` and `remedy` are set if it cannot work; `weak` names caps that this host does not enforce.
+    """
+
+    works: bool
+    kind: str
+    reason: Message | None = None
+    remedy: str = ""
+    weak: tuple[Message, ...] = ()
+
+
+class Runner(Protocol):
+    """Runs one command behind a boundary and reports how it ended; no exception for a command that fails."""
+
+    def status(self) -> SandboxStatus:
+        """Prove the boundary once with a real run; the answer is kept."""
+
+    def run(self, command: Command) -> Completed:
+        """Run to the end or to a limit; no process of it is left when this returns.
+
+        Raises: HostError if the boundary itself broke.
+        """
+
+    def noop(self) -> Command:
+        """Return the cheapest verified command, the control arm `sandbox-noop`."""
+
+
+class HostLock(Protocol):
+    """Host-wide reader/writer lock with a turnstile: builds share, timing excludes and never starves."""
+
+    def shared(self) -> AbstractContextManager[None]:
+        """Hold while building or probing."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold while timing."""
+
+
+class Engine(Protocol):
+    """A way to build and run a lab's subjects; each call has a deadline."""
+
+    name: str
+
+    def capabilities(self) -> Mapping[str, Message | None]:
+        """Return by capability (`build:native`, `arm:process`, `probe:stdout_json`) None, or why it is missing."""
+
+    def tools(self) -> tuple[Tool, ...]:
+        """Return the programs that this engine's facts depend on."""
+
+    def build(self, subject: str, step: Step, source: BuildSource, source_dir: Path, out_dir: Path) -> BuildResult:
+        """Build one subject from read-only `source_dir` into `out_dir`."""
+
+    def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
+        """Return what the arm runs: the artifact itself, or for `wasmtime-aot` its compiled form in `out_dir`."""
+
+    def command(self, arm: str, artifact: Artifact | None, probe: Probe, limits: Limits) -> Command:
+        """Return the command that runs the artifact once on this arm; None for the control arm."""
+
+    def run_once(self, command: Command) -> Completed:
+        """Run a command of this engine once, behind its boundary."""
+
+
+class Store(Protocol):
+    """Content-addressed cache of one user; every write is atomic."""
+
+    def load(self, kind: str, key: str) -> bytes | None:
+        """Return a stored result, None if there is none or it is damaged."""
+
+    def save(self, kind: str, key: str, data: bytes) -> None:
+        """Store a result."""
+
+    def directory(self, kind: str, key: str, fill: Callable[[Path], None]) -> Path:
+        """Return the directory of that key, made by `fill` in a temporary place first if there is none."""
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """Return an empty directory that is removed afterwards."""
+
+
+class Host(Protocol):
+    """Facts about this host."""
+
+    def fingerprint(self, tools: Sequence[Tool]) -> Fingerprint:
+        """Return the host's identity."""
+
+
+class Progress(Protocol):
+    """Tells a person what is going on."""
+
+    def step(self, name: str, detail: str = "") -> None:
+        """A step began."""
+
+    def advance(self, done: int, total: int) -> None:
+        """The step that began last is `done` of `total` through."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+
+
+class SampleSink(Protocol):
+    """Where raw samples go before anyone analyses them."""
+
+    def __call__(self, line: Mapping[str, object]) -> None:
+        """Write one sample at once."""
+
+
+Samples = Iterator[Completed]
