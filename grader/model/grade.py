@@ -145,6 +145,23 @@ class Score(Record):
     state: Literal["final", "needs_review", "infra_error"]
 
 
+class Circumstances(Record):
+    """What judging needs of a submission and its report beside facts and claims.
+
+    Kept in the grade, so that judging again needs neither.
+    """
+
+    sources_changed: bool = Field(description="A file that the course provides is there with other content.")
+    known_values_apply: bool = Field(description="Nothing contradicts that the reference values are for this source.")
+    own_files: tuple[str, ...] = Field(default=(), description="Files below the lab's root that no course provides.")
+    has_report: bool = False
+    own_words: int = Field(default=0, ge=0, description="Words of the report that are not in the lab's template.")
+    has_table: bool = False
+    empty_cells: tuple[str, ...] = Field(
+        default=(), description="Required cells that are missing or placeholders, as `row.column`."
+    )
+
+
 class LabRef(Record):
     """Which lab definition judged."""
 
@@ -180,6 +197,7 @@ class Grade(Record):
     submission: SubmissionRef
     host: Fingerprint
     grader: GraderRef
+    circumstances: Circumstances
     facts: tuple[Fact, ...]
     claims: tuple[Claim, ...]
     verdicts: tuple[Verdict, ...]

@@ -321,6 +321,9 @@ class Lab(Record):
     table: Table
     known_artifacts: tuple[KnownArtifact, ...] = ()
     known_values: tuple[KnownValue, ...] = ()
+    known_values_for: tuple[KnownInput, ...] = Field(
+        default=(), description="`known_values` hold unless one of these files is there with another digest."
+    )
     texts: tuple[TextClaim, ...] = ()
     outputs: tuple[JsonClaim, ...] = ()
     rules: tuple[Rule, ...] = ()
