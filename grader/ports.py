@@ -11,6 +11,7 @@ from grader.model.base import Message, Record
 from grader.model.host import Fingerprint, Tool
 from grader.model.lab import BuildSource, Probe, Step
 from grader.model.run import Artifact, BuildResult, Command, Completed, Limits
+from grader.model.submission import Copied, IntakeCaps, ManifestEntry
 
 
 class SandboxStatus(Record):
@@ -90,6 +91,42 @@ class Store(Protocol):
 
     def scratch(self) -> AbstractContextManager[Path]:
         """Return an empty directory that is removed afterwards."""
+
+
+class Source(Protocol):
+    """Something handed in, open for one reading; nothing of it is written or run."""
+
+    kind: str
+    """`directory`, `archive` or `git:<commit>`."""
+    name: str
+    """What people call it; any characters."""
+    packed: bool
+    """True if a single top folder may be packaging rather than content."""
+
+    def copy(self, tree: Path, caps: IntakeCaps) -> Copied:
+        """Write plain files into the new directory `tree` and return exactly what was written.
+
+        Raises: IntakeError naming the first entry that is refused.
+        """
+
+    def beside(self, path: str, caps: IntakeCaps) -> bytes | None:
+        """Return the file at `path`, which begins with `../`; None if there is none or nothing can lie beside."""
+
+    def entry_of(self, path: str) -> str | None:
+        """Return what the manifest would call the file that a caller names by `path`; None if it lies outside."""
+
+
+class Intake(Protocol):
+    """Reads what was handed in."""
+
+    def open(self, source: str, scratch: Path, caps: IntakeCaps) -> AbstractContextManager[Source]:
+        """Open a directory, an archive or `git:REPO@REF[:PATH]`; `scratch` is an empty directory to work in."""
+
+    def read_file(self, path: str, caps: IntakeCaps) -> bytes:
+        """Return a plain file that the caller named."""
+
+    def intact(self, tree: Path, entries: Sequence[ManifestEntry]) -> bool:
+        """Return whether `tree` holds these files with these bytes, and nothing else."""
 
 
 class Host(Protocol):

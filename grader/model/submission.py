@@ -7,10 +7,25 @@ from typing import Literal
 
 from pydantic import Field
 
-from grader.model.base import Record, digest
+from grader.model.base import Message, Record, digest
 
 REPORT_ENTRY = "@report"
 """Manifest path of a report that lies outside the submitted directory."""
+
+
+class IntakeCaps(Record):
+    """What a submission may be at most; anything above is refused whole, never cut.
+
+    Bytes are counted as they are read or decompressed: what a header says is never trusted.
+    """
+
+    total_bytes: int = Field(default=512 << 20, gt=0, description="All files together; also the archive file itself.")
+    files: int = Field(default=20_000, gt=0, description="Files, folders and links that are listed, left out or not.")
+    depth: int = Field(default=32, gt=0, description="Parts of one path.")
+    file_bytes: int = Field(default=256 << 20, gt=0, description="One file, holes of a sparse file included.")
+    ratio: int = Field(default=200, gt=1, description="Decompressed / compressed, for a member and for the whole.")
+    ratio_free_bytes: int = Field(default=1 << 20, ge=0, description="Bytes that decompress before `ratio` counts.")
+    path_bytes: int = Field(default=1024, gt=0, description="One path, in UTF-8; a part of it has at most 255.")
 
 
 class ManifestEntry(Record):
@@ -33,8 +48,11 @@ class Manifest(Record):
     entries: tuple[ManifestEntry, ...]
 
     def sha256(self) -> str:
-        """Identity of the submission: sha256 over one `sha256 size mode path` line per file."""
-        lines = (f"{e.sha256} {e.size} {'x' if e.executable else '-'} {e.path}\n" for e in self.entries)
+        """Identity of the submission: sha256 over one `sha256 size mode path` line per file.
+
+        A newline in a path is escaped as sha256sum(1) does, else one file could stand for two.
+        """
+        lines = (f"{e.sha256} {e.size} {'x' if e.executable else '-'} {_one_line(e.path)}\n" for e in self.entries)
         return digest("".join(lines).encode("utf-8", "surrogateescape"))
 
     def under(self, root: str) -> tuple[ManifestEntry, ...]:
@@ -50,10 +68,21 @@ class Manifest(Record):
         return next((e for e in self.entries if e.path == wanted), None)
 
 
+def _one_line(path: str) -> str:
+    return path.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+class Copied(Record):
+    """What intake read from one source: entries sorted by path, and what it left out with the reason."""
+
+    entries: tuple[ManifestEntry, ...]
+    messages: tuple[Message, ...] = ()
+
+
 class Submission(Record):
     """A frozen submission, ready to be read, built and run.
 
-    `frozen_dir` is where the copy lies on this host; it never reaches an output.
+    `frozen_dir` is where the copy's tree lies on this host; it never reaches an output.
     """
 
     id: str = Field(description="`<name>-<first 8 hex digits of the manifest's sha256>`.")
@@ -62,4 +91,5 @@ class Submission(Record):
     frozen_dir: str
     root: str = Field(default=".", description="Folder of the lab's files inside the copy.")
     report_path: str | None = Field(default=None, description="Manifest path of the report, None if there is none.")
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = Field(default=(), description="Codes of `messages`, in the same order.")
+    messages: tuple[Message, ...] = Field(default=(), description="What intake left out of the copy, and why.")
