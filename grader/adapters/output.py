@@ -1,0 +1,144 @@
+"""The output folder: written whole beside the old one, then put in its place in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from grader.errors import HostError, UsageError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+MARKER = "run.json"
+"""Every output folder holds this file; a folder without it is somebody else's."""
+
+
+class OutputFolder:
+    """Where one run's results go.
+
+    Invariant: `path` holds either the last complete set of files or the new one, never a mixture.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check(self) -> None:
+        """Refuse early what could not be written at the end.
+
+        Raises: UsageError if the folder holds other people's files; HostError if it cannot be written.
+        """
+        if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / MARKER).is_file():
+            raise UsageError(
+                f"`{self.path}` holds files that no grading wrote", where="--out", hint="name a new or empty folder"
+            )
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"`{self.path}` is not a folder", where="--out", hint="name a new or empty folder")
+        with _named_failures(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _sweep(self.path)
+            probe = self._stage()
+            probe.rmdir()
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Replace the folder's content by `files`, by relative path.
+
+        Raises: HostError if the disk is full or the folder read-only; the old content is then untouched.
+        """
+        stage: Path | None = None
+        with _named_failures(self.path):
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                stage = self._stage()
+                for name, data in files.items():
+                    target = stage / name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    write_synced(target, data)
+                stage.chmod(0o755)
+                _put_in_place(stage, self.path)
+            finally:
+                if stage is not None:
+                    shutil.rmtree(stage, ignore_errors=True)
+
+    def _stage(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=f".{os.getpid()}", dir=self.path.parent))
+
+
+def write_synced(target: Path, data: bytes) -> None:
+    """Write a file and see it on the disk."""
+    with target.open("wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def replace_file(target: Path, data: bytes, *, backup: Path | None = None) -> None:
+    """Replace a file in one step, keeping its mode; `backup` first receives the old bytes.
+
+    Raises: HostError if it cannot be written; the old file is then untouched.
+    """
+    with _named_failures(target):
+        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o644
+        if backup is not None:
+            shutil.copy2(target, backup)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+        try:
+            write_synced(Path(name), data)
+            os.chmod(name, mode)
+            os.replace(name, target)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed runs left: stages whose process is gone."""
+    for stale in path.parent.glob(f".{path.name}.*"):
+        pid = stale.suffix[1:]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(stale, ignore_errors=True)
+
+
+def _put_in_place(stage: Path, path: Path) -> None:
+    """Swap the stage and the folder; where the file system cannot swap, move the old one away first."""
+    if not path.exists():
+        stage.rename(path)
+        return
+    if _exchange(stage, path):
+        return
+    old = path.with_name(f".{path.name}.old.{os.getpid()}")
+    path.rename(old)
+    stage.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two directories by renameat2(2); False where the kernel or file system has no such call."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    done: int = renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    return done == 0
+
+
+@contextlib.contextmanager
+def _named_failures(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hints = {
+            errno.ENOSPC: "free some room, or name a folder on another disk with `--out`",
+            errno.EDQUOT: "free some room, or name a folder on another disk with `--out`",
+            errno.EROFS: "name a folder that can be written with `--out`",
+            errno.EACCES: "name a folder that you may write with `--out`",
+            errno.EPERM: "name a folder that you may write with `--out`",
+        }
+        hint = hints.get(error.errno or 0, "name another folder with `--out`")
+        raise HostError(f"cannot write results: {error.strerror}", where=str(path), hint=hint) from error

@@ -1,0 +1,1 @@
+"""Claims against facts: verdicts, findings, criteria, score.  Pure."""

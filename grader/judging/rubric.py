@@ -1,0 +1,279 @@
+"""Criteria and score: the rubric set against facts, verdicts and what was handed in.  Pure.
+
+Nothing is guessed: prose goes to a person, what could not be run costs nothing, what is our fault costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from grader.model.base import Message
+from grader.model.grade import (
+    Circumstances,
+    Criterion,
+    CriterionOutcome,
+    Fact,
+    ManualMark,
+    Score,
+    Verdict,
+)
+from grader.model.lab import CriterionSpec, Lab
+from grader.model.report import Claim
+from grader.model.selection import facts_for
+
+PARTIAL = 0.5
+"""Share of the points for a criterion that is met in part."""
+
+INFRASTRUCTURE = "infra."
+"""Reasons with this prefix are our fault: the criterion is an `error` and costs nothing."""
+
+Decision = tuple[CriterionOutcome, Message]
+
+
+class Evidence:
+    """All that a criterion may look at.  Invariant: never changed after construction."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        facts: Sequence[Fact],
+        claims: Sequence[Claim],
+        verdicts: Sequence[Verdict],
+        circumstances: Circumstances,
+        suspicions: Mapping[str, str],
+    ) -> None:
+        self.lab = lab
+        self.facts = facts
+        self.claims = {c.id: c for c in claims if c.preferred}
+        self.all_claims = claims
+        self.verdicts = {v.id: v for v in verdicts}
+        self.circumstances = circumstances
+        self.suspicions = suspicions
+
+    def handed_in(self, task: str, *, prose: bool = False) -> bool:
+        """True if something of the student's own is there for a task; written answers need own words."""
+        wanted = self.lab.handed_in[task]
+        if prose:
+            return self.circumstances.own_words >= max(1, wanted.own_words)
+        if any(c in self.claims and self.claims[c].stated for c in wanted.claims):
+            return True
+        return any(f in self.circumstances.own_files for f in wanted.files)
+
+
+def judge_criteria(evidence: Evidence, marks: Mapping[str, ManualMark]) -> tuple[Criterion, ...]:
+    """Return every criterion of the rubric, in its order, with a person's marks in place of our outcome."""
+    done: dict[str, Criterion] = {}
+    for spec in _by_needs(evidence.lab.rubric):
+        outcome, reason = _decide(spec, evidence, done)
+        mark = marks.get(spec.id)
+        points = {"pass": spec.points, "partial": spec.points * PARTIAL}.get(outcome, 0.0)
+        done[spec.id] = Criterion(
+            id=spec.id,
+            points=min(mark.points, spec.points) if mark else points,
+            max=spec.points,
+            bonus=spec.bonus,
+            outcome=outcome,
+            needs=spec.needs,
+            reason=reason,
+            evidence=_evidence(spec, evidence),
+            reproduce=spec.reproduce,
+            manual=mark,
+        )
+    return tuple(done[spec.id] for spec in evidence.lab.rubric)
+
+
+def score(criteria: Sequence[Criterion]) -> Score:
+    """Add up the criteria; `points + lost + pending_review + not_assessed + manual = max`, bonus apart."""
+    counted = [c for c in criteria if not c.bonus]
+    by_person = [c for c in counted if c.manual]
+    by_us = [c for c in counted if not c.manual]
+
+    def maximum(*outcomes: str) -> float:
+        return sum(c.max for c in by_us if c.outcome in outcomes)
+
+    total = sum(c.max for c in counted)
+    points = sum(c.points for c in by_us if c.outcome in ("pass", "partial"))
+    manual = sum(c.points for c in by_person)
+    pending, apart = maximum("review"), maximum("not_run", "error")
+    open_review = [c for c in criteria if c.outcome == "review" and not c.manual]
+    state = "needs_review" if open_review else "final"
+    if any(c.outcome == "error" and not c.manual for c in criteria):
+        state = "infra_error"
+    return Score.model_validate(
+        {
+            "points": _cents(points),
+            "lost": _cents(total - points - manual - pending - apart),
+            "pending_review": _cents(pending),
+            "not_assessed": _cents(apart),
+            "manual": _cents(manual),
+            "max": _cents(total),
+            "bonus": _cents(sum(c.points for c in criteria if c.bonus)),
+            "state": state,
+        }
+    )
+
+
+def _cents(points: float) -> float:
+    """Round away binary noise: marks have at most a few decimals."""
+    return round(points, 6) + 0.0
+
+
+def _by_needs(rubric: Sequence[CriterionSpec]) -> tuple[CriterionSpec, ...]:
+    """Order criteria so that each comes after its needs; the lab loader has refused cycles."""
+    by_id, ordered = {s.id: s for s in rubric}, dict[str, CriterionSpec]()
+
+    def visit(spec: CriterionSpec) -> None:
+        for need in spec.needs:
+            visit(by_id[need])
+        ordered.setdefault(spec.id, spec)
+
+    for spec in rubric:
+        visit(spec)
+    return tuple(ordered.values())
+
+
+def _decide(spec: CriterionSpec, evidence: Evidence, done: Mapping[str, Criterion]) -> Decision:
+    blocked = _blocked_by_need(spec, done)
+    if blocked is not None:
+        return blocked
+    if not evidence.handed_in(spec.task, prose=spec.evidence == "review") and not _is_own_work(spec, evidence):
+        return "fail", Message(code="criterion.nothing-handed-in", params={"task": spec.task})
+    if spec.evidence == "review":
+        return "review", Message(code="criterion.review")
+    outcome, reason = _executed(spec, evidence) if spec.evidence == "executed" else _claimed(spec, evidence)
+    if outcome in ("pass", "partial") and spec.id in evidence.suspicions:
+        return "review", Message(code="criterion.finding", params={"rule": evidence.suspicions[spec.id]})
+    return outcome, reason
+
+
+def _is_own_work(spec: CriterionSpec, evidence: Evidence) -> bool:
+    """Changed sources are something of one's own for what is executed from them."""
+    return spec.evidence == "executed" and not spec.bonus and evidence.circumstances.sources_changed
+
+
+def _blocked_by_need(spec: CriterionSpec, done: Mapping[str, Criterion]) -> Decision | None:
+    for need in spec.needs:
+        outcome = done[need].outcome
+        if outcome == "fail":
+            return "fail", Message(code="criterion.need-failed", params={"need": need})
+        if outcome in ("not_run", "error"):
+            return "not_run", Message(code="criterion.need-not-run", params={"need": need})
+    return None
+
+
+def _executed(spec: CriterionSpec, evidence: Evidence) -> Decision:
+    """Pass if every quantity was measured on some arm; a failure counts before a gap."""
+    gap: Decision | None = None
+    for wanted in spec.from_:
+        facts = facts_for(evidence.lab, wanted, evidence.facts)
+        if any(f.state == "measured" for f in facts):
+            continue
+        failed = next((f for f in facts if f.state == "failed"), None)
+        if failed is not None and failed.reason is not None:
+            return "fail", failed.reason
+        reason = next((f.reason for f in facts if f.reason), Message(code="verdict.nothing-to-compare"))
+        gap = ("error" if reason.code.startswith(INFRASTRUCTURE) else "not_run"), reason
+    return gap or ("pass", Message(code="criterion.executed"))
+
+
+def _claimed(spec: CriterionSpec, evidence: Evidence) -> Decision:
+    if spec.check == "table_complete":
+        return _table_complete(evidence.circumstances)
+    if spec.check == "stated":
+        return _stated(spec, evidence)
+    if spec.check == "derived":
+        return _all_derived(spec, evidence)
+    check = _size if spec.check == "size" else _measurement
+    decisions = [check(claim_id, evidence) for claim_id in spec.from_]
+    for outcome in ("fail", "review", "not_run"):
+        for decision in decisions:
+            if decision[0] == outcome:
+                return decision
+    return decisions[0]
+
+
+def _size(claim_id: str, evidence: Evidence) -> Decision:
+    verdict = evidence.verdicts.get(claim_id)
+    if verdict is None or verdict.claimed is None:
+        return "fail", Message(code="criterion.not-stated", params={"id": claim_id})
+    if verdict.verdict == "contradicted":
+        outcome: CriterionOutcome = "fail" if verdict.basis == "artifact" else "review"
+        return outcome, verdict.reason
+    if verdict.verdict in ("reproduced", "consistent"):
+        return "pass", verdict.reason
+    return "not_run", verdict.reason
+
+
+def _measurement(claim_id: str, evidence: Evidence) -> Decision:
+    """Stated, usable, in agreement with the report's own output; never how fast."""
+    claim, metric = evidence.claims.get(claim_id), evidence.lab.metrics[claim_id.partition(".")[2]]
+    if claim is None or not isinstance(claim.value, int | float):
+        return "fail", Message(code="criterion.not-stated", params={"id": claim_id})
+    if metric.floor is not None and claim.value < metric.floor:
+        return "fail", Message(code="criterion.below-floor", params={"id": claim_id, "quote": claim.quote})
+    if metric.ceiling is not None and claim.value > metric.ceiling:
+        return "review", Message(code="criterion.above-ceiling", params={"id": claim_id, "quote": claim.quote})
+    for other in evidence.all_claims:
+        if other.id == claim_id and other.source == "output" and not _same(claim, other):
+            return "review", Message(
+                code="criterion.own-output-differs", params={"quote": other.quote, "line": other.line}
+            )
+    return "pass", Message(code="criterion.usable")
+
+
+def _same(claim: Claim, other: Claim) -> bool:
+    low, high = claim.low, claim.high
+    other_low, other_high = other.low, other.high
+    if low is None or high is None or other_low is None or other_high is None:
+        return claim.value == other.value
+    return low <= other_high and other_low <= high
+
+
+def _stated(spec: CriterionSpec, evidence: Evidence) -> Decision:
+    for claim_id in spec.from_:
+        claim = evidence.claims.get(claim_id)
+        if claim is None or not claim.stated:
+            return "fail", Message(code="criterion.not-stated", params={"id": claim_id})
+        if spec.accepts and str(claim.value) not in spec.accepts:
+            return "review", Message(
+                code="criterion.not-accepted",
+                params={"found": str(claim.value), "accepted": ", ".join(spec.accepts)},
+            )
+    return "pass", Message(code="criterion.stated")
+
+
+def _table_complete(circumstances: Circumstances) -> Decision:
+    if not circumstances.has_table:
+        return "fail", Message(code="criterion.no-table")
+    if circumstances.empty_cells:
+        return "fail", Message(
+            code="criterion.table-incomplete", params={"cells": ", ".join(circumstances.empty_cells)}
+        )
+    return "pass", Message(code="criterion.table-complete")
+
+
+def _all_derived(spec: CriterionSpec, evidence: Evidence) -> Decision:
+    right, wrong, open_ = [], [], []
+    for claim_id in spec.from_:
+        verdict = evidence.verdicts.get(claim_id)
+        name = verdict.verdict if verdict else "missing"
+        target = right if name in ("reproduced", "consistent") else open_ if name == "unverifiable" else wrong
+        target.append(claim_id)
+    if not wrong and not open_:
+        return "pass", Message(code="criterion.derived-right")
+    params: dict[str, str | int | float | bool | None] = {"ids": ", ".join(wrong or open_)}
+    if wrong:
+        return ("partial" if right else "fail"), Message(code="criterion.derived-wrong", params=params)
+    return "review", Message(code="criterion.derived-open", params=params)
+
+
+def _evidence(spec: CriterionSpec, evidence: Evidence) -> tuple[str, ...]:
+    """Point at what decided: report lines and facts."""
+    found: list[str] = []
+    for wanted in spec.from_:
+        claim = evidence.claims.get(wanted)
+        if claim is not None and spec.evidence == "claimed":
+            found.append(f"report:{claim.line}")
+        if spec.evidence == "executed":
+            found += [f.id for f in facts_for(evidence.lab, wanted, evidence.facts) if f.state != "not_run"]
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,39 @@
+"""Which fact answers which claim: the lab's own arm first, then the arms that may stand in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grader.model.grade import Fact
+from grader.model.lab import Lab
+
+
+def arms_of(lab: Lab, claim_id: str) -> tuple[str, ...]:
+    """Return the arms that the lab names for a claim id, its own arm first; empty if it names none."""
+    subject, _, metric = claim_id.partition(".")
+    found = lab.metrics.get(metric)
+    return found.arms.get(subject, ()) if found else ()
+
+
+def facts_for(lab: Lab, claim_id: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """Return the facts that may answer a claim, in the lab's order of arms."""
+    arms = arms_of(lab, claim_id)
+    mine = [f for f in facts if f.claim_id == claim_id and (not arms or f.arm in arms)]
+    return tuple(sorted(mine, key=lambda f: arms.index(f.arm) if f.arm in arms else len(arms)))
+
+
+def best_fact(lab: Lab, claim_id: str, facts: Sequence[Fact]) -> Fact | None:
+    """Return the first measured fact in the lab's order of arms, else the first one with its reason."""
+    candidates = facts_for(lab, claim_id, facts)
+    return next((f for f in candidates if f.state == "measured"), candidates[0] if candidates else None)
+
+
+def is_own_arm(lab: Lab, fact: Fact) -> bool:
+    """True if the fact is the quantity that the lab asks for, not a stand-in.
+
+    A size is the same quantity on each of its arms; a time or a memory figure is that of its arm only.
+    """
+    metric = lab.metrics.get(fact.claim_id.partition(".")[2])
+    if metric is None or metric.tolerance != "usable":
+        return True
+    return fact.arm == next(iter(arms_of(lab, fact.claim_id)), None)

@@ -1,0 +1,1 @@
+"""Grades as words, tables and files.  Pure: text in, text out."""

@@ -1,0 +1,54 @@
+"""Messages as sentences: code + params -> wording in one language.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from grader.model.base import Message, Record
+from grader.render.messages_en import EN
+
+LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": EN}
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+class _Blank(dict[str, object]):
+    """Params of a message; a parameter that an older grade lacks shows as its name, never as an error."""
+
+    def __missing__(self, key: str) -> str:
+        return f"<{key}>"
+
+
+def words(message: Message, own: Mapping[str, str] | None = None, *, language: str = "en") -> str:
+    """Return the sentence of a message.
+
+    Args:
+        own: The lab's wordings in that language, by code; they come before the catalogue's.
+    Returns: The wording with its params in place; the bare code if no catalogue knows it.
+    """
+    template = (own or {}).get(message.code) or LANGUAGES[language].get(message.code)
+    if template is None:
+        return message.code
+    return template.format_map(_Blank(message.params)).strip()
+
+
+def worded(record: AnyRecord, own: Mapping[str, str] | None = None, *, language: str = "en") -> AnyRecord:
+    """Return a copy of a record in which every message below it carries its wording in `text`."""
+    changes: dict[str, object] = {}
+    for name in type(record).model_fields:
+        value = getattr(record, name)
+        new = _worded_value(value, own, language)
+        if new is not value:
+            changes[name] = new
+    return record.model_copy(update=changes) if changes else record
+
+
+def _worded_value(value: object, own: Mapping[str, str] | None, language: str) -> object:
+    if isinstance(value, Message):
+        return value.model_copy(update={"text": words(value, own, language=language)})
+    if isinstance(value, Record):
+        return worded(value, own, language=language)
+    if isinstance(value, tuple) and any(isinstance(v, Record) for v in value):
+        return tuple(_worded_value(v, own, language) for v in value)
+    return value

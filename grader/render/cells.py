@@ -1,0 +1,113 @@
+"""What a fact reads like in a cell of the comparison table.  Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from grader.model.grade import Fact, Quantity, Verdict
+from grader.model.lab import Lab, Row
+from grader.model.selection import best_fact, is_own_arm
+from grader.units import format_bytes, format_percent, format_ratio, format_seconds
+
+NOT_COMPARABLE = "not comparable"
+"""A derived cell whose inputs are of different compilers."""
+
+NO_CONTAINER = frozenset({"process", "wasmtime", "wasmtime-cached", "wasmtime-aot", "spin"})
+"""Arms that start no container, which the cell then says."""
+
+_UNIT = re.compile(r"(?<![\w])(KiB|MiB|GiB|[kK]B|MB|GB|[kM]|B|bytes|ms|мс|s|sec|seconds|с|сек)(?![\w])")
+
+
+def written_unit(*texts: str) -> str | None:
+    """Return the first unit written in any of the texts: that of the cell itself, else of its row."""
+    for text in texts:
+        found = _UNIT.search(text)
+        if found:
+            return found.group(1)
+    return None
+
+
+def quantity_text(quantity: Quantity, unit: str | None = None) -> str:
+    """Return a value for people: bytes with their count, times and ratios by the interval's digits."""
+    return _text(quantity.value, quantity.unit, quantity.low, quantity.high, unit)
+
+
+def fact_text(lab: Lab, fact: Fact, unit: str | None = None) -> str:
+    """Return a measured fact as a cell's text; a stand-in arm or another compiler is named in it."""
+    low, high = (fact.interval.low, fact.interval.high) if fact.interval else (None, None)
+    notes: list[str] = []
+    if not is_own_arm(lab, fact):
+        notes.append(f"{fact.arm}, no container" if fact.arm in NO_CONTAINER else fact.arm)
+    if not fact.comparable:
+        notes.append(f"{(fact.compiler or 'other compiler').partition(' ')[0]}, not {_lab_compiler(lab)}")
+    value = _text(fact.value, fact.unit, low, high, unit, count=fact.comparable)
+    return f"{value} ({'; '.join(notes)})" if notes else value
+
+
+def row_text(
+    lab: Lab, row: Row, role: str, facts: Sequence[Fact], verdicts: Sequence[Verdict], unit: str | None = None
+) -> str | None:
+    """Return what this run would write into a cell of the table; None where nothing was measured."""
+    if row.metric is None:
+        return None
+    if role in lab.subjects:
+        fact = best_fact(lab, f"{role}.{row.metric}", facts)
+        return fact_text(lab, fact, unit) if fact is not None and fact.state == "measured" else None
+    return derived_text(lab, row, facts, verdicts)
+
+
+def derived_text(lab: Lab, row: Row, facts: Sequence[Fact], verdicts: Sequence[Verdict]) -> str | None:
+    """Return the derived cell of a row; None unless both of its sides were measured."""
+    if row.metric is None or row.derived is None:
+        return None
+    derived = row.derived
+    measured = [f for s in lab.subjects if (f := best_fact(lab, f"{s}.{row.metric}", facts)) and f.state == "measured"]
+    if len(measured) != len(lab.subjects):
+        return None
+    if not all(f.comparable for f in measured):
+        return NOT_COMPARABLE
+    verdict = next((v for v in verdicts if v.id == derived.id), None)
+    if verdict is not None and verdict.measured is not None:
+        return quantity_text(verdict.measured)
+    arms = "/".join(f.arm for f in measured)
+    paired = next((f for f in facts if f.id == f"{derived.id}@{arms}" and f.state == "measured"), None)
+    if paired is None:
+        return None
+    low, high = (paired.interval.low, paired.interval.high) if paired.interval else (None, None)
+    return f"{_text(paired.value, paired.unit, low, high, None)} ({arms.replace('/', ' / ')}, no container)"
+
+
+def row_unit(lab: Lab, row: Row, role: str, cell: str, others: Sequence[str]) -> str | None:
+    """Return the unit to write a cell in: its own, else one of its row; derived cells have none."""
+    return written_unit(cell, *others) if role in lab.subjects and row.metric else None
+
+
+def _lab_compiler(lab: Lab) -> str:
+    names = {"tinygo": "TinyGo", "go": "Go"}
+    known = [names.get(tool, tool) for tool in lab.toolchains if tool != "go"]
+    return known[0] if known else "the lab's compiler"
+
+
+def _text(
+    value: float | int | str | None,
+    kind: str | None,
+    low: float | None,
+    high: float | None,
+    unit: str | None,
+    *,
+    count: bool = True,
+) -> str:
+    if not isinstance(value, int | float):
+        return str(value)
+    half_width = (high - low) / 2 if low is not None and high is not None else None
+    if kind == "byte":
+        return format_bytes(value, unit) if count else format_bytes(value, unit).partition(" (")[0]
+    if kind == "second":
+        return format_seconds(value, unit, half_width=half_width)
+    if kind == "percent":
+        return format_percent(value, half_width=half_width)
+    if kind == "ratio":
+        return format_ratio(value, half_width=half_width)
+    return str(value)
+

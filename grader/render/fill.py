@@ -1,0 +1,112 @@
+"""The student's report with its comparison table filled; every byte outside the changed cells stays.  Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from grader.model.base import Record
+from grader.model.grade import Fact, Verdict
+from grader.model.lab import Lab, Row
+from grader.model.report import Cell, Claim, ReportReading, Span, TableRow
+from grader.render.cells import row_text, row_unit
+
+FillStyle = Literal["annotate", "only-empty", "replace"]
+
+ARROW = " → "
+"""Stands between the student's text of a cell and ours; the reader takes the text before it."""
+
+_MARKS = re.compile(r"^(?P<open>(?:\*\*|__|`|\*|_)*)(?P<inner>.*?)(?P<close>(?:\*\*|__|`|\*|_)*)$", re.DOTALL)
+
+
+class CellChange(Record):
+    """One changed cell; `span` is in the report as read."""
+
+    row: str
+    role: str
+    span: Span
+    old: str
+    new: str
+
+
+def fill_table(
+    data: bytes,
+    encoding: str,
+    reading: ReportReading,
+    lab: Lab,
+    facts: Sequence[Fact],
+    verdicts: Sequence[Verdict],
+    style: FillStyle = "annotate",
+) -> tuple[bytes, tuple[CellChange, ...]]:
+    """Return the report with its table filled, and what was changed.
+
+    Filling the result again from the same facts changes nothing: a cell that already holds what would be written
+    is left alone, an old annotation is replaced.
+    """
+    changes = tuple(_changes(reading, lab, facts, verdicts, style))
+    for change in sorted(changes, key=lambda c: c.span.start, reverse=True):
+        new = change.new.encode(encoding, "replace")
+        if change.span.start == change.span.end:
+            new = b" " + new + b" "
+        data = data[: change.span.start] + new + data[change.span.end :]
+    return data, changes
+
+
+def _changes(
+    reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: Sequence[Verdict], style: FillStyle
+) -> Iterator[CellChange]:
+    if reading.table is None:
+        return
+    rows = {row.key: row for row in lab.table.rows}
+    words = {v.id: v.verdict for v in verdicts}
+    for table_row in reading.table.rows:
+        row = rows[table_row.key]
+        for role, cell in table_row.cells.items():
+            claim_id = _claim_id(row, role)
+            claim = _claim_at(reading, cell)
+            unit = row_unit(lab, row, role, cell.text, _others(table_row, role))
+            ours = row_text(lab, row, role, facts, verdicts, unit)
+            if ours is None or claim_id is None:
+                continue
+            new = _new_text(cell.text, claim, ours, words.get(claim_id, ""), style)
+            if new is not None and new != cell.text:
+                yield CellChange(row=row.key, role=role, span=cell.span, old=cell.text, new=new)
+
+
+def _new_text(text: str, claim: Claim | None, ours: str, verdict: str, style: FillStyle) -> str | None:
+    """Return the cell's new text, None to leave it."""
+    kept = text.split(ARROW.rstrip(), 1)[0].rstrip()
+    if kept in (ours, _within_marks(kept, ours)):
+        return kept
+    if claim is None or claim.placeholder or style == "replace":
+        return _within_marks(kept, ours)
+    if style == "only-empty":
+        return None
+    return f"{kept}{ARROW}{ours}, {verdict}" if verdict and verdict != "missing" else f"{kept}{ARROW}{ours}"
+
+
+def _within_marks(text: str, new: str) -> str:
+    """Put `new` where `text` was, inside the bold and code marks around it; `___` is a blank, not a mark."""
+    if not text.strip("*_` "):
+        return new
+    found = _MARKS.match(text)
+    if not found or found["open"] != found["close"][::-1]:
+        return new
+    return f"{found['open']}{new}{found['close']}"
+
+
+def _claim_id(row: Row, role: str) -> str | None:
+    if role == "derived":
+        return row.derived.id if row.derived else None
+    return f"{role}.{row.metric}" if row.metric else None
+
+
+def _claim_at(reading: ReportReading, cell: Cell) -> Claim | None:
+    """Return the reading of a cell; the preferred one where it holds several numbers."""
+    found = [c for c in reading.claims if c.cell == cell.address]
+    return next((c for c in found if c.preferred), found[0] if found else None)
+
+
+def _others(table_row: TableRow, role: str) -> list[str]:
+    return [cell.text for other, cell in table_row.cells.items() if other not in (role, "derived")]
