@@ -1,0 +1,368 @@
+"""Quantities as people write them: read sizes, times, percentages and factors, and write them with honest digits.
+
+Reading never decides more than the text says.  `MB` is 10^6 in `docker images` and 2^20 in `ls -lh` or PowerShell, so
+a label with two meanings gives one `value` (by the caller's `base`) and a range `low..high` that covers both.
+
+Reading a number
+    A point is a decimal mark.  Groups of three behind spaces, no-break spaces or apostrophes are thousands, and so
+    are several groups behind commas (`4,698,112`) or points (`4.698.112`).
+    One comma before exactly three digits is ambiguous.  It is a thousands mark with a unit in which whole numbers are
+    usual (none, B, KB, ms, us, ns: `1,600ms` is 1600 ms) and a decimal mark otherwise (`1,823 MB` is 1.823 MB);
+    behind a leading zero it is always decimal (`0,932`).  Any other comma is decimal: `1,5 s`.
+    One point before exactly three digits is a thousands mark only with plain bytes, which have no fractions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+Dimension = Literal["byte", "second", "percent", "ratio"]
+Base = Literal["binary", "decimal"]
+Number = int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A number as printed, in base units (byte, second, percent, ratio).
+
+    `low..high` encloses every value that the printed digits may stand for: half a unit of the last digit to each
+    side, and both meanings of a label such as `MB`.  A whole count of bytes is exact.  `dimension` is None where no
+    unit was written; `value` is then the bare number.  `start..end` are characters of the text, sign and unit
+    included.  `digits` counts significant digits.
+    """
+
+    value: Number
+    low: Number
+    high: Number
+    dimension: Dimension | None
+    written_unit: str | None
+    start: int
+    end: int
+    digits: int
+    signed: bool = False
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """What a unit label stands for: its scale, and the other scale that the same letters may mean."""
+
+    dimension: Dimension
+    scale: Fraction
+    binary: Fraction | None = None
+    whole: bool = False
+
+
+_PREFIXES = {"k": 1, "m": 2, "g": 3, "t": 4}
+_CYRILLIC_PREFIXES = {"к": 1, "м": 2, "г": 3, "т": 4}
+
+
+def _labels() -> dict[str, _Label]:
+    """Return the unit labels by case-folded spelling; single letters whose case matters are in `_LETTERS`."""
+    table: dict[str, _Label] = {}
+    for prefixes, byte in ((_PREFIXES, "b"), (_CYRILLIC_PREFIXES, "б")):
+        for letter, power in prefixes.items():
+            middle = "i" if byte == "b" else "и"
+            decimal, binary = Fraction(1000) ** power, Fraction(1024) ** power
+            table[letter + byte] = _Label("byte", decimal, binary, whole=power == 1)
+            table[letter + middle + byte] = _Label("byte", binary, whole=power == 1)
+    for names, dimension, scale, whole in (
+        ("byte bytes байт байта байтов", "byte", Fraction(1), True),
+        ("sec secs second seconds сек секунд секунды секунда", "second", Fraction(1), False),
+        ("ms msec msecs millisecond milliseconds мс миллисекунд", "second", Fraction(1, 1000), True),
+        ("us µs μs usec microseconds мкс микросекунд", "second", Fraction(1, 10**6), True),
+        ("ns nanoseconds нс", "second", Fraction(1, 10**9), True),
+        ("min mins minute minutes мин минут", "second", Fraction(60), False),
+        ("% percent процент процента процентов", "percent", Fraction(1), False),
+        ("x × х times fold раз раза", "ratio", Fraction(1), False),
+    ):
+        for name in names.split():
+            table[name] = _Label(dimension, scale, whole=whole)  # type: ignore[arg-type]
+    return table
+
+
+_LABELS = _labels()
+_LETTERS = {
+    "B": _Label("byte", Fraction(1), whole=True),
+    "Б": _Label("byte", Fraction(1), whole=True),
+    "K": _LABELS["kb"],
+    "k": _LABELS["kb"],
+    "К": _LABELS["kb"],
+    "M": _LABELS["mb"],
+    "М": _LABELS["mb"],
+    "G": _LABELS["gb"],
+    "Г": _LABELS["gb"],
+    "s": _LABELS["sec"],
+    "S": _LABELS["sec"],
+    "с": _LABELS["sec"],
+}
+
+_SPACE = r"[ \t\u00a0\u2007\u2009\u202f]"
+_LETTER = r"[^\W\d_]"
+_UNIT = "|".join(sorted((re.escape(u) for u in _LABELS if u != "%"), key=len, reverse=True))
+_UNIT_LETTERS = "".join(_LETTERS)
+_QUANTITY = re.compile(
+    rf"""
+    (?<![\w.,])                                     # not inside a word, a version or a longer number
+    (?P<times>[x×х]{_SPACE}?)?
+    (?P<sign>[-+\u2212])?
+    (?P<number>
+        \d{{1,3}}(?:[ \u00a0\u2007\u2009\u202f'’]\d{{3}}(?!\d))+(?:[.,]\d{{1,12}})?
+      | \d{{1,20}}(?:[.,]\d{{1,20}})*
+      | \.\d{{1,20}}
+    )
+    (?!\d)
+    (?P<exponent>[eE][-+]?\d{{1,2}}(?!\d))?
+    (?P<unit>
+        {_SPACE}*\\?%
+      | {_SPACE}?-?(?i:{_UNIT})(?!{_LETTER})
+      | {_SPACE}?[{_UNIT_LETTERS}](?!{_LETTER})
+    )?
+    """,
+    re.VERBOSE,
+)
+_GROUPS = re.compile(r"\d{1,3}(?:([.,])\d{3})(?:\1\d{3})*")
+
+
+def find_quantities(text: str, *, base: Base = "binary") -> tuple[Printed, ...]:
+    """Read every number in `text`, in order; those without a unit have no dimension.
+
+    Args:
+        base: What `KB`, `MB`, `GB` and `K`, `M`, `G` stand for in `value`; the range covers both.  `kB`, which only
+            SI writes so, is 1000 bytes in `value` whatever the base.
+    """
+    return tuple(_quantities(text, base))
+
+
+def parse_quantity(text: str, dimension: Dimension, *, base: Base = "binary") -> Printed | None:
+    """Return the first number of that dimension, None if there is none."""
+    return next((q for q in _quantities(text, base) if q.dimension == dimension), None)
+
+
+def in_unit(bare: Printed, unit: str, *, base: Base = "binary") -> Printed | None:
+    """Return a bare number with the unit that its row or column states, None if that is no unit.
+
+    The number keeps its place in the text; its decimal mark is the one that was read without a unit.
+    """
+    label = _LETTERS.get(unit) or _LABELS.get(unit.casefold())
+    if bare.dimension is not None or label is None:
+        return None
+    scale, other = _scales(label, unit, base)
+    ends = [Fraction(end) * s for end in (bare.low, bare.high) for s in (scale, other)]
+    return Printed(
+        value=_number(Fraction(bare.value) * scale),
+        low=_number(min(ends)),
+        high=_number(max(ends)),
+        dimension=label.dimension,
+        written_unit=unit,
+        start=bare.start,
+        end=bare.end,
+        digits=bare.digits,
+        signed=bare.signed,
+        ambiguous=scale != other,
+    )
+
+
+def _quantities(text: str, base: Base) -> Iterator[Printed]:
+    for match in _QUANTITY.finditer(text):
+        written = (match["unit"] or "").strip(" \t\u00a0\u2007\u2009\u202f\\-") or None
+        if written is None and match["times"]:
+            written = match["times"].strip()
+        label = None if written is None else _LETTERS.get(written) or _LABELS.get(written.casefold())
+        read = _read_number(match["number"], label)
+        if read is None:
+            continue
+        magnitude, decimals, digits = read
+        exponent = int(match["exponent"][1:]) if match["exponent"] else 0
+        unit_in_last_place = Fraction(10) ** (exponent - decimals)
+        sign = -1 if match["sign"] in ("-", "\u2212") else 1
+        number = sign * magnitude * Fraction(10) ** exponent
+        half = unit_in_last_place / 2
+        if label is not None and label.dimension == "byte" and label.scale == 1 and unit_in_last_place == 1:
+            half = Fraction(0)  # bytes are counted: the last digit of a whole count is not rounded
+        scale, other = (Fraction(1), Fraction(1)) if label is None else _scales(label, written or "", base)
+        ends = [(number + side) * s for side in (-half, half) for s in (scale, other)]
+        low = min(ends)
+        if label is not None and label.dimension in ("byte", "second") and sign > 0:
+            low = max(low, Fraction(0))
+        yield Printed(
+            value=_number(number * scale),
+            low=_number(low),
+            high=_number(max(ends)),
+            dimension=label.dimension if label else None,
+            written_unit=written,
+            start=match.start(),
+            end=match.end(),
+            digits=digits,
+            signed=bool(match["sign"]),
+            ambiguous=scale != other,
+        )
+
+
+def _scales(label: _Label, written: str, base: Base) -> tuple[Fraction, Fraction]:
+    """Return the scale that `value` takes and the other one that the label allows (the same if only one)."""
+    if label.binary is None:
+        return label.scale, label.scale
+    if base == "decimal" or written == "kB":
+        return label.scale, label.binary
+    return label.binary, label.scale
+
+
+def _read_number(written: str, label: _Label | None) -> tuple[Fraction, int, int] | None:
+    """Return value, decimals and significant digits; None for what only looks like a number (`0.39.0`)."""
+    plain = re.sub(r"[\s'’\u00a0\u2007\u2009\u202f]", "", written)
+    marks = re.findall(r"[.,]", plain)
+    if len(marks) > 1 and marks[-1] not in marks[:-1]:
+        whole, _, fraction = plain.rpartition(marks[-1])
+        if not _GROUPS.fullmatch(whole):
+            return None
+    elif len(marks) > 1:
+        if not _GROUPS.fullmatch(plain):
+            return None
+        whole, fraction = plain, ""
+    elif marks and _GROUPS.fullmatch(plain) and len(plain) == len(written) and _is_thousands(plain, label):
+        whole, fraction = plain, ""
+    else:
+        whole, _, fraction = plain.partition(marks[0]) if marks else (plain, "", "")
+    digits = re.sub(r"[.,]", "", whole) + fraction
+    return Fraction(int(digits), 10 ** len(fraction)), len(fraction), max(1, len(digits.lstrip("0")))
+
+
+def _is_thousands(plain: str, label: _Label | None) -> bool:
+    """Decide a single mark before exactly three digits; the rule stands at the top of this module."""
+    if plain.startswith("0"):
+        return False
+    if "." in plain:
+        return label is not None and label.dimension == "byte" and label.scale == 1
+    return label is None or label.whole
+
+
+def _number(exact: Fraction) -> Number:
+    """Return a whole number as int, else the nearest float (which keeps the order of exact values)."""
+    return exact.numerator if exact.denominator == 1 else float(exact)
+
+
+_BYTE_STEPS = (("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40))
+_DECIMAL_BYTE_STEPS = (("B", 1), ("kB", 10**3), ("MB", 10**6), ("GB", 10**9), ("TB", 10**12))
+_BYTE_DECIMALS = {"B": 0, "KiB": 1, "kB": 1}
+_SECOND_STEPS = (("µs", Fraction(1, 10**6)), ("ms", Fraction(1, 1000)), ("s", Fraction(1)))
+_MOST_DECIMALS = 9
+_SIGNIFICANT = 3
+
+
+def format_bytes(value: Number, unit: str | None = None, *, half_width: float | None = None) -> str:
+    """Write a size: `4.48 MiB (4,698,112 B)`; the exact count only for a whole number without an interval.
+
+    Args:
+        value: Bytes, >= 0.
+        unit: `B`, `KiB`, `MiB`, `GiB`, `TiB` or their decimal kin `kB`, `MB`, `GB`, `TB`; other spellings and None
+            choose the binary unit that fits.
+        half_width: Half the width of the interval in bytes; no printed digit is finer than half of it.
+
+    Rounding is half to even, to 2 decimals (1 in KiB and kB) where no half-width is given.
+    """
+    steps = _DECIMAL_BYTE_STEPS if unit in {name for name, _ in _DECIMAL_BYTE_STEPS[1:]} else _BYTE_STEPS
+    scales = [(name, Fraction(size)) for name, size in steps]
+    exact = Fraction(value)
+    name, scale = _fitting(exact, scales, unit, half_width)
+    decimals = _BYTE_DECIMALS.get(name, 2) if not half_width else _decimals(Fraction(half_width) / scale)
+    shown = f"{_rounded(exact / scale, decimals)} {name}"
+    if half_width or exact.denominator != 1 or name == "B":
+        return shown
+    return f"{shown} ({exact.numerator:,} B)"
+
+
+def format_seconds(value: Number, unit: str | None = None, *, half_width: float | None = None) -> str:
+    """Write a time: `2.10 ms`, `0.448 s`.
+
+    Args:
+        value: Seconds, >= 0.
+        unit: `s`, `ms` or `µs`; None chooses the one that fits.
+        half_width: Half the width of the interval in seconds; no printed digit is finer than half of it.
+
+    Rounding is half to even, to 3 significant digits where no half-width is given.
+    """
+    exact = Fraction(value)
+    scales = list(_SECOND_STEPS)
+    if unit not in ("s", "ms", "µs") and exact >= Fraction(1, 10):
+        unit = "s"
+    name, scale = _fitting(exact, scales, unit, half_width)
+    shown = exact / scale
+    decimals = _decimals(Fraction(half_width) / scale) if half_width else _significant_decimals(shown, _SIGNIFICANT)
+    return f"{_rounded(shown, decimals)} {name}"
+
+
+def format_percent(value: Number, *, half_width: float | None = None) -> str:
+    """Write a percentage: `47.8%`; one decimal, rounded half to even, where no half-width is given."""
+    return f"{_rounded(Fraction(value), _decimals(Fraction(half_width)) if half_width else 1)}%"
+
+
+def format_ratio(value: Number, *, half_width: float | None = None) -> str:
+    """Write a factor: `1.62×`; below 1 both ways: `0.63× (1.6× slower)`.
+
+    Two decimals from 1 to 10, one above, two significant digits below 1, where no half-width is given.
+    """
+    exact = Fraction(value)
+    if half_width:
+        decimals = _decimals(Fraction(half_width))
+    else:
+        decimals = 1 if exact >= 10 else 2 if exact >= 1 else _significant_decimals(exact, 2)
+    shown = _rounded(exact, decimals)
+    if exact <= 0 or Fraction(shown) >= 1:
+        return f"{shown}×"
+    inverse = 1 / exact
+    digits = _decimals(Fraction(half_width) * inverse * inverse) if half_width else _significant_decimals(inverse, 2)
+    return f"{shown}× ({_rounded(inverse, digits)}× slower)"
+
+
+def _fitting(
+    exact: Fraction, scales: list[tuple[str, Fraction]], unit: str | None, half_width: float | None
+) -> tuple[str, Fraction]:
+    """Return the wanted unit, or the largest in which the value is at least 1.
+
+    A wanted unit of more than a hundred times the value is not used: it would print `0.00`.  A unit in which even
+    whole numbers are finer than half the half-width gives way to the next larger one.
+    """
+    names = [name for name, _ in scales]
+    if unit in names and (exact == 0 or exact * 100 >= scales[names.index(unit)][1]):
+        index = names.index(unit)
+    else:
+        index = max((i for i, (_, scale) in enumerate(scales) if exact >= scale), default=0)
+    while half_width and index + 1 < len(scales) and Fraction(half_width) / 2 > scales[index][1]:
+        index += 1
+    return scales[index]
+
+
+def _decimals(half_width: Fraction) -> int:
+    """Return how many decimals keep the last digit at half the half-width or coarser."""
+    decimals = 0
+    while decimals < _MOST_DECIMALS and Fraction(1, 10 ** (decimals + 1)) >= half_width / 2:
+        decimals += 1
+    return decimals
+
+
+def _significant_decimals(value: Fraction, significant: int) -> int:
+    """Return the decimals that show that many significant digits, never fewer than 0."""
+    if value <= 0:
+        return 0
+    magnitude = 0
+    while value >= 10 ** (magnitude + 1):
+        magnitude += 1
+    while value < Fraction(10) ** magnitude and magnitude > -_MOST_DECIMALS:
+        magnitude -= 1
+    return min(_MOST_DECIMALS, max(0, significant - 1 - magnitude))
+
+
+def _rounded(value: Fraction, decimals: int) -> str:
+    """Write a number with that many decimals, rounded half to even from its exact value.
+
+    No thousands marks: `1,234 s` would be read as 1.234 s.
+    """
+    units = round(value * 10**decimals)
+    sign, units = ("-", -units) if units < 0 else ("", units)
+    whole, fraction = divmod(units, 10**decimals)
+    return f"{sign}{whole}.{fraction:0{decimals}d}" if decimals else f"{sign}{whole}"
