@@ -1,0 +1,1 @@
+"""Orders of runs, estimates and intervals from samples.  Pure."""

@@ -1,0 +1,98 @@
+"""Medians and ratios with intervals that assume nothing about the shape of the distribution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from grader.errors import StatsError
+from grader.model.base import Record
+from grader.model.grade import Interval
+
+
+class Estimate(Record):
+    """A median of `n` values and the interval that holds the true one with probability `interval.level`."""
+
+    value: float
+    interval: Interval
+    n: int = Field(ge=1)
+
+
+class Summary(Record):
+    """Middle and tails of one arm's times, in the unit of the values."""
+
+    median: float
+    p5: float
+    p95: float
+    n: int = Field(ge=1)
+
+
+def quantile(values: Sequence[float], q: float) -> float:
+    """Return the q-quantile, 0 <= q <= 1, interpolated between order statistics.
+
+    Raises: StatsError if there are no values.
+    Source: Hyndman and Fan, Sample Quantiles in Statistical Packages (1996), definition 7.
+    """
+    if not values:
+        raise StatsError("no values to summarise")
+    ordered = sorted(values)
+    position = (len(ordered) - 1) * q
+    below = math.floor(position)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
+
+
+def summary(values: Sequence[float]) -> Summary:
+    """Return median, 5th and 95th percentile.
+
+    Raises: StatsError if there are no values.
+    """
+    return Summary(median=quantile(values, 0.5), p5=quantile(values, 0.05), p95=quantile(values, 0.95), n=len(values))
+
+
+def median_interval(values: Sequence[float], *, level: float = 0.95) -> Estimate:
+    """Estimate the median with a pair of order statistics.
+
+    Args:
+        values: Independent draws, any order.
+        level: Smallest acceptable coverage, 0 < level < 1.
+    Returns: The narrowest symmetric pair of order statistics that reaches `level`; the interval's own `level` is its
+        true coverage, exact for any continuous distribution and never below it with ties.
+    Raises: StatsError if no such pair exists (at 0.95: fewer than 6 values); never an interval of a lower level.
+    Source: Conover, Practical Nonparametric Statistics, 3rd ed. (1999), section 3.2.
+    """
+    ordered, n = sorted(values), len(values)
+    # The k-th smallest and k-th largest miss the median if fewer than k values fall on one side of it.
+    missed, rank, coverage = 0.0, 0, 0.0
+    for k in range(1, n // 2 + 1):
+        missed += math.comb(n, k - 1) / 2**n
+        if 1 - 2 * missed < level:
+            break
+        rank, coverage = k, 1 - 2 * missed
+    if rank == 0:
+        need = math.ceil(1 - math.log2(1 - level))
+        raise StatsError(f"{n} rounds support no {level:.0%} interval of a median", hint=f"run at least {need} rounds")
+    return Estimate(
+        value=quantile(values, 0.5),
+        interval=Interval(low=ordered[rank - 1], high=ordered[n - rank], level=coverage),
+        n=n,
+    )
+
+
+def median_ratio(numerator: Sequence[float], denominator: Sequence[float], *, level: float = 0.95) -> Estimate:
+    """Estimate the median of the per-round ratio `numerator / denominator`.
+
+    Pairing by round removes what both arms of a round share, such as a busy host.
+
+    Args:
+        numerator, denominator: Seconds, each > 0, same rounds in the same order.
+        level: Smallest acceptable coverage, 0 < level < 1.
+    Returns: Dimensionless; the interval is a pair of order statistics, its own `level` the true coverage.
+    Raises: StatsError if the lengths differ, or if no such interval exists (at 0.95: fewer than 6 rounds).
+    Source: Conover, Practical Nonparametric Statistics, 3rd ed. (1999), section 3.2.
+    """
+    if len(numerator) != len(denominator):
+        raise StatsError(f"{len(numerator)} and {len(denominator)} times cannot be paired by round")
+    return median_interval([a / b for a, b in zip(numerator, denominator, strict=True)], level=level)
