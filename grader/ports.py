@@ -86,8 +86,13 @@ class Store(Protocol):
     def save(self, kind: str, key: str, data: bytes) -> None:
         """Store a result."""
 
-    def directory(self, kind: str, key: str, fill: Callable[[Path], None]) -> Path:
-        """Return the directory of that key, made by `fill` in a temporary place first if there is none."""
+    def directory(
+        self, kind: str, key: str, fill: Callable[[Path], None], intact: Callable[[Path], bool] | None = None
+    ) -> Path:
+        """Return the directory of that key, made by `fill` in a temporary place first if there is none.
+
+        An entry that `intact` denies counts as none.
+        """
 
     def scratch(self) -> AbstractContextManager[Path]:
         """Return an empty directory that is removed afterwards."""
