@@ -1,0 +1,115 @@
+"""The one table of `doctor`: what each purpose needs, what each check says, and how its answer is shown.  Pure.
+
+Both implementations share it: `survey` here, before the environment exists, and `workflow.doctor` after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["ok", "warning", "missing"]
+Purpose = Literal["claims", "fill", "grade", "time"]
+
+_RUNS = frozenset({"system", "python", "environment", "bubblewrap", "sandbox", "go", "wasmtime", "cache", "disk"})
+NEEDS: Mapping[Purpose, frozenset[str]] = {
+    "claims": frozenset({"python", "environment"}),
+    "fill": _RUNS,
+    "grade": _RUNS,
+    "time": _RUNS | {"host-lock"},
+}
+
+# In the order in which they are shown: each is what the ones after it stand on.
+ORDER = (
+    "system", "python", "environment", "bubblewrap", "sandbox", "cgroups", "go", "wasmtime", "tinygo", "docker",
+    "containerd", "host-lock", "cache", "disk", "cpus", "memory",
+)  # fmt: skip
+
+# Every message of `doctor`, by code.  `found` and `expected` are values; the sentence is here.
+WORDING: Mapping[str, str] = {
+    "doctor.system": "{found}",
+    "doctor.system.other": "{found}: only `claims` works here, the rest needs {expected}",
+    "doctor.python": "Python {found} (needs {expected})",
+    "doctor.environment": "{found} is made from the present lock file",
+    "doctor.environment.installed": "installed as a package in {found}",
+    "doctor.environment.absent": "not set up yet ({expected})",
+    "doctor.environment.stale": "interrupted, of another place or of an older lock file ({expected})",
+    "doctor.bubblewrap": "{found}",
+    "doctor.bubblewrap.absent": "not installed: a submission's code runs only in a sandbox",
+    "doctor.sandbox": "{found}: a real run in it was cut off from this host as it should be",
+    "doctor.sandbox.later": "tested with a real run once the environment is set up",
+    "doctor.sandbox.none": "needs bubblewrap",
+    "doctor.sandbox.apparmor": "AppArmor keeps plain users of this host from making user namespaces (found {found}, "
+    "needs {expected})",
+    "doctor.sandbox.user-namespaces": "this kernel keeps plain users from making user namespaces (found {found}, "
+    "needs {expected})",
+    "doctor.sandbox.weak": "works, but does not cap everything: {found}",
+    "doctor.cgroups": "cgroup {found}: memory and processes of a submission are capped",
+    "doctor.cgroups.closed": "cgroup {found}, where this user may make no groups: memory and processes of a submission "
+    "are capped less exactly",
+    "doctor.cgroups.unknown": "whether this user may make cgroup {found} groups shows only in a run as root",
+    "doctor.cgroups.none": "no cgroup file system: memory and processes of a submission are not capped",
+    "doctor.go": "Go {found} (the lab's own: {expected})",
+    "doctor.go.absent": "comes with the environment ({expected})",
+    "doctor.wasmtime": "{found}",
+    "doctor.wasmtime.absent": "comes with the environment",
+    "doctor.tinygo": "TinyGo {found}",
+    "doctor.tinygo.absent": "not installed: a module that is not handed in is built by Go itself, and marked so",
+    "doctor.docker": "{found}; this version measures without Docker, its cells are `not_run`",
+    "doctor.containerd": "{found}; this version measures without containerd, its cells are `not_run`",
+    "doctor.host-lock": "{found} keeps builds and timing of all users apart",
+    "doctor.host-lock.creatable": "{found} is made at the first run",
+    "doctor.host-lock.closed": "{found} cannot be opened for writing by this user: nothing can be timed",
+    "doctor.host-lock.absent": "{found} is not there, and this user cannot make it: nothing can be timed",
+    "doctor.cache": "{found} can be written",
+    "doctor.cache.closed": "{found} cannot be written",
+    "doctor.disk": "{found} GB free (needs {expected} GB)",
+    "doctor.cpus": "{found} (needs {expected})",
+    "doctor.cpus.few": "{found}: anything else that runs shows in every timed run (better: {expected})",
+    "doctor.memory": "{found} GB (needs {expected} GB)",
+    "doctor.memory.little": "{found} GB: compiling a large module may fail (better: {expected} GB)",
+    "doctor.tool.failed": "does not work: {found}",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of `doctor`, in plain types; `model.host.Check` is the same once pydantic is there."""
+
+    id: str
+    state: State
+    code: str
+    params: Mapping[str, str | int | float]
+    remedy: str = ""
+
+    def text(self) -> str:
+        """Return the wording."""
+        return WORDING[self.code].format_map(self.params)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of `doctor` as it is shown."""
+
+    id: str
+    state: State
+    text: str
+    remedy: str
+    needed: bool
+
+
+def table(lines: Sequence[Line], purpose: str) -> str:
+    """Return the whole answer for a person; what is needed and missing stands out without colour."""
+    out = []
+    for line in sorted(lines, key=lambda line: ORDER.index(line.id)):
+        mark = "MISSING" if line.state == "missing" and line.needed else line.state
+        out.append(f"{mark:<8} {line.id:<12} {line.text}")
+        if line.state != "ok" and line.remedy:
+            out.append(f"{'':21} -> {line.remedy}")
+    gaps = [line for line in lines if line.needed and line.state == "missing"]
+    if gaps:
+        out.append(f"\nThis host is not ready for `{purpose}`: see {', '.join(f'`{line.id}`' for line in gaps)}.")
+    else:
+        out.append(f"\nThis host is ready for `{purpose}`.")
+    return "\n".join(out) + "\n"
