@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grader.judging.expression import evaluate_range, parse_formula
+from grader.judging.expression import evaluate_range
 from grader.model.grade import Fact, Quantity
 from grader.model.lab import Derived, Lab
 from grader.model.report import Claim
@@ -69,8 +69,7 @@ def derived_fact(lab: Lab, metric: str, derived: Derived, facts: Sequence[Fact])
 def _quantity(
     derived: Derived, points: Mapping[str, tuple[float, float]], ranges: Mapping[str, tuple[float, float]]
 ) -> Quantity | None:
-    formula = parse_formula(derived.formula, frozenset(points))
-    point, interval = evaluate_range(formula, points), evaluate_range(formula, ranges)
+    point, interval = evaluate_range(derived.formula, points), evaluate_range(derived.formula, ranges)
     if point is None or interval is None:
         return None
     factor = PERCENT if derived.unit == "percent" else 1.0

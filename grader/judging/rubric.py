@@ -253,7 +253,9 @@ def _table_complete(circumstances: Circumstances) -> Decision:
 
 
 def _all_derived(spec: CriterionSpec, evidence: Evidence) -> Decision:
-    right, wrong, open_ = [], [], []
+    right: list[str] = []
+    wrong: list[str] = []
+    open_: list[str] = []
     for claim_id in spec.from_:
         verdict = evidence.verdicts.get(claim_id)
         name = verdict.verdict if verdict else "missing"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grader.judging.expression import Operand, evaluate, parse_condition
+from grader.judging.expression import Operand, evaluate_condition
 from grader.model.base import Message
 from grader.model.grade import Fact, Finding
 from grader.model.lab import Lab
@@ -22,7 +22,7 @@ def judge_rules(lab: Lab, claims: Sequence[Claim], facts: Sequence[Fact]) -> tup
     measured = _fact_operands(lab, facts)
     findings: list[Finding] = []
     for rule in lab.rules:
-        if evaluate(parse_condition(rule.when), claims=operands, facts=measured) is not True:
+        if evaluate_condition(rule.when, operands, measured) is not True:
             continue
         about = stated.get(rule.about)
         findings.append(

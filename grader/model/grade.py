@@ -180,7 +180,7 @@ class SubmissionRef(Record):
     bytes: int
     report: str | None = None
     report_sha256: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 class GraderRef(Record):

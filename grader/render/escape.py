@@ -13,7 +13,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def plain(text: str) -> str:
-    """Make control codes, terminal escapes and bidi marks visible as `\\xNN` or `\\uNNNN`; keep newline and tab."""
+    r"""Make control codes, terminal escapes and bidi marks visible as `\xNN` or `\uNNNN`; keep newline and tab."""
     return "".join(c if c in "\n\t" or not _acts(c) else _named(c) for c in text)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from grader.model.base import Record
 from grader.model.grade import Criterion, Grade, Quantity, Verdict
 from grader.model.lab import Lab, Row
-from grader.model.base import Record
+from grader.model.selection import best_fact
 from grader.render import escape
 from grader.render.cells import fact_text, quantity_text, row_text
-from grader.model.selection import best_fact
 
 LOG_LINES = 30
 """Lines of a tool's message that feedback shows; the whole of it is in `steps/`."""
@@ -57,10 +57,11 @@ def comparison_markdown(lines: Sequence[ComparisonLine]) -> str:
 
 def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]]) -> str:
     """Return one student's feedback; `grade` must be worded, `logs` are tools' messages by step."""
+    # Markdown, not HTML, so no autoescape: every text of a student goes through `md` or `fenced`.
     environment = Environment(
         loader=PackageLoader("grader.render", "templates"),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - Markdown, not HTML: every text goes through `md` or `fenced`
+        autoescape=False,
         keep_trailing_newline=True,
     )
     environment.filters |= {"md": escape.markdown, "fenced": fenced}

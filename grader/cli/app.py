@@ -1,0 +1,82 @@
+"""The `grader` command.  Commands import what they need when they run, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from grader import __version__
+from grader.cli.cache import cache_app
+from grader.cli.claims import claims_command
+from grader.cli.doctor import doctor_command
+from grader.cli.fill import fill_command
+from grader.cli.grade import grade_command
+from grader.cli.lab import lab_app
+from grader.errors import GraderError
+
+EXIT_INFRASTRUCTURE = 3
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="grader",
+    help="Build, run, time and grade container and WebAssembly labs; honest numbers only.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"grader {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+app.command("grade")(grade_command)
+app.command("fill")(fill_command)
+app.command("claims")(claims_command)
+app.command("doctor")(doctor_command)
+app.add_typer(lab_app, name="lab")
+app.add_typer(cache_app, name="cache")
+
+
+def main() -> None:
+    """Run the command line; every failure becomes one clear message and the exit code of the contract."""
+    try:
+        app(standalone_mode=True)
+    except GraderError as error:
+        _fail(str(error), error.exit_code)
+    except SystemExit as ended:
+        if ended.code == EXIT_INTERRUPTED:
+            _fail("interrupted; what was finished is kept, run the same command again to go on", EXIT_INTERRUPTED)
+        raise
+    except BrokenPipeError:
+        # The reader of our output went away; Python would print a traceback while flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_INFRASTRUCTURE)
+    except OSError as error:
+        _fail(f"{error.filename or 'this host'}: {error.strerror}", EXIT_INFRASTRUCTURE)
+    except Exception as error:
+        if os.environ.get("GRADER_DEBUG"):
+            raise
+        _fail(
+            f"internal error: {type(error).__name__}: {error}\n"
+            "hint: run again with GRADER_DEBUG=1 and report what it prints",
+            EXIT_INFRASTRUCTURE,
+        )
+
+
+def _fail(text: str, code: int) -> None:
+    from grader.render.escape import plain
+
+    print(f"grader: {plain(text)}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,34 @@
+"""`grader claims`: what a report says; nothing is built or run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grader.cli.options import LabOption, MaxReportBytes
+
+
+def claims_command(
+    report: Annotated[Path, typer.Argument(help="The report, a Markdown file.")],
+    lab: LabOption = "lab12-f25",
+    max_report_bytes: MaxReportBytes = 2_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")] = False,
+) -> None:
+    """Read what a report claims; nothing is built."""
+    from grader.adapters.intake import read_plain_file
+    from grader.adapters.labfile import load_lab
+    from grader.claims.reader import read_report
+
+    loaded = load_lab(lab)
+    data = read_plain_file(report, max_report_bytes)
+    reading = read_report(data, loaded.lab, loaded.template, max_bytes=max_report_bytes)
+    if as_json:
+        from grader.render.claims import claims_json
+
+        typer.echo(claims_json(reading, loaded.lab, loaded.digest, report.name).decode(), nl=False)
+        return
+    from grader.cli.show import show_claims
+
+    show_claims(reading, loaded.lab)

@@ -1,0 +1,31 @@
+"""Options that several commands share, each with its environment variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+LabOption = Annotated[
+    str, typer.Option("--lab", envvar="GRADER_LAB", help="A lab's id, or the path of its folder or lab.yml.")
+]
+MaxReportBytes = Annotated[
+    int,
+    typer.Option(
+        "--max-report-bytes", envvar="GRADER_MAX_REPORT_BYTES", min=1, help="Largest report that is read, in bytes."
+    ),
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        envvar="GRADER_CACHE",
+        help="Cache folder instead of the user's own; only where every writer may grade.",
+    ),
+]
+LockOption = Annotated[
+    Path | None,
+    typer.Option("--lock", envvar="GRADER_LOCK", help="Host lock instead of /run/lock/lab-grader.lock."),
+]
+EXIT_FAIL_ON = 4

@@ -1,0 +1,60 @@
+"""What is going on, on stderr: live on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+_PLAIN_EVERY_S = 5.0
+
+
+class ConsoleProgress:
+    """A line per step; the step's count is rewritten in place on a terminal."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._live = sys.stderr.isatty()
+        self._name = ""
+        self._open = False
+        self._printed_at = 0.0
+
+    def step(self, name: str, detail: str = "") -> None:
+        """Begin a step on a line of its own."""
+        self._name = f"{name}: {detail}" if detail else name
+        self._close()
+        self._write(self._name)
+
+    def advance(self, done: int, total: int) -> None:
+        """Show how far the step is; elsewhere than on a terminal at most every few seconds, and at its end."""
+        now = time.monotonic()
+        if self._live:
+            self._write(f"{self._name} {done}/{total}", again=True)
+        elif done == total or now - self._printed_at > _PLAIN_EVERY_S:
+            self._printed_at = now
+            self._write(f"{self._name} {done}/{total}")
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self._close()
+        self._write(text)
+
+    def close(self) -> None:
+        """End the line that is still open."""
+        self._close()
+
+    def _write(self, text: str, *, again: bool = False) -> None:
+        from grader.render.escape import one_line
+
+        if self._quiet:
+            return
+        line = one_line(text, 160)
+        if again:
+            print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+            self._open = True
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def _close(self) -> None:
+        if self._open:
+            print(file=sys.stderr, flush=True)
+            self._open = False

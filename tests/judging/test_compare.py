@@ -1,0 +1,166 @@
+"""Verdicts: each size question in its order, times never by speed, derived cells by their own row."""
+
+from __future__ import annotations
+
+import pytest
+
+from grader.judging.compare import judge_claims
+from grader.model.base import Message
+from grader.model.grade import Circumstances, Fact, Interval, Verdict
+from grader.model.lab import Lab
+from grader.model.report import Claim, Span
+
+UNCHANGED = Circumstances(sources_changed=False, known_values_apply=True)
+CHANGED = Circumstances(sources_changed=True, known_values_apply=False)
+
+
+def claim(claim_id: str, value: float | str | None, **more: object) -> Claim:
+    spread = 0 if not isinstance(value, int | float) else 0.01 * value
+    data: dict[str, object] = {
+        "id": claim_id,
+        "value": value,
+        "low": value - spread if isinstance(value, int | float) else None,
+        "high": value + spread if isinstance(value, int | float) else None,
+        "quote": str(value),
+        "line": 3,
+        "source": "table",
+        "span": Span(start=0, end=1),
+    }
+    return Claim.model_validate(data | more)
+
+
+def fact(fact_id: str, value: float | None, **more: object) -> Fact:
+    claim_id, _, arm = fact_id.partition("@")
+    subject, _, metric = claim_id.partition(".")
+    data: dict[str, object] = {
+        "id": fact_id,
+        "subject": subject,
+        "metric": metric,
+        "arm": arm,
+        "state": "measured" if value is not None else "not_run",
+        "value": value,
+        "unit": "byte",
+        "method": "stat of the file" if value is not None else None,
+        "reason": None if value is not None else Message(code="engine.no-container-engine"),
+    }
+    return Fact.model_validate(data | more)
+
+
+def verdict(lab: Lab, claims: list[Claim], facts: list[Fact], wanted: str, where: Circumstances = UNCHANGED) -> Verdict:
+    return next(v for v in judge_claims(lab, claims, facts, where) if v.id == wanted)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "expected"),
+    [
+        (4_700_000, "reproduced"),
+        (4_900_000, "consistent"),
+        (4_587_520, "consistent"),
+        (9_000_000, "contradicted"),
+    ],
+)
+def test_a_size_is_set_against_our_fact_then_the_known_values(lab: Lab, claimed: float, expected: str) -> None:
+    found = verdict(
+        lab, [claim("native.binary_size", claimed)], [fact("native.binary_size@build", 4_698_112)], "native.binary_size"
+    )
+    assert found.verdict == expected
+
+
+def test_an_exact_byte_count_leaves_no_room_for_rounding(lab: Lab) -> None:
+    exact = claim("native.binary_size", 4_698_000, low=4_698_000, high=4_698_000, written_unit="B")
+    found = verdict(lab, [exact], [fact("native.binary_size@build", 4_698_112)], "native.binary_size")
+    assert found.verdict == "contradicted"
+
+
+def test_a_claim_that_the_committed_file_refutes_says_that_the_artifact_does(lab: Lab) -> None:
+    found = verdict(
+        lab,
+        [claim("wasm.binary_size", 900_000)],
+        [fact("wasm.binary_size@committed", 2_450_459)],
+        "wasm.binary_size",
+    )
+    assert (found.verdict, found.basis) == ("contradicted", "artifact")
+
+
+def test_a_module_of_another_compiler_says_nothing_about_a_changed_source(lab: Lab) -> None:
+    other = fact("wasm.binary_size@build", 8_100_000, comparable=False, compiler="Go 1.21.13")
+    found = verdict(lab, [claim("wasm.binary_size", 2_400_000)], [other], "wasm.binary_size", CHANGED)
+    assert (found.verdict, found.reason.code) == ("unverifiable", "verdict.other-compiler")
+
+
+def test_known_values_speak_where_the_image_could_not_be_built(lab: Lab) -> None:
+    facts = [fact("native.image_size@docker", None)]
+    near = verdict(lab, [claim("native.image_size", 2_070_000)], facts, "native.image_size")
+    far = verdict(lab, [claim("native.image_size", 30_000_000)], facts, "native.image_size")
+    assert (near.verdict, near.basis) == ("consistent", "known")
+    assert (far.verdict, far.basis) == ("contradicted", "known")
+
+
+def test_nothing_is_said_of_an_image_of_changed_sources_that_was_not_built(lab: Lab) -> None:
+    facts = [fact("native.image_size@docker", None)]
+    found = verdict(lab, [claim("native.image_size", 30_000_000)], facts, "native.image_size", CHANGED)
+    assert (found.verdict, found.reason.code) == ("not_run", "engine.no-container-engine")
+
+
+@pytest.mark.parametrize("claimed", [0.001, 0.3, 90.0])
+def test_a_time_on_another_arm_is_unverifiable_whatever_its_size(lab: Lab, claimed: float) -> None:
+    process = fact("native.startup_time@process", 0.002, unit="second")
+    found = verdict(
+        lab, [claim("native.startup_time", claimed, unit="second")], [process], "native.startup_time"
+    )
+    assert (found.verdict, found.reason.code) == ("unverifiable", "verdict.other-arm")
+
+
+@pytest.mark.parametrize(("qualifier", "expected"), [("TODO", "missing"), ("N/A", "unverifiable")])
+def test_a_placeholder_is_missing_and_an_answer_without_number_is_not(
+    lab: Lab, qualifier: str, expected: str
+) -> None:
+    empty = claim("wasm.memory_idle", None, qualifier=qualifier, quote=qualifier)
+    assert verdict(lab, [empty], [], "wasm.memory_idle").verdict == expected
+
+
+def row(native: float, wasm: float) -> list[Claim]:
+    return [claim("native.binary_size", native), claim("wasm.binary_size", wasm)]
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(48.0, "consistent"), (80.0, "contradicted")])
+def test_a_percentage_is_worked_out_again_from_its_own_row(lab: Lab, percent: float, expected: str) -> None:
+    claims = [*row(4_700_000, 2_450_000), claim("binary_size.reduction", percent, unit="percent")]
+    found = verdict(lab, claims, [], "binary_size.reduction")
+    assert found.verdict == expected
+    assert found.recomputed is not None
+    assert isinstance(found.recomputed.value, float)
+    assert found.recomputed.value == pytest.approx((4.7 - 2.45) / 4.7 * 100)
+
+
+def test_a_percentage_that_also_meets_our_facts_is_reproduced(lab: Lab) -> None:
+    claims = [*row(4_700_000, 2_450_000), claim("binary_size.reduction", 47.8, unit="percent")]
+    facts = [fact("native.binary_size@build", 4_698_112), fact("wasm.binary_size@committed", 2_450_459)]
+    assert verdict(lab, claims, facts, "binary_size.reduction").verdict == "reproduced"
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_a_factor_may_be_told_either_way_round(lab: Lab, factor: float) -> None:
+    claims = [
+        claim("native.startup_time", 0.3, unit="second"),
+        claim("wasm.startup_time", 0.6, unit="second"),
+        claim("startup_time.ratio", factor, unit="ratio"),
+    ]
+    assert verdict(lab, claims, [], "startup_time.ratio").verdict == "consistent"
+
+
+def test_a_ratio_measured_on_stand_in_arms_is_no_measure_of_the_labs_ratio(lab: Lab) -> None:
+    facts = [
+        fact("native.startup_time@process", 0.002, unit="second"),
+        fact("wasm.startup_time@wasmtime", 0.1, unit="second"),
+        fact(
+            "startup_time.ratio@process/wasmtime", 0.02, unit="ratio", interval=Interval(low=0.01, high=0.03, level=0.96)
+        ),
+    ]
+    assert verdict(lab, [], facts, "startup_time.ratio").measured is None
+
+
+@pytest.mark.parametrize(("version", "expected"), [("0.39.0", "consistent"), ("0.31.2", "unverifiable")])
+def test_a_tool_version_is_set_against_the_labs(lab: Lab, version: str, expected: str) -> None:
+    stated = claim("tinygo.version", version, source="output")
+    assert verdict(lab, [stated], [], "tinygo.version").verdict == expected

@@ -1,0 +1,213 @@
+"""Criteria and score: the five parts always add up, needs pass on, nothing of ours costs points."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.judging.judge import Judgement, judge
+from grader.judging.rubric import score
+from grader.model.base import Message
+from grader.model.grade import Circumstances, Criterion, Fact, ManualMark
+from grader.model.lab import Lab
+from grader.model.report import Claim, Span
+
+ALL_THERE = Circumstances(
+    sources_changed=False,
+    known_values_apply=True,
+    own_files=("main.wasm",),
+    has_report=True,
+    own_words=500,
+    has_table=True,
+)
+
+
+def claim(claim_id: str, value: float | str, unit: str | None = None, **more: object) -> Claim:
+    number = isinstance(value, int | float)
+    data: dict[str, object] = {
+        "id": claim_id,
+        "value": value,
+        "low": value * 0.995 if number else None,  # type: ignore[operator]
+        "high": value * 1.005 if number else None,  # type: ignore[operator]
+        "unit": unit,
+        "quote": str(value),
+        "line": 7,
+        "source": "table",
+        "span": Span(start=0, end=1),
+    }
+    return Claim.model_validate(data | more)
+
+
+def good_claims() -> list[Claim]:
+    return [
+        claim("native.cli_output", "2026-01-01 00:00:00 MSK"),
+        claim("native.binary_size", 4_698_112, "byte"),
+        claim("wasm.binary_size", 2_450_459, "byte"),
+        claim("binary_size.reduction", 47.8, "percent"),
+        claim("native.image_size", 4_700_000, "byte"),
+        claim("wasm.image_size", 839_578, "byte"),
+        claim("image_size.reduction", 82.1, "percent"),
+        claim("native.startup_time", 0.4, "second"),
+        claim("wasm.startup_time", 0.8, "second"),
+        claim("startup_time.ratio", 0.5, "ratio"),
+        claim("native.memory_idle", 1_300_000, "byte"),
+        claim("tinygo.version", "0.39.0"),
+    ]
+
+
+def fact(fact_id: str, value: float | str | None, *, state: str = "measured", code: str = "engine.none") -> Fact:
+    claim_id, _, arm = fact_id.partition("@")
+    subject, _, metric = claim_id.partition(".")
+    measured = state == "measured"
+    return Fact.model_validate(
+        {
+            "id": fact_id,
+            "subject": subject,
+            "metric": metric,
+            "arm": arm,
+            "state": state,
+            "value": value if measured else None,
+            "method": "run" if measured else None,
+            "reason": None if measured else Message(code=code),
+        }
+    )
+
+
+def good_facts() -> list[Fact]:
+    return [
+        fact("native.binary_size@build", 4_698_112),
+        fact("wasm.binary_size@committed", 2_450_459),
+        fact("native.cli_output@process", "valid"),
+        fact("wasm.cli_output@wasmtime", "valid"),
+        fact("native.image_size@docker", None, state="not_run"),
+        fact("native.server_mode@process", None, state="not_run"),
+    ]
+
+
+def run(lab: Lab, claims: list[Claim], facts: list[Fact], where: Circumstances = ALL_THERE, **marks: ManualMark) -> Judgement:
+    return judge(lab, facts, claims, where, {k.replace("__", "."): m for k, m in marks.items()})
+
+
+def outcomes(judgement: Judgement) -> dict[str, str]:
+    return {c.id: c.outcome for c in judgement.criteria}
+
+
+def test_a_good_submission_loses_nothing_and_gaps_of_the_host_cost_nothing(lab: Lab) -> None:
+    judged = run(lab, good_claims(), good_facts())
+    not_passed = {k: v for k, v in outcomes(judged).items() if v != "pass" and not k.startswith("bonus")}
+    assert not_passed == {
+        "t1.server": "not_run",
+        "t1.explain": "review",
+        "t2.image": "not_run",
+        "t3.limitation": "review",
+        "t4.questions": "review",
+    }
+    assert judged.score.lost == 0
+    assert judged.score.not_assessed == 1.5
+    assert judged.score.pending_review == 1.75
+    assert judged.score.state == "needs_review"
+
+
+def test_provided_files_with_an_empty_report_give_nothing(lab: Lab) -> None:
+    empty = Circumstances(
+        sources_changed=False, known_values_apply=True, has_report=True, has_table=True, empty_cells=("a.native",)
+    )
+    judged = run(lab, [], good_facts(), empty)
+    assert judged.score.points == 0
+    assert judged.score.lost == judged.score.max == 10
+
+
+def test_a_size_that_the_handed_in_file_refutes_fails_and_one_that_our_build_refutes_goes_to_a_person(lab: Lab) -> None:
+    claims = [c for c in good_claims() if not c.id.endswith("binary_size") and c.id != "binary_size.reduction"]
+    claims += [claim("wasm.binary_size", 900_000, "byte"), claim("native.binary_size", 9_000_000, "byte")]
+    judged = outcomes(run(lab, claims, good_facts()))
+    assert judged["t3.binary_size"] == "fail"
+    assert judged["t2.binary_size"] == "review"
+
+
+@pytest.mark.parametrize("lost", ["native.startup_time", "native.memory_idle"])
+def test_a_failed_measurement_is_not_a_fast_one(lab: Lab, lost: str) -> None:
+    claims = [c for c in good_claims() if c.id != lost] + [claim(lost, 0, None, low=0, high=0.005)]
+    judged = outcomes(run(lab, claims, good_facts()))
+    assert judged["t2.startup" if "startup" in lost else "t2.memory"] == "fail"
+
+
+def test_the_reports_own_output_sends_a_time_that_disagrees_to_a_person(lab: Lab) -> None:
+    raw = claim("native.startup_time", 1.6, "second", source="output", preferred=False)
+    assert outcomes(run(lab, [*good_claims(), raw], good_facts()))["t2.startup"] == "review"
+
+
+def test_slower_wasm_costs_nothing(lab: Lab) -> None:
+    claims = [c for c in good_claims() if "startup" not in c.id]
+    claims += [
+        claim("native.startup_time", 0.3, "second"),
+        claim("wasm.startup_time", 15.6, "second"),
+        claim("startup_time.ratio", 0.01923, "ratio"),
+    ]
+    judged = outcomes(run(lab, claims, good_facts()))
+    assert (judged["t3.startup"], judged["t4.derived"]) == ("pass", "pass")
+
+
+def test_a_failed_need_fails_its_dependant_and_a_gap_leaves_it_open(lab: Lab) -> None:
+    failed = [f for f in good_facts() if f.id != "native.cli_output@process"]
+    wrong = [*failed, fact("native.cli_output@process", None, state="failed", code="probe.wrong-output")]
+    gap = [*failed, fact("native.cli_output@process", None, state="not_run")]
+    assert outcomes(run(lab, good_claims(), wrong))["t1.server"] == "fail"
+    assert outcomes(run(lab, good_claims(), gap))["t1.server"] == "not_run"
+
+
+def test_trouble_of_the_host_is_an_error_that_costs_nothing(lab: Lab) -> None:
+    facts = [f for f in good_facts() if f.id != "native.cli_output@process"]
+    facts.append(fact("native.cli_output@process", None, state="not_run", code="infra.disk-full"))
+    judged = run(lab, good_claims(), facts)
+    assert outcomes(judged)["t1.once"] == "error"
+    assert judged.score.state == "infra_error"
+    assert judged.score.lost == 0
+
+
+def test_a_persons_marks_stand_whatever_we_find(lab: Lab) -> None:
+    marks = {"t1__explain": ManualMark(points=0.3, note="short"), "t1__once": ManualMark(points=0.75)}
+    judged = run(lab, [], [], **marks)
+    by_id = {c.id: c for c in judged.criteria}
+    assert by_id["t1.explain"].points == 0.3
+    assert judged.score.manual == pytest.approx(1.05)
+
+
+def test_a_finding_sends_its_criterion_to_a_person_and_takes_no_point(lab: Lab) -> None:
+    claims = [c for c in good_claims() if c.id != "wasm.image_size"]
+    claims.append(claim("wasm.image_size", 2_700_000, "byte"))
+    judged = run(lab, claims, good_facts())
+    assert [f.rule for f in judged.findings] == ["wasm-image-larger"]
+    assert outcomes(judged)["t3.image_size"] == "review"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["pass", "partial", "fail", "review", "not_run", "error"]),
+            st.sampled_from([0.25, 0.5, 0.75, 1.0]),
+            st.booleans(),
+            st.booleans(),
+        ),
+        max_size=30,
+    )
+)
+def test_the_parts_of_a_score_add_up_to_its_maximum(rows: list[tuple[str, float, bool, bool]]) -> None:
+    criteria = [
+        Criterion.model_validate(
+            {
+                "id": f"c{i}",
+                "points": maximum if outcome == "pass" else maximum / 2 if outcome == "partial" else 0,
+                "max": maximum,
+                "bonus": bonus,
+                "outcome": outcome,
+                "reason": Message(code="criterion.executed"),
+                "manual": ManualMark(points=maximum / 2) if by_person else None,
+            }
+        )
+        for i, (outcome, maximum, bonus, by_person) in enumerate(rows)
+    ]
+    s = score(criteria)
+    assert s.points + s.lost + s.pending_review + s.not_assessed + s.manual == pytest.approx(s.max)
+    assert min(s.points, s.lost, s.pending_review, s.not_assessed, s.manual) >= 0
