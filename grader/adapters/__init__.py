@@ -1,0 +1,1 @@
+"""The outside world: one tool each, its errors turned into ours here."""

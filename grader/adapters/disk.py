@@ -1,0 +1,94 @@
+"""Watch and hand over directories that a submission's process may write; nothing in them is trusted.
+
+The tree may hold links that point anywhere, millions of entries, or directories nested without end, and while the
+process lives it may swap one for another at any moment.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+MAX_DEPTH = 100
+"""Directories nested deeper are counted as over any cap: Go's build cache and module trees stay below 20."""
+
+_MAX_PATH = 2000
+"""Bytes of a path below the directory; the kernel takes 4096 with everything above."""
+
+_PER_ENTRY = 1024
+"""What an entry counts at least, so that empty files and directories, which have no blocks, cannot fill a disk."""
+
+
+def usage(directories: Sequence[str], cap: int) -> int:
+    """Return the bytes that the directories hold, by blocks; counting stops at the first value above `cap`.
+
+    Safe while an enemy writes there: every step opens one name below an open directory and follows no link.
+    """
+    total = 0
+    for directory in directories:
+        try:
+            top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        total = _below(top, total, cap)
+        if total > cap:
+            break
+    return total
+
+
+def _below(top: int, total: int, cap: int) -> int:
+    """Add up what lies below the open directory `top`, and close it."""
+    stack = [(top, os.scandir(top))]
+    try:
+        while stack and total <= cap:
+            here, entries = stack[-1]
+            try:
+                entry = next(entries)
+                found = os.stat(entry.name, dir_fd=here, follow_symlinks=False)
+                total += max(_PER_ENTRY, found.st_blocks * 512 // max(1, found.st_nlink))
+                if stat.S_ISDIR(found.st_mode):
+                    if len(stack) > MAX_DEPTH:
+                        return cap + 1
+                    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                    child = os.open(entry.name, flags, dir_fd=here)
+                    stack.append((child, os.scandir(child)))
+            except StopIteration:
+                _, entries = stack.pop()
+                entries.close()
+                os.close(here)
+            except OSError:
+                continue  # Removed or made unreadable since it was listed.
+        return total
+    finally:
+        for fd, entries in stack:
+            entries.close()
+            os.close(fd)
+
+
+def hand_over(directory: str, uid: int, gid: int) -> None:
+    """Give a directory and all that it holds to a user; no process of an enemy may be alive.
+
+    Directories become accessible to their new owner, and set-id bits go, as `chown` always clears them on files.
+    A directory nested deeper than `MAX_DEPTH`, or with too long a path, is moved up to the top as
+    `deep-<n>`, so that whoever removes the tree later meets no path longer than the kernel or Python allows.
+    """
+    top = Path(directory)
+    queue = [(top, 0)]
+    moved = 0
+    while queue:
+        here, depth = queue.pop()
+        if depth > MAX_DEPTH or len(os.fsencode(here)) - len(os.fsencode(top)) > _MAX_PATH:
+            up = next(path for n in itertools.count(moved + 1) if not os.path.lexists(path := top / f"deep-{n}"))
+            moved = int(up.name.removeprefix("deep-"))
+            here, depth = here.rename(up), 1
+        os.chown(here, uid, gid, follow_symlinks=False)
+        here.chmod(stat.S_IMODE(here.lstat().st_mode) & 0o777 | 0o700)
+        with os.scandir(here) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    queue.append((Path(entry.path), depth + 1))
+                else:
+                    os.chown(entry.path, uid, gid, follow_symlinks=False)

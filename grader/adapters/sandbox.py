@@ -1,0 +1,431 @@
+"""Run a command of a submission behind bubblewrap, as nobody in particular, with nothing but what it needs in sight.
+
+As root, bubblewrap makes the mounts with root's rights, so toolchain and submission are reachable in a home of mode
+0700 and no unprivileged user namespace is needed; `setpriv` then becomes a real unprivileged user with no
+capability before the first instruction of the submission.  As a plain user a user namespace does both.
+`docs/trust-model.md` says what this promises and which test tries to break it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import grp
+import json
+import os
+import pwd
+import resource
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+
+from grader.adapters import disk, seccomp
+from grader.adapters.cgroups import Cgroup, Cgroups
+from grader.adapters.hostlock import DEFAULT_LOCK
+from grader.adapters.libraries import program_binds
+from grader.adapters.spawn import spawn
+from grader.errors import HostError
+from grader.model.base import Message
+from grader.model.run import Bind, Command, Completed, Limits
+from grader.ports import SandboxStatus
+
+UIDS = range(64012, 64112)
+"""Users a sandbox may become: outside Debian's ranges for packages, people and sub-ids; the first that is free."""
+
+HOSTNAME = "sandbox"
+NICE = 5
+NOOP_OUTPUT = "sandbox-noop\n"
+
+_TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_SETPRIV = "/bin/setpriv"
+_STATUS_FD, _SECCOMP_FD = 4, 5
+_GONE_S = 20.0
+_OPEN_FILES = 4096
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_NAMESPACES = ("ipc", "mnt", "net", "pid", "uts")
+_CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+CONTAINER_FLAGS = ("--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--security-opt=apparmor=unconfined")
+_SYSCTLS = (
+    ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),  # Ubuntu 23.10 and later.
+    ("kernel.unprivileged_userns_clone", "0", "1"),  # Debian before 11, hardened kernels.
+    ("user.max_user_namespaces", "0", "15000"),
+)
+_NEVER_SHOWN = ("/proc", "/sys", "/dev")
+
+
+class Sandbox:
+    """The `Runner` for code that nobody has read.
+
+    Args:
+        lock: The host lock, which no bind may show: whoever can open it can stall the host.
+        cgroups: Where the caps on memory and processes are made; found by itself if not given.
+    """
+
+    def __init__(self, *, lock: Path = DEFAULT_LOCK, cgroups: Cgroups | None = None) -> None:
+        self._lock = lock
+        self._cgroups = Cgroups.find() if cgroups is None else cgroups
+        self._root = os.geteuid() == 0
+        self._status: SandboxStatus | None = None
+
+    @functools.cached_property
+    def uid(self) -> int:
+        """The user that a sandboxed process is: a real one under root, else one inside its namespace only."""
+        return next(uid for uid in UIDS if not _user_exists(uid))
+
+    def status(self) -> SandboxStatus:
+        """Prove the boundary once with a real run; the answer is kept."""
+        if self._status is None:
+            self._status = self._prove()
+        return self._status
+
+    def noop(self) -> Command:
+        """Return the command that prints `NOOP_OUTPUT` and does nothing else."""
+        echo = _tool("echo")
+        return Command(argv=("/bin/echo", NOOP_OUTPUT.strip()), binds=program_binds(echo, "/bin/echo"))
+
+    def run(self, command: Command) -> Completed:
+        """Run to the end or to a limit; no process of it is left when this returns.
+
+        Writable binds belong to the sandbox's user during the run and to the caller afterwards.
+
+        Raises: HostError if there is no working sandbox here, if it broke, or if a bind would show the host.
+        """
+        status = self.status()
+        if not status.works:
+            assert status.reason is not None
+            raise HostError(f"no sandbox works here ({status.reason.code})", hint=status.remedy)
+        return self._run(command)
+
+    def _run(self, command: Command) -> Completed:
+        self._check(command.binds)
+        missing = _missing_program(command)
+        if missing is not None:
+            return _not_started(command, missing)
+        limits = command.limits
+        writable = [bind.source for bind in command.binds if bind.writable]
+        with ExitStack() as stack:
+            for directory in writable:
+                stack.enter_context(self._lent(directory))
+            cgroup = stack.enter_context(self._cgroups.fresh(limits))
+            status_read, status_write = _status_pipe(stack)
+            filter_fd = stack.enter_context(_memory_file(seccomp.program()))
+
+            def hold(pid: int) -> None:
+                _cap(pid, limits, self._processes_cap(limits, cgroup))
+                if cgroup is not None:
+                    cgroup.add(pid)
+
+            done = spawn(
+                (*self._boundary(command), *command.argv),
+                {},
+                timeout_s=limits.timeout_s,
+                output_bytes=limits.output_bytes,
+                fds={_STATUS_FD: status_write, _SECCOMP_FD: filter_fd},
+                hold=hold,
+                watch=(lambda: _over_disk(writable, limits.disk_bytes)) if writable else None,
+            )
+            boundary = _Boundary.read(status_read)
+            boundary.wait_until_gone()
+            if cgroup is not None:
+                cgroup.kill()
+            return self._judged(command, done, boundary, cgroup, writable)
+
+    def _judged(
+        self, command: Command, done: Completed, boundary: _Boundary, cgroup: Cgroup | None, writable: Sequence[str]
+    ) -> Completed:
+        """Turn what became of bubblewrap into what became of the command."""
+        done = done.model_copy(update={"argv": command.argv})
+        hit = cgroup.limit_hit(command.limits) if cgroup is not None else None
+        if done.outcome == "failed":
+            if not boundary.started and hit is None:
+                raise HostError(f"the sandbox broke: {done.stderr.strip()[:500] or f'exit {done.exit_code}'}")
+            if done.exit_code in (126, 127) and done.stderr.startswith("setpriv: failed to execute "):
+                return _not_started(command, done.stderr.strip().rpartition(": ")[2])
+            done = _unfold_signal(done).model_copy(update={"reason": hit})
+        if done.outcome in ("ok", "failed"):
+            over = _over_disk(writable, command.limits.disk_bytes)
+            if over is not None:
+                return done.model_copy(update={"outcome": "disk-limit", "exit_code": None, "reason": over})
+        return done
+
+    def _boundary(self, command: Command) -> tuple[str, ...]:
+        """Return the argument vector that stands before the command's own."""
+        binds = dict.fromkeys((*command.binds, *(self._setpriv_binds if self._root else ())))
+        directories = sorted({str(p) for bind in binds for p in PurePosixPath(bind.target).parents} - {"/"})
+        tmp_bytes = min(command.limits.disk_bytes, max(1 << 20, command.limits.memory_bytes // 2))
+        line = [str(_tool("bwrap")), "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
+        line += ["--unshare-cgroup-try", "--hostname", HOSTNAME, "--die-with-parent", "--new-session", "--clearenv"]
+        line += ["--json-status-fd", str(_STATUS_FD), "--seccomp", str(_SECCOMP_FD), "--cap-drop", "ALL"]
+        if self._root:
+            for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
+                line += ["--cap-add", capability]
+        else:
+            line += ["--unshare-user", "--disable-userns", "--uid", str(self.uid), "--gid", str(self.uid)]
+        line += ["--proc", "/proc", "--perms", "1777", "--size", str(tmp_bytes), "--tmpfs", "/tmp"]
+        # Parents that bubblewrap makes for a file are 0700 and would lock the unprivileged user out.
+        for directory in (*directories, "/dev"):
+            line += ["--dir", directory]
+        for device in _DEVICES:
+            line += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+        line += ["--symlink", "/proc/self/fd", "/dev/fd"]
+        for bind in binds:
+            line += ["--bind" if bind.writable else "--ro-bind", bind.source, bind.target]
+        for name, value in command.env.items():
+            line += ["--setenv", name, value]
+        line += ["--remount-ro", "/", "--chdir", command.cwd, "--"]
+        if self._root:
+            line += [_SETPRIV, f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups", "--inh-caps=-all"]
+            line += ["--bounding-set=-all", "--no-new-privs"]
+        return tuple(line)
+
+    @functools.cached_property
+    def _setpriv_binds(self) -> tuple[Bind, ...]:
+        return program_binds(_tool("setpriv"), _SETPRIV)
+
+    def _check(self, binds: Sequence[Bind]) -> None:
+        """Refuse binds that would show the host or that the sandbox's user could not use."""
+        targets = [PurePosixPath(bind.target) for bind in binds]
+        for bind, target in zip(binds, targets, strict=True):
+            source = os.path.realpath(bind.source)
+            if source == "/" or any(source == p or source.startswith(p + "/") for p in _NEVER_SHOWN):
+                raise HostError(f"`{source}` must not be shown to a submission", where=bind.target)
+            if Path(os.path.realpath(self._lock)).is_relative_to(source):
+                raise HostError(f"`{source}` would show the host lock `{self._lock}`", where=bind.target)
+            if any(other in target.parents for other in targets):
+                raise HostError(f"`{target}` lies inside another bind", where=bind.source)
+            self._check_readable(bind, source)
+
+    def _check_readable(self, bind: Bind, source: str) -> None:
+        try:
+            mode = Path(source).stat().st_mode
+        except OSError as error:
+            raise HostError(f"cannot be shown in the sandbox: {error.strerror}", where=source) from error
+        needed = 0o5 if Path(source).is_dir() else 0o4
+        if self._root and not bind.writable and mode & needed != needed:
+            raise HostError(
+                f"user {self.uid} of the sandbox cannot read it (mode {mode & 0o7777:04o})",
+                where=source,
+                hint=f"chmod -R go+rX {source}",
+            )
+
+    @contextmanager
+    def _lent(self, directory: str) -> Iterator[None]:
+        """Make a directory the sandbox's own for a while; as a plain user it is that already."""
+        if not self._root:
+            yield
+            disk.hand_over(directory, os.getuid(), os.getgid())
+            return
+        before = Path(directory).stat()
+        disk.hand_over(directory, self.uid, self.uid)
+        try:
+            yield
+        finally:
+            disk.hand_over(directory, before.st_uid, before.st_gid)
+
+    def _processes_cap(self, limits: Limits, cgroup: Cgroup | None) -> int | None:
+        """Return what RLIMIT_NPROC must be where no cgroup counts the processes; it counts by user, not by run."""
+        if cgroup is not None:
+            return None
+        return limits.pids if self._root else limits.pids + _threads_of(os.getuid())
+
+    def _prove(self) -> SandboxStatus:
+        kind = "bubblewrap" if self._root else "bubblewrap-userns"
+        weak = tuple(m for m in (self._cgroups.missing,) if m is not None)
+        for name, package in (("bwrap", "bubblewrap"), *((("setpriv", "util-linux"),) if self._root else ())):
+            if _find_tool(name) is None:
+                reason = Message(code="sandbox.no-tool", params={"tool": name})
+                return SandboxStatus(works=False, kind=kind, reason=reason, remedy=f"apt-get install {package}")
+        try:
+            hole = self._hole()
+        except HostError as error:
+            reason, remedy = _refusal(error.what)
+            return SandboxStatus(works=False, kind=kind, reason=reason, remedy=remedy)
+        if hole is not None:
+            reason = Message(code="sandbox.not-tight", params={"detail": hole})
+            return SandboxStatus(works=False, kind=kind, reason=reason, remedy="apt-get install --reinstall bubblewrap")
+        return SandboxStatus(works=True, kind=kind, weak=weak)
+
+    def _hole(self) -> str | None:
+        """Look from inside: return what about the boundary is not as it must be."""
+        inside = self._look("cat", "/proc/self/status")
+        fields = {name: value.split() for name, _, value in (line.partition(":") for line in inside.splitlines())}
+        expected = {"Uid": [str(self.uid)] * 4, "Gid": [str(self.uid)] * 4, "NoNewPrivs": ["1"], "Seccomp": ["2"]}
+        expected |= {f"Cap{which}": ["0" * 16] for which in ("Inh", "Prm", "Eff", "Bnd", "Amb")}
+        for name, value in expected.items():
+            if fields.get(name) != value:
+                return f"{name} is {' '.join(fields.get(name, ['absent']))}, not {' '.join(value)}"
+        links = [f"/proc/self/ns/{kind}" for kind in _NAMESPACES]
+        for kind, link, seen in zip(_NAMESPACES, links, self._look("readlink", *links).split(), strict=True):
+            if seen == str(Path(link).readlink()):
+                return f"the {kind} namespace is the host's"
+        return None
+
+    def _look(self, tool: str, *arguments: str) -> str:
+        target = f"/bin/{tool}"
+        seen = self._run(Command(argv=(target, *arguments), binds=program_binds(_tool(tool), target)))
+        if seen.outcome != "ok":
+            raise HostError(f"`{tool}` in the sandbox: {seen.outcome}, exit {seen.exit_code}, {seen.stderr[:200]}")
+        return seen.stdout
+
+
+class _Boundary:
+    """What bubblewrap said about itself: its first process, that one's namespace, and whether the command started."""
+
+    def __init__(self, pid: int | None, namespace: int | None, started: bool) -> None:
+        self.pid = pid
+        self.namespace = namespace
+        self.started = started
+
+    @classmethod
+    def read(cls, fd: int) -> _Boundary:
+        """Read the status documents, one JSON object a line."""
+        said: dict[str, int] = {}
+        try:
+            text = os.read(fd, 1 << 16)
+        except BlockingIOError:
+            text = b""
+        for line in text.splitlines():
+            with contextlib.suppress(ValueError):
+                said |= {k: v for k, v in json.loads(line).items() if isinstance(v, int)}
+        return cls(said.get("child-pid"), said.get("pid-namespace"), "exit-code" in said)
+
+    def wait_until_gone(self) -> None:
+        """Wait for the namespace's first process: the kernel lets it go only after all the others.
+
+        Its number may be another process's by now, so the namespace is compared first.
+        Raises: HostError if it stays.
+        """
+        if self.pid is None:
+            return
+        deadline = time.monotonic() + _GONE_S
+        while self._alive():
+            if time.monotonic() > deadline:
+                raise HostError(f"processes of the sandbox are still there after {_GONE_S:.0f} s", where=str(self.pid))
+            time.sleep(0.0005)
+
+    def _alive(self) -> bool:
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            # A zombie here has seen all the others go, and its reaper may take its time.
+            return state not in "ZX" and Path(f"/proc/{self.pid}/ns/pid").stat().st_ino == self.namespace
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+
+
+def _refusal(said: str) -> tuple[Message, str]:
+    """Return why bubblewrap was refused and the command that mends it."""
+    reason = Message(code="sandbox.refused", params={"detail": said})
+    if "no system call filter" in said:
+        return reason, "grade on x86_64 or aarch64"
+    if any(Path(mark).exists() for mark in _CONTAINER_MARKS):
+        return reason, f"docker run {' '.join(CONTAINER_FLAGS)} …"
+    for name, bad, good in _SYSCTLS:
+        with contextlib.suppress(OSError):
+            if Path("/proc/sys", *name.split(".")).read_text().strip() == bad:
+                return reason, f"sysctl -w {name}={good}"
+    return reason, "run it as root" if os.geteuid() else "run it outside a container"
+
+
+def _user_exists(uid: int) -> bool:
+    for lookup in (pwd.getpwuid, grp.getgrgid):
+        with contextlib.suppress(KeyError):
+            lookup(uid)
+            return True
+    return False
+
+
+def _find_tool(name: str) -> Path | None:
+    """Look where the system keeps its programs, never in the caller's PATH."""
+    found = shutil.which(name, path=_TOOL_PATH)
+    return None if found is None else Path(found)
+
+
+def _tool(name: str) -> Path:
+    found = _find_tool(name)
+    if found is None:
+        raise HostError(f"`{name}` is not installed")
+    return found
+
+
+def _missing_program(command: Command) -> str | None:
+    """Return why the command's program cannot be started, as far as the binds tell."""
+    program = command.argv[0]
+    for bind in command.binds:
+        if program == bind.target or program.startswith(bind.target.rstrip("/") + "/"):
+            host = bind.source + program[len(bind.target.rstrip("/")) :]
+            # A link may point anywhere; inside the sandbox it is followed there, here it must not be.
+            return None if os.path.lexists(host) else "No such file or directory"
+    return "No such file or directory"
+
+
+def _not_started(command: Command, error: str) -> Completed:
+    return Completed(
+        argv=command.argv,
+        outcome="not-started",
+        exit_code=None,
+        stdout="",
+        stderr="",
+        first_output_s=None,
+        total_s=0.0,
+        reason=Message(code="run.not-started", params={"program": command.argv[0], "error": error}),
+    )
+
+
+def _unfold_signal(done: Completed) -> Completed:
+    """Bubblewrap reports death by signal n as exit 128 + n, and so do we understand such an exit."""
+    if done.exit_code is None or not 128 < done.exit_code <= 128 + 64:
+        return done
+    return done.model_copy(update={"exit_code": None, "signal": done.exit_code - 128})
+
+
+def _over_disk(writable: Sequence[str], cap: int) -> Message | None:
+    if disk.usage(writable, cap) <= cap:
+        return None
+    return Message(code="run.disk-limit", params={"bytes": cap})
+
+
+def _cap(pid: int, limits: Limits, processes: int | None) -> None:
+    """Set the limits that a process inherits; never RLIMIT_AS, which kills programs that reserve without using."""
+    # 1, not 0: a core pattern that is a pipe ignores 0 and would start the host's crash handler as root.
+    resource.prlimit(pid, resource.RLIMIT_CORE, (1, 1))
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (limits.disk_bytes, limits.disk_bytes))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+    if processes is not None:
+        resource.prlimit(pid, resource.RLIMIT_NPROC, (processes, processes))
+    os.setpriority(os.PRIO_PROCESS, pid, NICE)
+
+
+def _threads_of(uid: int) -> int:
+    """Count the threads of a user on this host."""
+    count = 0
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
+                if process.stat().st_uid == uid:
+                    count += sum(1 for _ in (process / "task").iterdir())
+    return count
+
+
+def _status_pipe(stack: ExitStack) -> tuple[int, int]:
+    """Return a pipe that closes with `stack`; reading never waits."""
+    reading, writing = os.pipe()
+    stack.callback(os.close, reading)
+    stack.callback(os.close, writing)
+    os.set_blocking(reading, False)
+    return reading, writing
+
+
+@contextmanager
+def _memory_file(data: bytes) -> Iterator[int]:
+    """Yield a descriptor from which `data` can be read once; it never was a file that anyone could change."""
+    fd = os.memfd_create("seccomp", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, data)
+        os.lseek(fd, 0, os.SEEK_SET)
+        yield fd
+    finally:
+        os.close(fd)
