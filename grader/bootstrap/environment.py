@@ -172,6 +172,11 @@ def explain(output: str, *, wheels: Path | None) -> HostError:
             where=str(wheels),
             hint="fill it where there is a network: `pip download --require-hashes -r requirements.lock -d DIR`",
         )
+    if "CERTIFICATE_VERIFY_FAILED" in output:
+        return HostError(
+            "the package index shows a certificate that this host does not trust",
+            hint=f"behind a proxy with its own certificate, name that in PIP_CERT, {again}",
+        )
     if unreachable:
         return HostError(
             "the package index cannot be reached",

@@ -80,7 +80,9 @@ def sandbox_guess() -> Check:
     program = shutil.which("bwrap")
     if not program:
         return Check("sandbox", "missing", "doctor.sandbox.none", {}, _install("bubblewrap"))
-    argv = [program, "--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "/bin/true"]
+    # As root no user namespace is made, so none is asked for.
+    user = [] if os.geteuid() == 0 else ["--unshare-user"]
+    argv = [program, *user, "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "/bin/true"]
     tried = _run(argv)
     if tried is not None and tried.returncode == 0:
         return Check("sandbox", "warning", "doctor.sandbox.later", {})
