@@ -1,0 +1,116 @@
+"""`grader fill`: a student's own comparison table, filled by measuring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grader.cli.grade import (
+    EngineOption,
+    NoCacheOption,
+    OutOption,
+    QuietOption,
+    ReportOption,
+    SourceArgument,
+    StyleOption,
+    TrustOption,
+)
+from grader.cli.options import CacheOption, LabOption, LockOption, MaxReportBytes
+
+
+def fill_command(
+    source: SourceArgument,
+    report: ReportOption = None,
+    lab: LabOption = "lab12-f25",
+    out: OutOption = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Also change the report itself; the old one is kept as REPORT.bak.")
+    ] = False,
+    engine: EngineOption = "auto",
+    style: StyleOption = "annotate",
+    trust: TrustOption = False,
+    no_cache: NoCacheOption = False,
+    max_report_bytes: MaxReportBytes = 2_000_000,
+    cache: CacheOption = None,
+    lock: LockOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Fill the comparison table of your own report; the filled copy lies in the output folder."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from grader.cli.session import Request, run_session
+    from grader.cli.show import show_comparison
+    from grader.errors import UsageError
+    from grader.render.escape import one_line
+
+    target = _report_in_place(source, report, lab) if in_place else None
+    done = run_session(
+        Request(
+            source=source,
+            report=report,
+            lab=lab,
+            out=out,
+            engine=engine,
+            style=style,
+            trust=trust,
+            use_cache=not no_cache,
+            marks=None,
+            max_report_bytes=max_report_bytes,
+            cache=cache,
+            lock=lock,
+            quiet=quiet,
+        )
+    )
+    console = Console(highlight=False)
+    show_comparison(done.lab, done.graded.grade, console)
+    for change in done.graded.changes:
+        console.print(Text(f"{change.row}, {change.role}: {one_line(change.old) or 'empty'} ⇒ {one_line(change.new)}"))
+    if target is None:
+        console.print(Text(f"Filled copy: {done.folder / 'report.md'}"))
+        return
+    if target.read_bytes() != done.graded.files["report.orig.md"]:
+        raise UsageError(
+            "the report changed while this ran; nothing was written to it",
+            where=str(target),
+            hint=f"take the filled copy `{done.folder / 'report.md'}`, or run again",
+        )
+    if done.graded.changes:
+        backup = _write_in_place(target, done.graded.files["report.md"])
+        console.print(Text(f"Filled: {target} (before: {backup})"))
+    else:
+        console.print(Text(f"Nothing to change in {target}"))
+
+
+def _report_in_place(source: str, report: Path | None, lab: str) -> Path:
+    """Return the report's own path, found as freezing finds it."""
+    from grader.adapters.labfile import load_lab
+    from grader.errors import UsageError
+
+    if report is not None:
+        return report.resolve()
+    folder = Path(source)
+    candidates = load_lab(lab).lab.inputs.reports
+    found = next((folder / c for c in candidates if (folder / c).is_file()), None) if folder.is_dir() else None
+    if found is None:
+        raise UsageError(
+            f"`{source}` holds no report that could be changed in place; looked for: {', '.join(candidates)}",
+            where="--in-place",
+            hint="name it with `--report`",
+        )
+    return found.resolve()
+
+
+def _write_in_place(target: Path, data: bytes) -> Path:
+    """Replace the report, keeping the old one under a name that nothing has yet."""
+    from grader.adapters.output import replace_file
+
+    number = 0
+    backup = target.with_name(f"{target.name}.bak")
+    while backup.exists():
+        number += 1
+        backup = target.with_name(f"{target.name}.bak{number}")
+    replace_file(target, data, backup=backup)
+    return backup

@@ -1,0 +1,82 @@
+"""`grader grade`: grade one submission with evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from grader.cli.options import CacheOption, LabOption, LockOption, MaxReportBytes
+
+Engine = Literal["auto", "embedded", "containers"]
+Style = Literal["annotate", "only-empty", "replace"]
+
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="DIR", help="A directory, a .zip or .tar archive, or git:REPO@REF[:PATH].")
+]
+ReportOption = Annotated[Path | None, typer.Option("--report", help="The report, if it is not found by itself.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Output folder; grader-out/<id> if not given.")]
+EngineOption = Annotated[Engine, typer.Option("--engine", envvar="GRADER_ENGINE", help="What builds and runs.")]
+StyleOption = Annotated[Style, typer.Option("--style", help="How filled cells of the table are treated.")]
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Run the submission's code without a sandbox: only for code you wrote or read.")
+]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Build and time again what the cache holds.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+
+
+def grade_command(
+    source: SourceArgument,
+    report: ReportOption = None,
+    lab: LabOption = "lab12-f25",
+    out: OutOption = None,
+    engine: EngineOption = "auto",
+    style: StyleOption = "annotate",
+    trust: TrustOption = False,
+    no_cache: NoCacheOption = False,
+    marks: Annotated[
+        Path | None, typer.Option("--marks", help="JSON file of a person's points: criterion -> points, note.")
+    ] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option("--fail-on", help="Exit 4 if this holds: contradicted, review, finding:error, score<N."),
+    ] = None,
+    max_report_bytes: MaxReportBytes = 2_000_000,
+    cache: CacheOption = None,
+    lock: LockOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print grade.json on stdout and nothing else there.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Grade one submission: build, run, time, read its report, judge, and fill its table."""
+    from grader.cli.failon import check_conditions, holding
+    from grader.cli.options import EXIT_FAIL_ON
+    from grader.cli.session import Request, run_session
+    from grader.cli.show import show_grade
+
+    check_conditions(fail_on or [])
+    done = run_session(
+        Request(
+            source=source,
+            report=report,
+            lab=lab,
+            out=out,
+            engine=engine,
+            style=style,
+            trust=trust,
+            use_cache=not no_cache,
+            marks=marks,
+            max_report_bytes=max_report_bytes,
+            cache=cache,
+            lock=lock,
+            quiet=quiet,
+        )
+    )
+    if as_json:
+        typer.echo(done.graded.files["grade.json"].decode(), nl=False)
+    else:
+        show_grade(done.lab, done.graded.grade, done.folder)
+    held = holding(fail_on or [], done.graded.grade)
+    if held:
+        typer.echo(f"grader: --fail-on holds: {', '.join(held)}", err=True)
+        raise typer.Exit(EXIT_FAIL_ON)

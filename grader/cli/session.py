@@ -1,0 +1,136 @@
+"""One grading from the command line: freeze, read, measure, judge, write; shared by `grade` and `fill`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from grader import __version__
+from grader.adapters.labfile import load_lab
+from grader.adapters.output import OutputFolder
+from grader.claims.reader import read_report
+from grader.cli.marks import load_marks
+from grader.cli.progress import ConsoleProgress
+from grader.cli.wiring import Wiring, wire
+from grader.model.base import Record
+from grader.model.lab import Lab
+from grader.model.report import ReportReading
+from grader.model.submission import IntakeCaps, Submission
+from grader.render.fill import FillStyle
+from grader.workflow.freeze import freeze, report_bytes
+from grader.workflow.grade import Graded, LabUsed, grade_submission, output_files
+from grader.workflow.measure import Measured, measure_submission
+
+DEFAULT_FOLDER = Path("grader-out")
+
+
+class Request(Record):
+    """What the command line asked for; paths as given."""
+
+    source: str
+    report: Path | None
+    lab: str
+    out: Path | None
+    engine: str
+    style: FillStyle
+    trust: bool
+    use_cache: bool
+    marks: Path | None
+    max_report_bytes: int
+    cache: Path | None
+    lock: Path | None
+    quiet: bool
+
+
+class Finished(Record):
+    """A finished grading: the lab it used, what was made, and the folder it lies in."""
+
+    lab: Lab
+    graded: Graded
+    folder: Path
+
+
+def run_session(request: Request) -> Finished:
+    """Grade one submission and write its output folder."""
+    began, clock = datetime.now(UTC), time.monotonic()
+    progress = ConsoleProgress(quiet=request.quiet)
+    loaded = load_lab(request.lab)
+    used = LabUsed(lab=loaded.lab, digest=loaded.digest, template=loaded.template)
+    marks = load_marks(request.marks, loaded.lab)
+    wiring = wire(request, loaded.lab, progress)
+    progress.step("freeze", request.source)
+    submission = _freeze(request, loaded.lab, wiring)
+    folder = request.out or DEFAULT_FOLDER / submission.id
+    output = OutputFolder(folder)
+    output.check()
+    report, reading, template_reading = _read(request, used, submission)
+    measured = _measure(request, loaded.lab, submission, wiring, progress)
+    progress.close()
+    grade = grade_submission(
+        used, submission, report, reading, measured.facts, measured.host, marks, measured.findings, __version__
+    )
+    graded = output_files(
+        used,
+        grade,
+        report,
+        reading,
+        template_reading,
+        measured.campaign,
+        measured.logs,
+        measured.step_files(),
+        request.style,
+    )
+    run = _run_record(began, time.monotonic() - clock, measured)
+    output.write(graded.files | {"run.json": json.dumps(run, indent=2, sort_keys=True).encode() + b"\n"})
+    return Finished(lab=loaded.lab, graded=graded, folder=folder)
+
+
+def _freeze(request: Request, lab: Lab, wiring: Wiring) -> Submission:
+    caps = IntakeCaps()
+    report = str(request.report) if request.report is not None else None
+    return freeze(request.source, lab, wiring.store, wiring.intake, caps, report=report)
+
+
+def _read(
+    request: Request, used: LabUsed, submission: Submission
+) -> tuple[bytes | None, ReportReading | None, ReportReading | None]:
+    data = report_bytes(submission)
+    if data is not None:
+        return data, read_report(data, used.lab, used.template, max_bytes=request.max_report_bytes), None
+    template = used.template.encode()
+    return None, None, read_report(template, used.lab, used.template, max_bytes=len(template))
+
+
+def _measure(
+    request: Request, lab: Lab, submission: Submission, wiring: Wiring, progress: ConsoleProgress
+) -> Measured:
+    return measure_submission(
+        submission,
+        lab,
+        wiring.engine,
+        wiring.store,
+        wiring.lock,
+        wiring.host,
+        progress,
+        use_cache=request.use_cache,
+        sink=wiring.sink,
+    )
+
+
+def _run_record(began: datetime, total_s: float, measured: Measured) -> dict[str, object]:
+    """Everything that differs between two runs of the same inputs."""
+    return {
+        "schema": "grader/run/1",
+        "started": began.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "total_s": round(total_s, 3),
+        "work_s": round(measured.work_s, 3),
+        "overhead_s": round(total_s - measured.work_s, 3),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "python": sys.version.split()[0],
+        "grader": __version__,
+    }
