@@ -233,7 +233,7 @@ def _field(loc: Loc, values: object) -> Loc:
 
 def _is_echo(detail: Any) -> bool:
     """True for a list called too short only because its wrong entries, told by themselves, do not count."""
-    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
+    return bool(detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"])
 
 
 _TYPES = {
