@@ -234,7 +234,7 @@ class Sandbox:
         kind = "bubblewrap" if self._root else "bubblewrap-userns"
         weak = tuple(m for m in (self._cgroups.missing,) if m is not None)
         for name, package in (("bwrap", "bubblewrap"), *((("setpriv", "util-linux"),) if self._root else ())):
-            if _find_tool(name) is None:
+            if find_tool(name) is None:
                 reason = Message(code="sandbox.no-tool", params={"tool": name})
                 return SandboxStatus(works=False, kind=kind, reason=reason, remedy=f"apt-get install {package}")
         try:
@@ -338,14 +338,14 @@ def _user_exists(uid: int) -> bool:
     return False
 
 
-def _find_tool(name: str) -> Path | None:
+def find_tool(name: str) -> Path | None:
     """Look where the system keeps its programs, never in the caller's PATH."""
     found = shutil.which(name, path=_TOOL_PATH)
     return None if found is None else Path(found)
 
 
 def _tool(name: str) -> Path:
-    found = _find_tool(name)
+    found = find_tool(name)
     if found is None:
         raise HostError(f"`{name}` is not installed")
     return found

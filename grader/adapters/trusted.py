@@ -1,0 +1,79 @@
+"""Run a command with the caller's own rights (`--trust`): the interface of the sandbox without its boundary."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+
+from grader.adapters.sandbox import NOOP_OUTPUT, find_tool
+from grader.adapters.spawn import spawn
+from grader.errors import HostError
+from grader.model.base import Message
+from grader.model.run import Bind, Command, Completed
+from grader.ports import SandboxStatus
+
+
+class Trusted:
+    """The `Runner` of somebody who vouches for the code: caps on time and output, a session and a /tmp of its own.
+
+    Commands keep speaking in sandbox paths: each place where a bind's target stands as a path in an argument or a
+    variable is replaced by its source.  Nothing is read-only, no network is cut off.
+    """
+
+    def status(self) -> SandboxStatus:
+        """Always works, and says what is missing."""
+        return SandboxStatus(works=True, kind="trusted", weak=(Message(code="sandbox.trusted"),))
+
+    def noop(self) -> Command:
+        """Return the command that prints `NOOP_OUTPUT` and does nothing else."""
+        return Command(argv=("/bin/echo", NOOP_OUTPUT.strip()), binds=(_echo(),))
+
+    def run(self, command: Command) -> Completed:
+        """Run to the end or to a limit; processes that left their session may survive.
+
+        Raises: HostError if a tool of the system's own is missing.
+        """
+        env = find_tool("env")
+        if env is None:
+            raise HostError("`env` is not installed", hint="apt-get install coreutils")
+        with tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True) as scratch:
+            places = Places((*command.binds, Bind(source=scratch, target="/tmp", writable=True)))
+            argv = [places.on_host(argument) for argument in command.argv]
+            variables = {name: places.on_host(value) for name, value in command.env.items()}
+            directory = scratch if command.cwd == "/" else places.on_host(command.cwd)
+            if not os.access(argv[0], os.X_OK):
+                line = argv  # `env` would start, and only then not find it.
+            else:
+                line = [*_dies_with_us(), str(env), f"--chdir={directory}", "--", *argv]
+            limits = command.limits
+            done = spawn(line, variables, timeout_s=limits.timeout_s, output_bytes=limits.output_bytes)
+        return done.model_copy(update={"argv": command.argv})
+
+
+class Places:
+    """Where the paths of a command lie on the host."""
+
+    def __init__(self, binds: Iterable[Bind]) -> None:
+        self._sources = {bind.target.rstrip("/"): bind.source for bind in binds}
+        targets = "|".join(re.escape(t) for t in sorted(self._sources, key=len, reverse=True))
+        # A path begins where nothing, or a separator of lists and options, stands before it.
+        self._path = re.compile(rf"(?:(?<=[=:,])|^)({targets})(?=[/:,]|$)")
+
+    def on_host(self, text: str) -> str:
+        """Return an argument or a variable's value with every bind's target replaced by its source."""
+        return self._path.sub(lambda match: self._sources[match[1]], text)
+
+
+def _echo() -> Bind:
+    echo = find_tool("echo")
+    if echo is None:
+        raise HostError("`echo` is not installed", hint="apt-get install coreutils")
+    return Bind(source=str(echo), target="/bin/echo")
+
+
+def _dies_with_us() -> list[str]:
+    """Return what makes a program end when the grader is killed; nothing where `setpriv` is missing."""
+    setpriv = find_tool("setpriv")
+    return [] if setpriv is None else [str(setpriv), "--pdeathsig=KILL", "--"]
