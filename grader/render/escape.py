@@ -6,9 +6,6 @@ import re
 import unicodedata
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~$])")
-_HIDDEN_FORMATS = frozenset("\u200b\u200e\u200f\u2028\u2029\ufeff\u061c") | {
-    chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -34,7 +31,9 @@ def csv_cell(text: str) -> str:
 
 
 def _acts(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn") or char in _HIDDEN_FORMATS
+    """True for every control, format, surrogate, private or unassigned character and for line separators."""
+    category = unicodedata.category(char)
+    return category.startswith("C") or category in ("Zl", "Zp")
 
 
 def _named(char: str) -> str:

@@ -1,0 +1,103 @@
+"""The output folder holds the last good state or the new one, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from grader.adapters.output import OutputFolder, replace_file
+from grader.errors import HostError, UsageError
+
+OLD = {"run.json": b"{}", "grade.json": b"old", "steps/a/stdout": b"old"}
+NEW = {"run.json": b"{}", "grade.json": b"new", "steps/b/stdout": b"new"}
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_second_result_replaces_the_first_whole(tmp_path: Path) -> None:
+    output = OutputFolder(tmp_path / "deep" / "out")
+    output.write(OLD)
+    output.write(NEW)
+    assert content(output.path) == NEW
+    assert [p.name for p in output.path.parent.iterdir()] == ["out"]
+
+
+def test_a_folder_with_other_peoples_files_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds files that no grading wrote"):
+        OutputFolder(tmp_path).check()
+    assert content(tmp_path) == {"thesis.txt": b"mine"}
+
+
+def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("x")
+    with pytest.raises(UsageError, match="not a folder"):
+        OutputFolder(tmp_path / "out").check()
+
+
+@pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="needs: /dev/full")
+def test_a_full_disk_is_named_and_leaves_the_old_result(tmp_path: Path, small_disk: Path) -> None:
+    output = OutputFolder(small_disk / "out")
+    output.write(OLD)
+    with pytest.raises(HostError, match="No space left on device"):
+        output.write(NEW | {"big": b"x" * (4 << 20)})
+    assert content(output.path) == OLD
+    assert [p.name for p in small_disk.iterdir()] == ["out"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> object:
+    """A disk of 1 MiB, where this host lets us mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True)
+    if made.returncode:
+        pytest.skip("needs: root that may mount a tmpfs")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new_result(tmp_path: Path) -> None:
+    script = textwrap.dedent(
+        f"""
+        from pathlib import Path
+        from grader.adapters.output import OutputFolder
+        out = OutputFolder(Path({str(tmp_path / "out")!r}))
+        n = 0
+        while True:
+            n += 1
+            out.write({{"run.json": b"{{}}", **{{f"f{{i}}": str(n).encode() for i in range(20)}}}})
+            print(n, flush=True)
+        """
+    )
+    for wait in (1, 3, 5, 8):
+        child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env={**os.environ})
+        assert child.stdout is not None
+        for _ in range(wait):
+            child.stdout.readline()
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        found = content(tmp_path / "out")
+        assert len(found) == 21
+        assert len({data for name, data in found.items() if name != "run.json"}) == 1
+    OutputFolder(tmp_path / "out").check()
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_replaced_file_keeps_its_mode_and_its_backup_the_old_bytes(tmp_path: Path) -> None:
+    report = tmp_path / "report.md"
+    report.write_bytes(b"old")
+    report.chmod(0o640)
+    replace_file(report, b"new", backup=tmp_path / "report.md.bak")
+    assert report.read_bytes() == b"new"
+    assert report.stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "report.md.bak").read_bytes() == b"old"

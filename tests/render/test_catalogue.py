@@ -1,0 +1,47 @@
+"""Every message has a wording, and every wording gets the params it names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import grader
+from grader.model.base import Message
+from grader.model.lab import Lab
+from grader.render.catalogue import LANGUAGES, words
+
+PACKAGE = Path(grader.__file__).parent
+_CODE = re.compile(r"""(?:code=|_decide\(\s*base,\s*"\w+",\s*)"([a-z0-9]+(?:[.-][a-z0-9]+)+)\"""")
+
+
+def used_codes() -> set[str]:
+    return {code for file in PACKAGE.rglob("*.py") for code in _CODE.findall(file.read_text("utf-8"))}
+
+
+def test_every_code_in_the_program_has_a_wording_in_every_language() -> None:
+    used = used_codes()
+    assert len(used) > 40, "the search for codes finds too few to mean anything"
+    for language, catalogue in LANGUAGES.items():
+        assert used - set(catalogue) == set(), language
+
+
+def test_every_rule_of_the_lab_has_a_wording(lab: Lab) -> None:
+    for rule in lab.rules:
+        message = Message(code=f"rule.{rule.id}", params={"quote": "x"})
+        assert words(message, lab.messages["en"]) != message.code
+
+
+def test_a_labs_own_wording_comes_first() -> None:
+    message = Message(code="criterion.review")
+    assert words(message, {"criterion.review": "read me"}) == "read me"
+
+
+def test_an_older_message_without_a_param_still_reads() -> None:
+    assert "<id>" in words(Message(code="criterion.not-stated"))
+
+
+@pytest.mark.parametrize("hostile", ["{0.__class__}", "{id!r}", "{{x}}", "%s"])
+def test_params_are_data_and_never_templates(hostile: str) -> None:
+    assert hostile in words(Message(code="criterion.not-stated", params={"id": hostile}))
