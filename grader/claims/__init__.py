@@ -1,0 +1,1 @@
+"""What a report says: its tables and pasted outputs read into claims.  Pure."""

@@ -1,0 +1,139 @@
+"""Claims outside the table: lines of text and JSON objects that a report holds.
+
+A line of the lab's own report template is never a claim.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence, Set
+from itertools import accumulate
+
+from grader.claims.markdown import Document
+from grader.model.lab import JsonClaim, TextClaim
+from grader.model.report import Claim, Span
+from grader.units import parse_quantity
+
+LINE_LIMIT = 2000
+"""Characters of a line that are searched and quoted; patterns of a lab need not be safe on longer ones."""
+
+OBJECT_LIMIT = 4000
+"""Characters between the braces of a JSON object."""
+
+_FLAT_OBJECT = re.compile(rf"\{{[^{{}}]{{1,{OBJECT_LIMIT}}}\}}")
+_EXAMPLE = re.compile(r"\b(?:example|placeholder|sample|expected|e\.g\.|пример|например|ожидаем)", re.IGNORECASE)
+
+
+def normal_line(line: str) -> str:
+    """Return a line as it is compared with the template's: trimmed, single spaces, lower case."""
+    return " ".join(line.split()).casefold()
+
+
+def text_claims(document: Document, wanted: Sequence[TextClaim], template: Set[str]) -> Iterator[Claim]:
+    """Yield what the lab's patterns find, line by line; the first of an id that is no example is preferred."""
+    patterns = [(spec, re.compile(spec.pattern)) for spec in wanted]
+    found: list[Claim] = []
+    for number, line in enumerate(document.lines):
+        if not line or line.isspace() or not patterns:
+            continue
+        hits = [(spec, m) for spec, p in patterns if (m := p.search(line[:LINE_LIMIT])) and m["value"]]
+        if hits and normal_line(line) not in template:
+            found.extend(_text_claim(document, number, spec, m) for spec, m in hits)
+    yield from with_one_preferred(found)
+
+
+def _text_claim(document: Document, number: int, spec: TextClaim, match: re.Match[str]) -> Claim:
+    line = document.lines[number][:LINE_LIMIT]
+    quote = line.strip()
+    start = line.index(quote)
+    read = parse_quantity(match["value"], spec.unit) if spec.unit else None
+    unit = spec.unit if read else None
+    value = read.value if read else None if spec.unit else match["value"]
+    example = _EXAMPLE.search(line)
+    return Claim(
+        id=spec.id,
+        value=value,
+        low=read.low if read else None,
+        high=read.high if read else None,
+        unit=unit,
+        written_unit=read.written_unit if read else None,
+        qualifier=example[0].lower() if example else None if value is not None else match["value"],
+        preferred=False,
+        quote=quote,
+        line=number + 1,
+        source=spec.source,
+        span=document.span(number, start, start + len(quote)),
+    )
+
+
+def json_claims(document: Document, wanted: Sequence[JsonClaim], template: Set[str]) -> Iterator[Claim]:
+    """Yield the wanted key of every flat JSON object with all the given keys, in a fence or not."""
+    if not wanted:
+        return
+    text = "\n".join(document.lines)
+    firsts = list(accumulate((len(line) + 1 for line in document.lines), initial=0))
+    found: list[Claim] = []
+    number = 0
+    for match in _FLAT_OBJECT.finditer(text):
+        values = _parse_object(match[0])
+        specs = [spec for spec in wanted if values is not None and set(spec.keys) | {spec.key} <= values.keys()]
+        if not specs or values is None:
+            continue
+        while firsts[number + 1] <= match.start():
+            number += 1
+        if normal_line(document.lines[number]) in template:
+            continue
+        last = number
+        while firsts[last + 1] < match.end():
+            last += 1
+        span = Span(
+            start=document.span(number, 0, match.start() - firsts[number]).end,
+            end=document.span(last, 0, match.end() - firsts[last]).end,
+        )
+        for spec in specs:
+            found.append(
+                Claim(
+                    id=spec.id,
+                    value=values[spec.key],
+                    preferred=False,
+                    quote=match[0][:LINE_LIMIT],
+                    line=number + 1,
+                    source="output",
+                    span=span,
+                )
+            )
+    yield from with_one_preferred(found)
+
+
+def _parse_object(text: str) -> dict[str, str] | None:
+    """Return a JSON object's values as text, None if this is none."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):  # ValueError also for a number of thousands of digits
+        return None
+    if not isinstance(values, dict):
+        return None
+    return {key: _as_text(value) for key, value in values.items()}
+
+
+def _as_text(value: object) -> str:
+    """Return a string as it is and the rest as JSON; a lone surrogate, which cannot be stored, becomes `?`."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def with_one_preferred(claims: Sequence[Claim]) -> Iterator[Claim]:
+    """Yield the claims, of each id exactly one preferred: the marked one, else the best without a mark.
+
+    A stated value without a qualifier comes before one with it, and that before none; of equals the first.
+    """
+    best: dict[str, tuple[tuple[bool, bool, bool], int]] = {}
+    for index, claim in enumerate(claims):
+        rank = (claim.preferred, claim.stated, claim.qualifier is None)
+        if claim.id not in best or rank > best[claim.id][0]:
+            best[claim.id] = (rank, index)
+    chosen = {index for _, index in best.values()}
+    for index, claim in enumerate(claims):
+        wanted = index in chosen
+        yield claim if claim.preferred == wanted else claim.model_copy(update={"preferred": wanted})

@@ -1,0 +1,353 @@
+"""The text of one cell -> its readings, each a value or the word that stands in its place.
+
+What is preferred among several numbers
+    The first one of the wanted dimension (`1.98 MB / 6.82 MB`, `1.09MiB / 3.824GiB`), unless a later one states the
+    same more precisely: its printed range lies inside the first one's (`4.5M (4698112 bytes)`).  Behind a leading
+    `N/A` no number is preferred.
+Direction of a factor
+    Factors are reference / candidate (traditional / WASM).  Where the words say that the reference is faster and
+    the number is above 1 (`1.96x slower`, `Traditional is 6x faster`) it is inverted; a number below 1 is taken as
+    reference / candidate whatever the words (`0.65x slower`).  The words' subject is the candidate if none is named.
+Sign of a percentage
+    A reduction: `smaller` gives a positive number, `larger` a negative one, whatever sign is printed.  Without such
+    a word the printed sign counts, reversed in a column of changes (`Δ`, where -47 % is a reduction).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from grader.units import Base, Dimension, Number, Printed, find_quantities, in_unit
+
+ARROW = " →"
+"""What stands behind it in a cell was written by an earlier `fill` and is never read."""
+
+CELL_LIMIT = 4000
+"""Characters of a cell that are read; none of a person's is longer."""
+
+WORDS_LIMIT = 80
+"""Characters kept of an answer in words."""
+
+SMALLEST_BARE_BYTES = 1024
+"""A bare whole number from here on is a count of bytes; smaller ones may count anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading of a cell.  `value` is None only with a qualifier; `words` is the text that belongs to it."""
+
+    value: Number | str | None
+    low: Number | None = None
+    high: Number | None = None
+    unit: Dimension | None = None
+    written_unit: str | None = None
+    qualifier: str | None = None
+    preferred: bool = False
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a cell should hold.  `dimension` None is text; `unit` is what row label or header say of bare numbers."""
+
+    dimension: Dimension | None
+    base: Base = "binary"
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Whose quantities a derived cell compares: names of the reference and of the candidate, lower case.
+
+    `change` is True where the column is one of changes, in which a minus is a decrease.
+    """
+
+    reference: Sequence[str] = ()
+    candidate: Sequence[str] = ()
+    change: bool = False
+
+
+def read_cell(source: str, expected: Expectation) -> tuple[Reading, ...]:
+    """Read a cell with a quantity or a text; exactly one reading is preferred."""
+    return _read(source, expected, None)
+
+
+def read_derived_cell(source: str, expected: Expectation, comparison: Comparison) -> tuple[Reading, ...]:
+    """Read a cell with a factor or a reduction, brought to reference / candidate; exactly one is preferred."""
+    return _read(source, expected, comparison)
+
+
+def without_annotation(source: str) -> str:
+    """Return the student's own text of a cell."""
+    return source.split(ARROW, 1)[0].rstrip()
+
+
+_MARKUP = re.compile(
+    r"""
+    <br\s*/?> | </?[A-Za-z][^<>]{0,200}>            # HTML
+  | \[\^[^\]]{1,20}\] | [⁰¹²³⁴-⁹†‡]                  # footnote marks
+  | [`$] | \*+ | (?<!\w)_+(?=\w) | (?<=\w)_+(?!\w)   # code, formulas, emphasis
+    """,
+    re.VERBOSE,
+)
+_LATEX = re.compile(r"\\(?:text|mathrm|mathbf)\s*\{([^{}]{0,80})\}|\\(times|approx|sim)(?![a-z])|\\([,;: ])")
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+
+
+def plain_text(source: str) -> str:
+    """Return a cell's text without emphasis, code marks, HTML tags, footnote marks, formulas and escapes."""
+    symbols = {"times": "×", "approx": "≈", "sim": "~"}
+    text = _LATEX.sub(lambda m: m[1] or symbols.get(m[2] or "", " "), source[:CELL_LIMIT])
+    return re.sub(r"[ \t]{2,}", " ", _MARKUP.sub(_removed, _ESCAPE.sub(r"\1", text))).strip()
+
+
+def _removed(mark: re.Match[str]) -> str:
+    return " " if mark[0].lower().startswith("<br") else ""
+
+
+def _read(source: str, expected: Expectation, comparison: Comparison | None) -> tuple[Reading, ...]:
+    own = without_annotation(source)[:CELL_LIMIT]
+    placeholder = _placeholder(own)
+    plain = plain_text(own)
+    if placeholder is None and plain.strip("._…?*` ") == "":
+        return (Reading(None, qualifier="empty", preferred=True),)
+    answer = _no_answer(plain)
+    if expected.dimension is None:
+        word = placeholder[1] if placeholder else answer
+        return (Reading(None if word else plain[:CELL_LIMIT], qualifier=word, preferred=True, words=plain),)
+    numbers = tuple(_readings(plain, expected))
+    if comparison is not None:
+        numbers = tuple(_directed(r, plain, expected.dimension, comparison) for r in numbers)
+    if placeholder is not None and (not numbers or placeholder[0] <= _first_digit(own)):
+        return (Reading(None, qualifier=placeholder[1], preferred=True, words=plain),)
+    if answer is not None:
+        return (Reading(None, qualifier=answer, preferred=True, words=plain), *numbers)
+    if not numbers:
+        return (Reading(None, qualifier=plain[:WORDS_LIMIT].rstrip(), preferred=True, words=plain),)
+    best = _preferred(numbers)
+    return tuple(replace(r, preferred=i == best) for i, r in enumerate(numbers))
+
+
+_PLACEHOLDER = re.compile(
+    r"(?<![A-Za-z])(?:(?P<todo>TODO|FIXME)|(?P<tbd>TBD)|(?P<x>X{2,}(?:[.,]X+)?|X[.,]X+))(?![A-Za-z])"
+    r"|(?<!\w)(?P<blank>_{2,})(?![^\W_])",
+    re.IGNORECASE,
+)
+_QUALIFIERS = {"todo": "TODO", "tbd": "TBD", "x": "XXX", "blank": "___"}
+
+
+def _placeholder(source: str) -> tuple[int, str] | None:
+    """Return where the first token of an unfilled cell stands and its canonical form, None if there is none."""
+    found = _PLACEHOLDER.search(source)
+    return (found.start(), _QUALIFIERS[found.lastgroup or ""]) if found else None
+
+
+_NOT_APPLICABLE = re.compile(
+    r"[^\w]*(?:n\s?/\s?a|n\.a\.?|н/[дп])(?![\w])"
+    r"|[^\w]*(?P<words>not\s+(?:available|applicable|measured|comparable|supported|run|tested)"
+    r"|unavailable|no\s+data|нет(?:\s+данных)?|недоступно|неприменимо|не\s+(?:применимо|доступно|измерялось|измерено))"
+    r"(?!\w)",
+    re.IGNORECASE,
+)
+_DASHES = re.compile(r"[-–—−\s]+")
+
+
+def _no_answer(plain: str) -> str | None:
+    """Return the canonical `N/A` or `—`, or the words that say it; None if the cell does not begin so."""
+    if _DASHES.fullmatch(plain):
+        return "—"
+    found = _NOT_APPLICABLE.match(plain)
+    if found is None:
+        return None
+    return found["words"] or "N/A"
+
+
+def _first_digit(text: str) -> int:
+    found = re.search(r"\d", text)
+    return found.start() if found else len(text)
+
+
+_RANGE = re.compile(r"\s*(?:[-–—−]|\.{2,3}|…|to|до)\s*")
+_PLUS_MINUS = re.compile(r"\s*(?:±|\+/-|\+-)\s*")
+_APPROXIMATE = re.compile(
+    r"(?:[~≈∼≃]|(?:\b(?:about|around|approx(?:\.|imately)?|roughly|circa|ca\.|est(?:\.|imated)?|near(?:ly)?"
+    r"|около|примерно|порядка|приблизительно|почти))(?:\s+(?:на|в))?)\s*[(]?\s*$",
+    re.IGNORECASE,
+)
+_ESTIMATED = re.compile(r"\W*(?:est(?:\.|imated?)|approx|оценка|примерно)", re.IGNORECASE)
+_BELOW = re.compile(r"(?:[<≤]=?|less than|under|below|up to|менее|меньше чем|до)\s*$", re.IGNORECASE)
+_ABOVE = re.compile(r"(?:[>≥]=?|more than|over|above|at least|более|больше чем)\s*$", re.IGNORECASE)
+
+
+def _readings(plain: str, expected: Expectation) -> Iterator[Reading]:
+    """Yield the numbers of the wanted dimension in order, ranges joined, bare ones completed where that is safe."""
+    quantities = find_quantities(plain, base=expected.base)
+    with_unit = any(q.dimension == expected.dimension for q in quantities)
+    skip = False
+    for index, quantity in enumerate(quantities):
+        if skip:
+            skip = False
+            continue
+        following = quantities[index + 1] if index + 1 < len(quantities) else None
+        reading = _joined(plain, quantity, following, expected)
+        if reading is not None:
+            skip = True
+        elif quantity.dimension == expected.dimension:
+            reading = _single(quantity)
+        elif quantity.dimension is None and not with_unit:
+            completed = _completed(quantity, plain, expected)
+            reading = _single(completed) if completed else None
+        if reading is not None:
+            end = following.end if skip and following else quantity.end
+            after = next((q.start for q in quantities[index + 1 + skip :]), len(plain))
+            yield _qualified(reading, plain[: quantity.start], plain[end:after])
+
+
+def _single(quantity: Printed) -> Reading:
+    return Reading(quantity.value, quantity.low, quantity.high, quantity.dimension, quantity.written_unit)
+
+
+def _joined(plain: str, first: Printed, second: Printed | None, expected: Expectation) -> Reading | None:
+    """Return `2.3-2.4 MB` or `0.44 ± 0.02 s` as one reading, None if the two numbers are not such a pair."""
+    if second is None or second.dimension != expected.dimension or second.written_unit is None:
+        return None
+    between = plain[first.end : second.start]
+    if first.dimension is None:
+        first = in_unit(first, second.written_unit, base=expected.base) or first
+    if first.dimension != second.dimension:
+        return None
+    if _PLUS_MINUS.fullmatch(between):
+        low, high = first.value - second.value, first.value + second.value
+        return Reading(first.value, low, high, first.dimension, second.written_unit)
+    if _RANGE.fullmatch(between) and first.value < second.value:
+        middle = (first.value + second.value) / 2
+        return Reading(middle, first.low, second.high, first.dimension, second.written_unit, qualifier="range")
+    return None
+
+
+def _completed(bare: Printed, plain: str, expected: Expectation) -> Printed | None:
+    """Return a bare number with the unit of its row or column; None where it may count anything (`5 runs`)."""
+    if expected.unit is not None:
+        completed = in_unit(bare, expected.unit, base=expected.base)
+        return completed if completed and completed.dimension == expected.dimension else None
+    alone = not re.search(r"\w", plain[: bare.start])
+    if expected.dimension == "byte" and isinstance(bare.value, int) and bare.value >= SMALLEST_BARE_BYTES:
+        return replace(bare, dimension="byte", low=bare.value, high=bare.value)
+    if expected.dimension == "ratio" and (
+        alone or re.match(r"\s*(?:faster|slower|быстрее|медленнее)", plain[bare.end :])
+    ):
+        return replace(bare, dimension="ratio")
+    return None
+
+
+def _qualified(reading: Reading, before: str, after: str) -> Reading:
+    """Add the student's own mark of an estimate or a bound; `after` reaches to the next number."""
+    assert isinstance(reading.value, int | float)
+    words = f"{before[-40:]} {after}"
+    if _BELOW.search(before):
+        return replace(reading, low=min(0, reading.value), high=reading.value, qualifier="<", words=words)
+    if _ABOVE.search(before):
+        return replace(reading, low=reading.value, qualifier=">", words=words)
+    if _APPROXIMATE.search(before) or _ESTIMATED.match(after):
+        return replace(reading, qualifier="~", words=words)
+    return replace(reading, words=words)
+
+
+def _preferred(readings: Sequence[Reading]) -> int:
+    """Return the index of the preferred reading, by the rule at the top of this module."""
+    best = 0
+    for index, reading in enumerate(readings[1:], start=1):
+        if _restates(readings[best], reading):
+            best = index
+    return best
+
+
+def _restates(first: Reading, second: Reading) -> bool:
+    if None in (first.low, first.high, second.low, second.high) or second.qualifier is not None:
+        return False
+    assert first.low is not None
+    assert first.high is not None
+    assert second.low is not None
+    assert second.high is not None
+    inside = first.low <= second.low and second.high <= first.high
+    return inside and second.high - second.low < first.high - first.low
+
+
+_COMPARATIVES: Mapping[str, str] = {
+    "better": r"faster|quicker|speed-?\s?up|быстрее|ускорен\w*|smaller|less|lower|lighter|reduc\w+|decrease\w*|sav\w+"
+    r"|меньше|ниже|легче|снижен\w*|сокращен\w*|уменьшен\w*|эконом\w*",
+    "worse": r"slower|slow-?down|медленнее|замедлен\w*|larger|bigger|greater|more|higher|heavier|increase\w*|growth"
+    r"|больше|выше|тяжелее|увеличен\w*|рост",
+}
+_COMPARATIVE = re.compile(
+    rf"(?<!\w)(?:(?P<better>{_COMPARATIVES['better']})|(?P<worse>{_COMPARATIVES['worse']}))(?!\w)", re.IGNORECASE
+)
+_OBJECT = re.compile(
+    r"(?:\bthan|\bчем|\bvs\.?|\bversus|\bcompared (?:to|with)|\bover)\s+(?:the\s+|a\s+|in\s+)?$", re.IGNORECASE
+)
+
+
+def _directed(reading: Reading, plain: str, dimension: Dimension | None, comparison: Comparison) -> Reading:
+    """Bring a factor or a reduction to the form reference over candidate; see the top of this module."""
+    value, low, high = reading.value, reading.low, reading.high
+    assert isinstance(value, int | float)
+    assert low is not None
+    assert high is not None
+    candidate_better = _candidate_is_better(plain, comparison)
+    if dimension == "ratio":
+        if candidate_better is False and value > 1 and low > 0:
+            qualifier = reading.qualifier or "slower"
+            return replace(reading, value=1 / value, low=1 / high, high=1 / low, qualifier=qualifier)
+        return reading
+    negative = value < 0
+    if candidate_better is None:
+        flip = comparison.change and value != 0 and bool(re.search(r"[-+−]\s?\d", plain))
+    else:
+        flip = candidate_better == negative and value != 0
+    return replace(reading, value=-value, low=-high, high=-low) if flip else reading
+
+
+def _candidate_is_better(plain: str, comparison: Comparison) -> bool | None:
+    """Return what the first comparative says of the candidate, None if the cell has none."""
+    text = plain.lower()
+    found = _COMPARATIVE.search(text)
+    if found is None:
+        return None
+    better = found["better"] is not None
+    return better if _is_about_candidate(text, found, comparison) else not better
+
+
+def _is_about_candidate(text: str, comparative: re.Match[str], comparison: Comparison) -> bool:
+    """Decide whose comparative it is: the last name before it, else one right after it, else the candidate's."""
+    before, after = text[: comparative.start()], text[comparative.end() :]
+    named = _last_name(before, comparison)
+    if named is not None:
+        return named
+    following = re.match(r"\W*(?P<link>than|чем|for|in|у|vs\.?|for the|than the|than in)?\W*(?P<rest>.{0,60})", after)
+    assert following is not None
+    name = _leading_name(following["rest"], comparison)
+    if name is None:
+        return True
+    is_object = (following["link"] or "").split(" ")[0].rstrip(".") in ("than", "чем", "vs")
+    return name is not is_object
+
+
+def _last_name(text: str, comparison: Comparison) -> bool | None:
+    best: tuple[int, int, bool] | None = None
+    for is_candidate, names in ((False, comparison.reference), (True, comparison.candidate)):
+        for name in names:
+            at = text.rfind(name)
+            if at >= 0 and not _OBJECT.search(text[:at]) and (best is None or (at + len(name), len(name)) > best[:2]):
+                best = (at + len(name), len(name), is_candidate)
+    return best[2] if best else None
+
+
+def _leading_name(text: str, comparison: Comparison) -> bool | None:
+    longest: tuple[int, bool] | None = None
+    for is_candidate, names in ((False, comparison.reference), (True, comparison.candidate)):
+        for name in names:
+            if text.startswith(name) and (longest is None or len(name) > longest[0]):
+                longest = (len(name), is_candidate)
+    return longest[1] if longest else None

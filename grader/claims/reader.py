@@ -1,0 +1,102 @@
+"""The bytes of a report -> everything it claims."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Set
+
+from grader.claims.markdown import Document, SourceTable, read_document, tables_in_broken_fences
+from grader.claims.output import json_claims, normal_line, text_claims, with_one_preferred
+from grader.claims.parse import plain_text, without_annotation
+from grader.claims.table import find_comparison
+from grader.errors import IntakeError
+from grader.model.base import digest
+from grader.model.lab import Lab
+from grader.model.report import PLACEHOLDERS, Claim, ReportReading
+
+DEFAULT_MAX_BYTES = 2_000_000
+"""Cap on a report; the longest known one has 53 kB."""
+
+NOTE_CP1251 = "claims.encoding-cp1251"
+NOTE_BROKEN_FENCE = "claims.table-in-code"
+NOTE_NO_TABLE = "claims.no-table"
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_CODE = re.compile(r"`[^`]*`")
+_NO_PROSE = re.compile(r"!\[[^\]]{0,500}\]\([^)]{0,2000}\)|\]\([^)]{0,2000}\)|https?://\S+|<[^<>]{0,500}>")
+
+
+def read_report(data: bytes, lab: Lab, template: str, *, max_bytes: int = DEFAULT_MAX_BYTES) -> ReportReading:
+    """Read a report.
+
+    Args:
+        template: The lab's report template; what a report has in common with it is not the student's.
+        max_bytes: Largest report that is read.
+
+    Raises: IntakeError for a report over the cap or one that is no text.
+    """
+    if len(data) > max_bytes:
+        raise IntakeError(
+            f"the report has {len(data):,} bytes, more than the {max_bytes:,} that are read",
+            hint=f"hand in text without embedded files, or read it anyway with `--max-report-bytes {len(data)}`",
+        )
+    document = read_document(data)
+    notes = [NOTE_CP1251] if document.encoding == "cp1251" else []
+    found = find_comparison(document.tables, lab)
+    if found is None and document.broken_fences:
+        found = find_comparison(tables_in_broken_fences(document), lab)
+        notes += [NOTE_BROKEN_FENCE] if found else []
+    notes += [] if found else [NOTE_NO_TABLE]
+    known = frozenset(normal_line(line) for line in template.splitlines())
+    claims = [
+        *(found.claims if found else ()),
+        *text_claims(document, lab.texts, known),
+        *json_claims(document, lab.outputs, known),
+    ]
+    return ReportReading(
+        sha256=digest(data),
+        size=len(data),
+        encoding=document.encoding,
+        table=found.table if found else None,
+        claims=tuple(_in_order(claims)),
+        own_words=count_own_words(document, template),
+        notes=tuple(notes),
+    )
+
+
+def _in_order(claims: list[Claim]) -> list[Claim]:
+    """Return the claims in order of appearance, one preferred per id: the table's wins if it states a value."""
+    from_table = {c.id for c in claims if c.source == "table" and c.preferred and c.stated}
+    ranked = (
+        c.model_copy(update={"preferred": False}) if c.source != "table" and c.id in from_table else c for c in claims
+    )
+    return sorted(with_one_preferred(tuple(ranked)), key=lambda c: c.span.start)
+
+
+def count_own_words(document: Document, template: str) -> int:
+    """Count the words of prose and of table cells that the template does not have; code and links are not prose.
+
+    Lines and cells are compared with the template's as a whole, apart from case and spacing.
+    """
+    lines = template.splitlines()
+    known = frozenset(normal_line(line) for line in lines)
+    known_cells = frozenset(normal_line(cell) for line in lines if "|" in line for cell in line.split("|"))
+    in_table = {n for table in document.tables for n in table.lines}
+    total = sum(_words(text) for table in document.tables for text in _own_cells(table, known_cells))
+    for number, line in enumerate(document.lines):
+        if number not in in_table and number not in document.code and normal_line(line) not in known:
+            total += _words(line)
+    return total
+
+
+def _own_cells(table: SourceTable, known: Set[str]) -> Iterator[str]:
+    for row in (table.header, *table.rows):
+        for cell in row:
+            own = without_annotation(cell.text)
+            if own and normal_line(own) not in known:
+                yield plain_text(own)
+
+
+def _words(text: str) -> int:
+    prose = _NO_PROSE.sub(" ", _CODE.sub(" ", text))
+    return sum(word.upper() not in PLACEHOLDERS for word in _WORD.findall(prose))

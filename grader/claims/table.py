@@ -1,0 +1,333 @@
+"""Pick the comparison table of a report by the lab's words, never by position, and read its claims.
+
+A table qualifies with a column for every subject and a row for at least one of the lab's.  Of several the one with
+more of the lab's columns and rows wins, then the one with more cells filled in, then the first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from grader.claims.markdown import SourceCell, SourceTable
+from grader.claims.parse import (
+    Comparison,
+    Expectation,
+    Reading,
+    plain_text,
+    read_cell,
+    read_derived_cell,
+    without_annotation,
+)
+from grader.model.lab import Columns, Lab, Metric, Row
+from grader.model.report import Cell, CellAddress, Claim, ComparisonTable, TableRow
+from grader.units import Base, find_quantities
+
+METRIC, DERIVED, OTHER = "metric", "derived", "other"
+MAX_COLUMNS = 40
+"""A wider table is no comparison table; the search for column roles stays small."""
+
+MAX_CANDIDATES = 3
+"""Columns that are tried for one role, the best matching first."""
+
+MAX_LABEL = 200
+"""Characters of a header or a row label that are matched."""
+
+QUOTE_LIMIT = 2000
+"""Characters of a cell or a line that a claim quotes."""
+
+DOCKER_DIGITS = 3
+"""`docker images` prints at most three significant digits; `1.8233 MB` was divided by 2^20 by hand."""
+
+DOCKER_ARM = "docker"
+DECIMAL_NOTIONS = frozenset({"docker_images", "disk_usage"})
+"""Docker's own size columns count in powers of 1000."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundComparison:
+    """The comparison table as written: the source cell and the readings behind every claim id."""
+
+    table: ComparisonTable
+    claims: tuple[Claim, ...]
+
+
+def find_comparison(tables: Sequence[SourceTable], lab: Lab) -> FoundComparison | None:
+    """Return the comparison table among all tables of a report and its claims, None if there is none."""
+    best: tuple[tuple[int, int, int], SourceTable, dict[str, int], list[tuple[Row, int, bool]]] | None = None
+    for table in tables:
+        roles = _column_roles(table, lab)
+        if roles is None:
+            continue
+        rows = _matched_rows(table, roles[METRIC], lab)
+        if not rows:
+            continue
+        matched = {row.key for row, _, _ in rows}
+        filled = sum(_is_filled(table, index, column) for _, index, _ in rows for column in roles.values())
+        rank = (len(matched), len([r for r in roles if r != OTHER]), filled)
+        if best is None or rank > best[0]:
+            best = rank, table, roles, rows
+    if best is None:
+        return None
+    _, table, roles, rows = best
+    return FoundComparison(_comparison_table(table, roles, rows), tuple(_claims(table, roles, rows, lab)))
+
+
+def _is_filled(table: SourceTable, row: int, column: int) -> bool:
+    if column >= len(table.rows[row]):
+        return False
+    return bool(re.search(r"\d", without_annotation(table.rows[row][column].text)))
+
+
+def normal_words(source: str) -> str:
+    """Return a header or a label for matching: plain, lower case, single spaces, hyphens and slashes as spaces."""
+    plain = plain_text(source[:MAX_LABEL]).casefold().replace("ё", "е")
+    return " ".join(re.sub(r"[^\w%Δδ()]+", " ", plain).split())
+
+
+@lru_cache(maxsize=4096)
+def _normal_synonym(synonym: str) -> str:
+    return normal_words(synonym)
+
+
+def _score(words: str, synonyms: Sequence[str]) -> int:
+    """Rank how well a normalised text matches: 0 not at all, else by the longest synonym in it.
+
+    A synonym matches where a word of the text begins; the whole text ranks before a beginning, and that before
+    words further in, so `Improvement (WASM vs Docker)` is a column of improvements.
+    """
+    best = 0
+    squeezed = words.replace(" ", "")
+    for synonym in synonyms:
+        wanted = _normal_synonym(synonym)
+        if not wanted:
+            continue
+        if wanted == words:
+            rank = 3000
+        elif words.startswith(wanted):
+            rank = 2000
+        elif f" {wanted}" in f" {re.sub(r'[()]', ' ', words)}":
+            rank = 1000
+        elif " " in wanted and set(wanted.split()) <= set(words.split()):
+            rank = 500
+        elif len(wanted) >= 5 and wanted.replace(" ", "") in squeezed:
+            rank = 400
+        else:
+            continue
+        best = max(best, rank + len(wanted))
+    return best
+
+
+def _column_roles(table: SourceTable, lab: Lab) -> dict[str, int] | None:
+    """Assign at most one column to each role so that most roles are met, then the best matching ones."""
+    if not 2 <= len(table.header) <= MAX_COLUMNS:
+        return None
+    headers = [normal_words(cell.text) for cell in table.header]
+    synonyms = _role_synonyms(lab.table.columns)
+    if all(any(_score(h, synonyms[s]) for h in headers) for s in lab.subjects):
+        candidates = {role: _candidates(headers, words) for role, words in synonyms.items()}
+        roles = _best_assignment(list(candidates.items()), frozenset())[1]
+        if METRIC not in roles:
+            label_column = _label_column(table, frozenset(roles.values()), lab)
+            if label_column is None:
+                return None
+            roles[METRIC] = label_column
+        if all(s in roles for s in lab.subjects):
+            return roles
+    return None
+
+
+def _role_synonyms(columns: Columns) -> dict[str, tuple[str, ...]]:
+    named = {METRIC: columns.metric, **columns.subjects, DERIVED: columns.derived, OTHER: columns.other}
+    return {role: words for role, words in named.items() if words}
+
+
+def _candidates(headers: Sequence[str], synonyms: Sequence[str]) -> list[tuple[int, int]]:
+    """Return (score, column) of the best matching columns."""
+    scored = [(score, -column) for column, h in enumerate(headers) if (score := _score(h, synonyms))]
+    return [(score, -column) for score, column in sorted(scored, reverse=True)[:MAX_CANDIDATES]]
+
+
+def _best_assignment(
+    roles: Sequence[tuple[str, list[tuple[int, int]]]], taken: frozenset[int]
+) -> tuple[tuple[int, int], dict[str, int]]:
+    """Try each role's few candidates and leaving it out; rank by roles met, then by the sum of scores."""
+    if not roles:
+        return (0, 0), {}
+    (role, candidates), rest = roles[0], roles[1:]
+    best = _best_assignment(rest, taken)
+    for score, column in candidates:
+        if column in taken:
+            continue
+        (met, total), assigned = _best_assignment(rest, taken | {column})
+        if (met + 1, total + score) > best[0]:
+            best = (met + 1, total + score), {role: column, **assigned}
+    return best
+
+
+def _label_column(table: SourceTable, taken: frozenset[int], lab: Lab) -> int | None:
+    """Return the free column whose cells match most of the lab's rows: its header says nothing."""
+    counts = [
+        (len(_matched_rows(table, column, lab)), -column) for column in range(len(table.header)) if column not in taken
+    ]
+    most, column = max(counts, default=(0, 0))
+    return -column if most else None
+
+
+def _matched_rows(table: SourceTable, column: int, lab: Lab) -> list[tuple[Row, int, bool]]:
+    """Return (row of the lab, row of the table, whether it is the best of its key) in the table's order."""
+    best: dict[str, tuple[int, int]] = {}
+    matched: list[tuple[Row, int]] = []
+    for index, cells in enumerate(table.rows):
+        if column >= len(cells):
+            continue
+        label = normal_words(cells[column].text)
+        scored = [(_score(label, row.labels), row) for row in lab.table.rows] if label else []
+        score, row = max(scored, key=lambda pair: pair[0], default=(0, None))
+        if row is None or score == 0:
+            continue
+        matched.append((row, index))
+        if row.key not in best or score > best[row.key][0]:
+            best[row.key] = (score, index)
+    return [(row, index, best[row.key][1] == index) for row, index in matched]
+
+
+def _comparison_table(
+    table: SourceTable, roles: Mapping[str, int], rows: Sequence[tuple[Row, int, bool]]
+) -> ComparisonTable:
+    return ComparisonTable(
+        number=table.number,
+        line=table.line,
+        roles=dict(roles),
+        rows=tuple(
+            TableRow(
+                key=row.key,
+                label=_model_cell(table, index, roles[METRIC]),
+                cells={
+                    role: _model_cell(table, index, column)
+                    for role, column in roles.items()
+                    if role not in (METRIC, OTHER) and column < len(table.rows[index])
+                },
+            )
+            for row, index, is_best in rows
+            if is_best
+        ),
+    )
+
+
+def _model_cell(table: SourceTable, row: int, column: int) -> Cell:
+    cell = table.rows[row][column]
+    address = CellAddress(table=table.number, row=row, column=column)
+    return Cell(address=address, text=cell.text, span=cell.span, line=cell.line)
+
+
+def _claims(
+    table: SourceTable, roles: Mapping[str, int], rows: Sequence[tuple[Row, int, bool]], lab: Lab
+) -> Iterator[Claim]:
+    for row, index, is_best in rows:
+        cells = table.rows[index]
+        for role, column in sorted(roles.items(), key=lambda pair: pair[1]):
+            claim_id = claim_id_of(row, role, lab)
+            if claim_id is None or column >= len(cells):
+                continue
+            unit = stated_unit(table.header[column].text) or stated_unit(cells[roles[METRIC]].text)
+            address = CellAddress(table=table.number, row=index, column=column)
+            if role == DERIVED:
+                readings = _read_derived(cells[column], table.header[column], row, unit, lab)
+            else:
+                assert row.metric is not None
+                readings = _read_subject(cells[column], lab.metrics[row.metric], role, unit)
+            for reading, notion in readings:
+                yield _claim(claim_id, reading, notion, cells[column], address, is_best)
+
+
+def claim_id_of(row: Row, role: str, lab: Lab) -> str | None:
+    """Return the claim id of a cell; None for a cell that claims nothing that is measured."""
+    if role == DERIVED:
+        return row.derived.id if row.derived else None
+    return f"{role}.{row.metric}" if role in lab.subjects and row.metric in lab.metrics else None
+
+
+_STATED_UNIT = re.compile(r"(?:^|\s)[(\[]\s*([^\W\d_]{1,7}|%)\s*[)\]]|,\s*([^\W\d_]{1,7}|%)\s*$")
+
+
+def stated_unit(label: str) -> str | None:
+    """Return the unit that a header or a row label gives in brackets or behind a comma (`Startup time (ms)`)."""
+    found = _STATED_UNIT.search(plain_text(label[:MAX_LABEL]))
+    unit = (found[1] or found[2]) if found else None
+    return unit if unit and any(q.dimension for q in find_quantities(f"1 {unit}")) else None
+
+
+def _read_subject(
+    cell: SourceCell, metric: Metric, subject: str, unit: str | None
+) -> Iterator[tuple[Reading, str | None]]:
+    base = default_base(metric, subject, cell.text)
+    for reading in read_cell(cell.text, Expectation(metric.unit, base, unit)):
+        yield reading, notion_of(reading.words, metric.notions)
+
+
+def _read_derived(
+    cell: SourceCell, header: SourceCell, row: Row, unit: str | None, lab: Lab
+) -> Iterator[tuple[Reading, str | None]]:
+    assert row.derived is not None
+    names = [n for n in re.findall(r"[a-z][\w-]*", row.derived.formula) if n in lab.subjects]
+    subjects = lab.table.columns.subjects
+    reference, candidate = (subjects.get(n, ()) for n in (*dict.fromkeys(names), "", "")[:2])
+    change = bool(re.search(r"[Δδ]|\b(?:delta|change)|изменени", header.text, re.IGNORECASE))
+    comparison = Comparison(tuple(n.lower() for n in reference), tuple(n.lower() for n in candidate), change)
+    for reading in read_derived_cell(cell.text, Expectation(row.derived.unit, unit=unit), comparison):
+        yield reading, None
+
+
+def default_base(metric: Metric, subject: str, text: str) -> Base:
+    """Return what `MB` stands for in a cell: both readings stay in the claim's range, this one is its value.
+
+    `ls -lh`, `docker stats` and `ctr` count in powers of 1024, and so does who divides by 1024 by hand.  Docker's
+    own columns of image sizes count in powers of 1000.  Source: the tools' output for the lab's own artifacts.
+    """
+    plain = plain_text(text)
+    notion = notion_of(plain, metric.notions)
+    if metric.source != "image" or (notion is not None and notion not in DECIMAL_NOTIONS):
+        return "binary"
+    if notion is None and metric.arms.get(subject, ("",))[0] != DOCKER_ARM:
+        return "binary"
+    first = next((q for q in find_quantities(plain) if q.ambiguous), None)
+    by_hand = first is not None and (first.digits > DOCKER_DIGITS or (first.written_unit or "")[:1] in "kKкК")
+    return "binary" if by_hand and notion is None else "decimal"
+
+
+def notion_of(words: str, notions: Sequence[str]) -> str | None:
+    """Return the first notion that the words name: all parts of its id in order, else its last part alone."""
+    text = words.casefold()
+    for notion in notions:
+        if re.search(r"\b.*?\b".join(re.escape(part) for part in notion.split("_")), text[:500]):
+            return notion
+    for notion in notions:
+        last = notion.rpartition("_")[2]
+        if len(last) >= 5 and re.search(rf"\b{re.escape(last)}\b", text):
+            return notion
+    return None
+
+
+def _claim(
+    claim_id: str, reading: Reading, notion: str | None, cell: SourceCell, address: CellAddress, is_best: bool
+) -> Claim:
+    quote = without_annotation(cell.text)[:QUOTE_LIMIT] or "(empty cell)"
+    return Claim(
+        id=claim_id,
+        value=reading.value,
+        low=reading.low,
+        high=reading.high,
+        unit=reading.unit,
+        written_unit=reading.written_unit,
+        notion=notion,
+        qualifier=reading.qualifier,
+        preferred=reading.preferred and is_best,
+        quote=quote,
+        line=cell.line,
+        source="table",
+        span=cell.span,
+        cell=address,
+    )
