@@ -67,6 +67,9 @@ class Engine(Protocol):
     def build(self, subject: str, step: Step, source: BuildSource, source_dir: Path, out_dir: Path) -> BuildResult:
         """Build one subject from read-only `source_dir` into `out_dir`."""
 
+    def build_argv(self, source: BuildSource, source_dir: Path) -> tuple[str, ...] | Message:
+        """Return the command that `build` runs for this source, or why it runs none."""
+
     def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
         """Return what the arm runs: the artifact itself, or for `wasmtime-aot` its compiled form in `out_dir`."""
 

@@ -87,6 +87,9 @@ class FakeEngine:
         self.built.append(subject)
         return self.builds[subject](source, out_dir)
 
+    def build_argv(self, source: BuildSource, source_dir: Path) -> tuple[str, ...] | Message:
+        return ("/build", source.kind)
+
     def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
         return artifact
 
@@ -142,8 +145,12 @@ class FakeStore:
     def save(self, kind: str, key: str, data: bytes) -> None:
         self.results[kind, key] = data
 
-    def directory(self, kind: str, key: str, fill: Callable[[Path], None]) -> Path:
+    def directory(
+        self, kind: str, key: str, fill: Callable[[Path], None], intact: Callable[[Path], bool] | None = None
+    ) -> Path:
         target = self.root / kind / key
+        if target.exists() and intact is not None and not intact(target):
+            shutil.rmtree(target)
         if not target.exists():
             with self.scratch() as work:
                 fill(work)

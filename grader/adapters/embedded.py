@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from grader.adapters import wasmtime_cli
 from grader.adapters.artifacts import Taken, take_file
-from grader.adapters.gocompiler import OUTPUT, SOURCE, GoCompiler, Variant
+from grader.adapters.gocompiler import OUTPUT, SOURCE, GoCompiler, Variant, go_argv
+from grader.adapters.host import tool
+from grader.adapters.sandbox import find_tool
 from grader.adapters.toolchains import Installed, find_go, find_tinygo, find_wasmtime
 from grader.adapters.wasmtime_cli import COMPILED, WasmtimeCli
 from grader.errors import HostError, SubmissionError
@@ -71,8 +74,15 @@ class EmbeddedEngine:
         return WasmtimeCli(self._installed["wasmtime"])
 
     def tools(self) -> tuple[Tool, ...]:
-        """Return the programs that this engine's facts depend on."""
-        return tuple(one.tool for _, one in sorted(self._installed.items()))
+        """Return the programs that this engine's facts depend on; the boundary too, as it is part of every time."""
+        return (*(one.tool for _, one in sorted(self._installed.items())), *self._boundary)
+
+    @functools.cached_property
+    def _boundary(self) -> tuple[Tool, ...]:
+        bwrap = find_tool("bwrap")
+        if bwrap is None or not self._runner.status().kind.startswith("bubblewrap"):
+            return ()
+        return (tool(self._runner.status().kind, bwrap, (str(bwrap), "--version")),)
 
     def capabilities(self) -> Mapping[str, Message | None]:
         """Return what is there by `tool:`, `build:`, `arm:`, `probe:`, `image:` and `memory`, or why it is not."""
@@ -128,36 +138,36 @@ class EmbeddedEngine:
         made = _Made(subject, f"{source.compiler or 'Go'} {go.version}", source.comparable, source.output)
         return self._go(made, step, flags, packages, source.env, source_dir, out_dir)
 
-    def argv(self, source: BuildSource, source_dir: Path) -> tuple[str, ...] | Message:
-        """Return the command that `build` would run for this source, for people; a message if it is refused."""
+    def build_argv(self, source: BuildSource, source_dir: Path) -> tuple[str, ...] | Message:
+        """Return the command that `build` runs inside the sandbox for this source, or why there is none."""
         if isinstance(source, CommittedFile):
-            return ("wasmtime", "compile", source.file)
+            return wasmtime_cli.COMPILE if source.file.endswith(".wasm") else ()
         if isinstance(source, ToolCommand):
-            return (source.tool, *source.argv)
+            program = "/tinygo/bin/tinygo" if source.tool == "tinygo" else "/go/bin/go"
+            flags, packages = _split(source)
+            return (program, "build", *flags, "-o", OUTPUT, *packages)
         build = self._read_dockerfile(source, source_dir)
-        if isinstance(build, Refusal):
-            return build.message
-        return (*(f"{n}={v}" for n, v in build.env.items()), "go", "build", *build.flags, *build.packages)
+        return build.message if isinstance(build, Refusal) else go_argv(build.flags, build.packages)
 
     def _committed(
         self, subject: str, step: Step, source: CommittedFile, source_dir: Path, out_dir: Path
     ) -> BuildResult:
+        base = _Committed(subject)
         taken = take_file(source_dir / source.file, out_dir / "artifact")
         if isinstance(taken, Message):
-            return BuildResult(subject=subject, state="failed", artifact=None, reason=taken)
-        log, argv = "", tuple[str, ...]()
+            return base.without("failed", taken)
+        done: Completed | None = None
         if source.file.endswith(".wasm"):
             problem = wasm_problem(Path(taken.path).read_bytes())
             if problem is not None:
-                return BuildResult(subject=subject, state="failed", artifact=None, reason=problem)
+                return base.without("failed", problem)
             if self._capabilities["tool:wasmtime"] is None:
-                done = self._compile(Path(taken.path), None, step.timeout_s)
-                argv, log = done.argv, _log(done)
+                try:
+                    done = self._compile(Path(taken.path), None, step.timeout_s)
+                except HostError as error:
+                    return base.without("error", _broken(error))
                 if done.outcome != "ok":
-                    reason = _why("artifact.not-compiled", done)
-                    return BuildResult(
-                        subject=subject, state=_blame(done), artifact=None, argv=argv, reason=reason, log=log
-                    )
+                    return base.without(_blame(done), _why("artifact.not-compiled", done), done)
         known = next((k for k in self._lab.known_artifacts if k.sha256 == taken.sha256), None)
         artifact = Artifact(
             subject=subject,
@@ -168,7 +178,8 @@ class EmbeddedEngine:
             compiler=known.label if known else "",
             comparable=source.comparable,
         )
-        return BuildResult(subject=subject, state="committed", artifact=artifact, argv=argv, log=log)
+        argv, log = (done.argv, _log(done)) if done else ((), "")
+        return BuildResult(subject=subject, label="committed", state="committed", artifact=artifact, argv=argv, log=log)
 
     def _read_dockerfile(self, source: DockerfileCommand, source_dir: Path) -> GoBuild | Refusal:
         with self._store.scratch() as work:
@@ -210,7 +221,7 @@ class EmbeddedEngine:
         out_dir: Path,
     ) -> BuildResult:
         compiler = GoCompiler(self._installed["go"], self._runner, self._store, self._progress)
-        argv = compiler.argv(flags, packages)
+        argv = go_argv(flags, packages)
         try:
             with self._store.scratch() as work:
                 done = compiler.build(argv, env, Variant.of(env, flags), source_dir, work, step.timeout_s)
@@ -285,6 +296,24 @@ class EmbeddedEngine:
         return self._runner.run(command)
 
 
+class _Committed:
+    """A file that was handed in, and how it is told that it is of no use."""
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+
+    def without(self, state: Literal["failed", "error"], reason: Message, done: Completed | None = None) -> BuildResult:
+        return BuildResult(
+            subject=self.subject,
+            label="committed",
+            state=state,
+            artifact=None,
+            argv=done.argv if done else (),
+            reason=reason,
+            log=_log(done) if done else "",
+        )
+
+
 class _Made:
     """What a build is to make, and how its end is told."""
 
@@ -354,8 +383,12 @@ def _why(code: str, done: Completed) -> Message:
 
 
 def _broke(subject: str, argv: tuple[str, ...], error: HostError) -> BuildResult:
-    reason = Message(code="infra.build-broke", params={"detail": error.what, "hint": error.hint})
-    return BuildResult(subject=subject, state="error", artifact=None, argv=argv, reason=reason)
+    return BuildResult(subject=subject, state="error", artifact=None, argv=argv, reason=_broken(error))
+
+
+def _broken(error: HostError) -> Message:
+    """Without `where`, which may be a path of this host."""
+    return Message(code="infra.build-broke", params={"detail": error.what})
 
 
 def _first_line(done: Completed) -> str:

@@ -51,6 +51,11 @@ class Variant(Record):
         return cls(env=dict(sorted(env.items())), trimmed="-trimpath" in flags, tags=tuple(sorted(tags & {"netgo"})))
 
 
+def go_argv(flags: Sequence[str], packages: Sequence[str]) -> tuple[str, ...]:
+    """Return the command as it runs inside the sandbox."""
+    return ("/go/bin/go", "build", *flags, "-o", OUTPUT, *packages)
+
+
 class GoCompiler:
     """Builds with one Go toolchain."""
 
@@ -59,10 +64,6 @@ class GoCompiler:
         self._runner = runner
         self._store = store
         self._progress = progress
-
-    def argv(self, flags: Sequence[str], packages: Sequence[str]) -> tuple[str, ...]:
-        """Return the command as it runs inside the sandbox."""
-        return ("/go/bin/go", "build", *flags, "-o", OUTPUT, *packages)
 
     def build(
         self, argv: Sequence[str], env: Mapping[str, str], variant: Variant, source: Path, work: Path, timeout_s: float

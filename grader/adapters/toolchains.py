@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import re
 import shutil
 from pathlib import Path
 
+from grader.adapters.host import file_digest
 from grader.adapters.spawn import spawn
-from grader.errors import HostError
 from grader.model.base import Record
 from grader.model.host import Tool
 from grader.ports import Store
@@ -85,7 +84,7 @@ def _packaged_wasmtime(store: Store) -> Path | None:
             copy = folder / "wasmtime"
             return copy.is_file() and copy.stat().st_size == size
 
-        return store.directory("tool", file_sha256(packaged), fill, intact) / "wasmtime"
+        return store.directory("tool", file_digest(packaged), fill, intact) / "wasmtime"
     return None
 
 
@@ -96,13 +95,4 @@ def _version(program: Path, argument: str, pattern: re.Pattern[str]) -> re.Match
 
 
 def _installed(name: str, version: str, program: Path, root: Path) -> Installed:
-    return Installed(tool=Tool(name=name, version=version, sha256=file_sha256(program)), program=program, root=root)
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file in hex.  Raises: HostError if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise HostError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    return Installed(tool=Tool(name=name, version=version, sha256=file_digest(program)), program=program, root=root)

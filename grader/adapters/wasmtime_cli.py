@@ -12,6 +12,7 @@ from grader.model.run import Artifact, Bind, Command, Limits
 _PROGRAM = "/tool/wasmtime"
 _MODULE = "/app/main.wasm"
 COMPILED = "module.cwasm"
+COMPILE = (_PROGRAM, "compile", "-C", "cache=n", "-o", f"/out/{COMPILED}", _MODULE)
 
 
 class WasmtimeCli:
@@ -23,7 +24,7 @@ class WasmtimeCli:
     def compile(self, module: Path, out_dir: Path, timeout_s: float) -> Command:
         """Return the command that compiles `module` to `out_dir/COMPILED`, and so proves that it is one."""
         return Command(
-            argv=(_PROGRAM, "compile", "-C", "cache=n", "-o", f"/out/{COMPILED}", _MODULE),
+            argv=COMPILE,
             env={"HOME": "/tmp"},
             binds=(
                 *self._binds,

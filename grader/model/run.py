@@ -111,6 +111,7 @@ class BuildResult(Record):
     """What a build step gave.  Invariant: `artifact` is None if and only if `state` is not `built`."""
 
     subject: str
+    label: Literal["build", "committed"] = Field(default="build", description="Where the artifact was to come from.")
     state: Literal["built", "committed", "failed", "refused", "not_run", "error"]
     artifact: Artifact | None
     argv: tuple[str, ...] = ()
