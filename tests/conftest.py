@@ -1,0 +1,59 @@
+"""Rules for all tests: a skip names what it needs, and fails where that was required; leftovers are listed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from tests.groups import GROUPS, group_of
+
+REQUIRED = frozenset(filter(None, os.environ.get("GRADER_TEST_REQUIRE", "").split(",")))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests that need the host's one-of-a-kind things to one worker."""
+    for item in items:
+        if item.get_closest_marker("serial"):
+            item.add_marker(pytest.mark.xdist_group("serial"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Generator[None, Any, Any]:
+    """Turn a skip into a failure if it names no group, or one that this run must have."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        group = group_of(reason)
+        if group is None:
+            report.outcome = "failed"
+            report.longrepr = f"{reason!r}: a skip says `needs: <group>: why`, with one of {', '.join(sorted(GROUPS))}"
+        elif group in REQUIRED:
+            report.outcome = "failed"
+            report.longrepr = f"{reason!r}, and this run was told to --require {group}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List what was left out and why, and what failed before the tests."""
+    skipped = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    left_out = [*json.loads(os.environ.get("GRADER_TEST_LEFT_OUT", "[]"))]
+    left_out += [f"{count} tests: {reason}" for reason, count in sorted(skipped.items())]
+    if left_out:
+        terminalreporter.section("left out")
+        for line in left_out:
+            terminalreporter.write_line(line)
+    failed = json.loads(os.environ.get("GRADER_TEST_FAILED_BEFORE", "[]"))
+    if failed:
+        terminalreporter.section("failed before the tests", red=True)
+        for line in failed:
+            terminalreporter.write_line(line)

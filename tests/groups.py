@@ -1,0 +1,22 @@
+"""What a test may need of the host, by name: `pytest.skip("needs: <name>: ...")` and `bin/test --require <name>`."""
+
+GROUPS = {
+    "cgroups": "may make cgroups",
+    "git": "git on PATH",
+    "go": "the Go toolchain of the lock file",
+    "linux": "Linux",
+    "py313": "a Python 3.13 beside the one that runs",
+    "root": "run as root",
+    "sandbox": "a working bubblewrap sandbox",
+    "tinygo": "TinyGo on PATH",
+    "user": "run as a plain user",
+    "wasmtime": "the wasmtime program of the lock file",
+    "wheels": "the locked packages, downloaded (bin/test does)",
+}
+
+
+def group_of(reason: str) -> str | None:
+    """Return the group that a skip's reason names, None if it names none that there is."""
+    words = reason.removeprefix("Skipped: ")
+    name = words.removeprefix("needs: ").partition(":")[0].strip()
+    return name if words.startswith("needs: ") and name in GROUPS else None
