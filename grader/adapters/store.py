@@ -37,6 +37,7 @@ _WORK = "work"
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,199}")
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_ATTEMPTS = 10  # others may prune or replace an entry between two steps; ten times in a row is no coincidence
 _IN_USE_AT_ONCE = 64  # directories one process keeps from being pruned: the descriptors that this may cost
 
 
@@ -138,7 +139,7 @@ class DiskStore:
         """
         path = self._place(kind, key, ".dir")
         content = path / "content"
-        while True:
+        for _ in range(_ATTEMPTS):
             if self._hold(path):
                 if intact is None or intact(content):
                     return content
@@ -150,6 +151,9 @@ class DiskStore:
                 fill(fresh / "content")
                 with _disk_errors(path):
                     self._publish(fresh, path, work)
+        raise HostError(
+            f"`{path}` is damaged or gone each time it is made", hint="check that disk, or name another in GRADER_CACHE"
+        )
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -242,7 +246,7 @@ class DiskStore:
         fresh.chmod(0o755)
         (fresh / "content").chmod(0o755)
         self._make_parents(path)
-        for attempt in range(100):
+        for attempt in range(_ATTEMPTS):
             try:
                 fresh.rename(path)
             except OSError as error:

@@ -68,6 +68,12 @@ class Manifest(Record):
         return next((e for e in self.entries if e.path == wanted), None)
 
 
+def shown(name: str) -> str:
+    """Return a name as a message may show it: control, direction and undecodable characters escaped, cut at 200."""
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
+    return escaped if len(escaped) <= 200 else escaped[:199] + "…"
+
+
 def _one_line(path: str) -> str:
     return path.replace("\\", "\\\\").replace("\n", "\\n")
 
