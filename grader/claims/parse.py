@@ -19,10 +19,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from grader.model.report import ANNOTATION
 from grader.units import Base, Dimension, Number, Printed, find_quantities, in_unit
-
-ARROW = " →"
-"""What stands behind it in a cell was written by an earlier `fill` and is never read."""
 
 CELL_LIMIT = 4000
 """Characters of a cell that are read; none of a person's is longer."""
@@ -81,7 +79,7 @@ def read_derived_cell(source: str, expected: Expectation, comparison: Comparison
 
 def without_annotation(source: str) -> str:
     """Return the student's own text of a cell."""
-    return source.split(ARROW, 1)[0].rstrip()
+    return ANNOTATION.split(source, maxsplit=1)[0].rstrip()
 
 
 _MARKUP = re.compile(

@@ -73,6 +73,7 @@ def _quantity(
     if point is None or interval is None:
         return None
     factor = PERCENT if derived.unit == "percent" else 1.0
-    return Quantity(
-        value=(point[0] + point[1]) / 2 * factor, low=interval[0] * factor, high=interval[1] * factor, unit=derived.unit
-    )
+    value = (point[0] + point[1]) / 2 * factor
+    if points == ranges:
+        return Quantity(value=value, unit=derived.unit)
+    return Quantity(value=value, low=interval[0] * factor, high=interval[1] * factor, unit=derived.unit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -66,6 +67,9 @@ class Claim(Record):
         """True for an empty cell or a token such as `TODO`: to be filled, never read as 0."""
         return self.value is None and self.qualifier in PLACEHOLDERS
 
+
+ANNOTATION = re.compile(r"\s(?:→|&#8594;)")
+"""Begins what we once wrote after a student's cell: the arrow, or its reference where the encoding has none."""
 
 PLACEHOLDERS = frozenset({"empty", "TODO", "TBD", "XXX", "___"})
 """Qualifiers of cells that nobody has filled yet; `N/A` and `—` are answers and not among them."""

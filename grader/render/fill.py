@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 from grader.model.base import Record
 from grader.model.grade import Fact, Verdict
 from grader.model.lab import Lab, Row
-from grader.model.report import Cell, Claim, ReportReading, Span, TableRow
+from grader.model.report import ANNOTATION, Cell, CellAddress, Claim, ReportReading, Span, TableRow
 from grader.render.cells import row_text, row_unit
 
 FillStyle = Literal["annotate", "only-empty", "replace"]
@@ -46,44 +47,82 @@ def fill_table(
     """
     changes = tuple(_changes(reading, lab, facts, verdicts, style))
     for change in sorted(changes, key=lambda c: c.span.start, reverse=True):
-        new = change.new.encode(encoding, "replace")
+        new = change.new.encode(encoding.removesuffix("-sig"), "xmlcharrefreplace")
         if change.span.start == change.span.end:
             new = b" " + new + b" "
         data = data[: change.span.start] + new + data[change.span.end :]
     return data, changes
 
 
-def _changes(
-    reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: Sequence[Verdict], style: FillStyle
-) -> Iterator[CellChange]:
+def filled_by_us(
+    reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: Sequence[Verdict]
+) -> frozenset[CellAddress]:
+    """Return the cells that already hold what this run would write into them: ours, not the student's."""
+    return frozenset(
+        place.cell.address
+        for place in _places(reading, lab, facts, verdicts)
+        if _is_ours(_kept(place.cell.text), place.ours)
+    )
+
+
+class _Place(Record):
+    """A cell that this run has something to say about."""
+
+    row: str
+    role: str
+    claim_id: str
+    cell: Cell
+    ours: str
+
+
+def _places(
+    reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: Sequence[Verdict]
+) -> Iterator[_Place]:
     if reading.table is None:
         return
     rows = {row.key: row for row in lab.table.rows}
-    words = {v.id: v.verdict for v in verdicts}
     for table_row in reading.table.rows:
         row = rows[table_row.key]
         for role, cell in table_row.cells.items():
             claim_id = _claim_id(row, role)
-            claim = _claim_at(reading, cell)
             unit = row_unit(lab, row, role, cell.text, _others(table_row, role))
             ours = row_text(lab, row, role, facts, verdicts, unit)
-            if ours is None or claim_id is None:
-                continue
-            new = _new_text(cell.text, claim, ours, words.get(claim_id, ""), style)
-            if new is not None and new != cell.text:
-                yield CellChange(row=row.key, role=role, span=cell.span, old=cell.text, new=new)
+            if ours is not None and claim_id is not None:
+                yield _Place(row=row.key, role=role, claim_id=claim_id, cell=cell, ours=ours)
+
+
+def _changes(
+    reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: Sequence[Verdict], style: FillStyle
+) -> Iterator[CellChange]:
+    words = {v.id: v.verdict for v in verdicts}
+    for place in _places(reading, lab, facts, verdicts):
+        claim = _claim_at(reading, place.cell)
+        new = _new_text(place.cell.text, claim, place.ours, words.get(place.claim_id, ""), style)
+        if new is not None and new != place.cell.text:
+            yield CellChange(row=place.row, role=place.role, span=place.cell.span, old=place.cell.text, new=new)
 
 
 def _new_text(text: str, claim: Claim | None, ours: str, verdict: str, style: FillStyle) -> str | None:
     """Return the cell's new text, None to leave it."""
-    kept = text.split(ARROW.rstrip(), 1)[0].rstrip()
-    if kept in (ours, _within_marks(kept, ours)):
+    kept = _kept(text)
+    if _is_ours(kept, ours):
         return kept
     if claim is None or claim.placeholder or style == "replace":
         return _within_marks(kept, ours)
     if style == "only-empty":
         return None
     return f"{kept}{ARROW}{ours}, {verdict}" if verdict and verdict != "missing" else f"{kept}{ARROW}{ours}"
+
+
+def _kept(text: str) -> str:
+    """Return the student's part of a cell: what stands before an annotation of ours."""
+    return ANNOTATION.split(text, maxsplit=1)[0].rstrip()
+
+
+def _is_ours(kept: str, ours: str) -> bool:
+    """True if a cell holds what we would write; what its encoding lacks was written as a reference."""
+    plain = html.unescape(kept)
+    return plain in (ours, _within_marks(plain, ours))
 
 
 def _within_marks(text: str, new: str) -> str:

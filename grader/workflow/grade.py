@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from grader.judging.compare import judge_claims
 from grader.judging.judge import judge
 from grader.model.base import Message, Record, digest
 from grader.model.grade import (
@@ -17,6 +18,7 @@ from grader.model.grade import (
     LabRef,
     ManualMark,
     SubmissionRef,
+    Verdict,
 )
 from grader.model.host import Fingerprint
 from grader.model.lab import KnownInput, Lab
@@ -26,7 +28,7 @@ from grader.model.submission import REPORT_ENTRY, Submission
 from grader.render.catalogue import worded
 from grader.render.escape import csv_cell
 from grader.render.feedback import feedback_markdown, table_markdown
-from grader.render.fill import CellChange, FillStyle, fill_table
+from grader.render.fill import CellChange, FillStyle, fill_table, filled_by_us
 
 SAMPLE_COLUMNS = ("arm", "round", "outcome", "total_s", "first_output_s", "exit_code", "started_s")
 
@@ -136,7 +138,8 @@ def output_files(
     filled: bytes = data
     changes: tuple[CellChange, ...] = ()
     if read is not None:
-        filled, changes = fill_table(data, read.encoding, read, lab, grade.facts, grade.verdicts, style)
+        verdicts = students_verdicts(lab, read, grade)
+        filled, changes = fill_table(data, read.encoding, read, lab, grade.facts, verdicts, style)
     files = {
         "grade.json": grade.model_dump_json(by_alias=True, indent=2).encode() + b"\n",
         "report.md": filled,
@@ -147,6 +150,13 @@ def output_files(
     }
     files |= {f"steps/{name}": content for name, content in steps.items()}
     return Graded(grade=grade, files=files, changes=changes)
+
+
+def students_verdicts(lab: Lab, reading: ReportReading, grade: Grade) -> tuple[Verdict, ...]:
+    """Judge the student's cells without those that hold our own text, so that filling twice says the same twice."""
+    ours = filled_by_us(reading, lab, grade.facts, grade.verdicts)
+    claims = [c for c in reading.claims if c.cell not in ours]
+    return judge_claims(lab, claims, grade.facts, grade.circumstances)
 
 
 def samples_csv(campaign: Campaign | None) -> bytes:
