@@ -1,0 +1,85 @@
+"""Which adapters a command works with; the only place that knows them all, and reads the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from grader.adapters.embedded import EmbeddedEngine
+from grader.adapters.host import LocalHost
+from grader.adapters.hostlock import DEFAULT_LOCK, FileHostLock
+from grader.adapters.intake import LocalIntake
+from grader.adapters.sandbox import Sandbox
+from grader.adapters.store import DiskStore, cache_root
+from grader.adapters.trusted import Trusted
+from grader.errors import HostError
+from grader.model.lab import Lab
+from grader.ports import Progress, Runner
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """The adapters of one command."""
+
+    store: DiskStore
+    intake: LocalIntake
+    runner: Runner
+    engine: EmbeddedEngine
+    lock: FileHostLock
+    host: LocalHost
+
+
+class WiringOptions(Protocol):
+    """The options that choose adapters."""
+
+    @property
+    def cache(self) -> Path | None:
+        """Cache folder, None for the user's own."""
+
+    @property
+    def lock(self) -> Path | None:
+        """Lock file, None for the host's."""
+
+    @property
+    def trust(self) -> bool:
+        """Run without a sandbox."""
+
+    @property
+    def engine(self) -> str:
+        """`auto`, `embedded` or `containers`."""
+
+
+def open_store(cache: Path | None) -> DiskStore:
+    """Open the cache that the option or the environment names, else the user's own."""
+    return DiskStore(cache.absolute() if cache is not None else cache_root(os.environ))
+
+
+def open_runner(*, trust: bool, lock: Path | None) -> Runner:
+    """Return the boundary behind which a submission's code runs."""
+    return Trusted() if trust else Sandbox(lock=lock or DEFAULT_LOCK)
+
+
+def wire(options: WiringOptions, lab: Lab, progress: Progress) -> Wiring:
+    """Make the adapters of a command.
+
+    Raises: HostError if the engine that was named is not there.
+    """
+    if options.engine == "containers":
+        raise HostError(
+            "this version has no container engine",
+            where="--engine",
+            hint="use `--engine embedded`, which needs neither Docker nor containerd",
+        )
+    store = open_store(options.cache)
+    runner = open_runner(trust=options.trust, lock=options.lock)
+    engine = EmbeddedEngine(lab, runner, store, progress, os.environ.get("PATH", os.defpath))
+    if options.engine == "embedded":
+        status = runner.status()
+        if not status.works and status.reason is not None:
+            from grader.render.catalogue import words
+
+            raise HostError(words(status.reason), where="--engine embedded", hint=status.remedy)
+    lock = FileHostLock(options.lock or DEFAULT_LOCK, lambda _: progress.note("waiting for the host lock"))
+    return Wiring(store=store, intake=LocalIntake(os.environ), runner=runner, engine=engine, lock=lock, host=LocalHost())
