@@ -1,5 +1,7 @@
 """What a test may need of the host, by name: `pytest.skip("needs: <name>: ...")` and `bin/test --require <name>`."""
 
+import re
+
 GROUPS = {
     "cgroups": "may make cgroups",
     "git": "git on PATH",
@@ -17,6 +19,5 @@ GROUPS = {
 
 def group_of(reason: str) -> str | None:
     """Return the group that a skip's reason names, None if it names none that there is."""
-    words = reason.removeprefix("Skipped: ")
-    name = words.removeprefix("needs: ").partition(":")[0].strip()
-    return name if words.startswith("needs: ") and name in GROUPS else None
+    named = re.match(r"(?:Skipped: )?needs: ([a-z0-9]+)\b", reason)
+    return named[1] if named and named[1] in GROUPS else None
