@@ -7,6 +7,7 @@ import re
 import types
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -141,13 +142,18 @@ def _validated(file: Path, text: str) -> Lab:
     try:
         lab = Lab.model_validate(values)
     except ValidationError as error:
-        details = [d for d in error.errors(include_url=False) if not _is_echo(d)]
-        mistakes: Iterable[Mistake] = [Mistake(path=_field(d["loc"], values), what=_wording(d)) for d in details]
+        details = error.errors(include_url=False)
+        misspelt = {loc for d in details if d["type"] == "extra_forbidden" for loc in _meant(d)}
+        mistakes: Iterable[Mistake] = [
+            Mistake(path=_field(d["loc"], values), what=_wording(d))
+            for d in details
+            if not _is_echo(d) and not (d["type"] == "missing" and d["loc"] in misspelt)
+        ]
     else:
         mistakes = check_lab(lab)
         if not mistakes:
             return lab
-    raise _all_of(file, text, tuple(dict.fromkeys((m.path, m.what) for m in mistakes)))
+    raise _all_of(file, text, mistakes)
 
 
 def _yaml(file: Path, text: str) -> object:
@@ -171,10 +177,14 @@ def _yaml(file: Path, text: str) -> object:
             raise LabError(f"is no YAML: {str(error).splitlines()[0]}", where=_shown(file), hint=HINT) from error
 
 
-def _all_of(file: Path, text: str, mistakes: tuple[tuple[Loc, str], ...]) -> LabError:
+def _all_of(file: Path, text: str, mistakes: Iterable[Mistake]) -> LabError:
     """Return one error for all mistakes, in the order of the file."""
     root = _nodes(text)
-    placed = sorted(((_line(root, path), path, what) for path, what in mistakes), key=lambda m: m[0])
+    # What an anchor repeats is one mistake: its fields lie on one line and say the same.
+    by_place: dict[tuple[int, str], Loc] = {}
+    for mistake in mistakes:
+        by_place.setdefault((_line(root, mistake.path), mistake.what), mistake.path)
+    placed = sorted(((line, path, what) for (line, what), path in by_place.items()), key=lambda m: m[0])
     told = [(f"{_shown(file)}:{line}: {_dotted(path)}", what) for line, path, what in placed[:MAX_MISTAKES]]
     where, first = told[0]
     lines = [first, *(f"{where}: {what}" for where, what in told[1:])]
@@ -229,6 +239,13 @@ def _field(loc: Loc, values: object) -> Loc:
             continue
         path.append(part)
     return tuple(path)
+
+
+def _meant(detail: Any) -> Iterator[Loc]:
+    """Yield the places of keys that an unknown key may be a slip for; they are not missing besides."""
+    around, key = detail["loc"][:-1], str(detail["loc"][-1])
+    for near in get_close_matches(key, tuple(_keys_at(around))):
+        yield (*around, near)
 
 
 def _is_echo(detail: Any) -> bool:
