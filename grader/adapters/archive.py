@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from grader.adapters.frozencopy import CHUNK, Copier
+from grader.adapters.frozencopy import Copier
+from grader.adapters.plainfile import CHUNK
 from grader.adapters.tarstream import TarMember, read_tar
 from grader.errors import IntakeError
 from grader.model.submission import Copied, IntakeCaps, shown

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from grader.adapters.plainfile import CHUNK
 from grader.errors import HostError, IntakeError
 from grader.model.base import Message
 from grader.model.submission import REPORT_ENTRY, Copied, IntakeCaps, ManifestEntry, shown
 
-CHUNK = 1 << 16
 _PART_BYTES = 255  # NAME_MAX of every file system that Linux has
 _LINK_STEPS = 1000  # parts walked for one link, all hops together; the kernel stops at 40 hops
 _LEFT_OUT = frozenset({".git", "grader-out"})

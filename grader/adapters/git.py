@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from grader.adapters.frozencopy import CHUNK, Copier
+from grader.adapters.frozencopy import Copier
+from grader.adapters.plainfile import CHUNK
 from grader.errors import HostError, IntakeError
 from grader.model.submission import Copied, IntakeCaps, shown
 

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from grader.adapters.archive import ArchiveSource
-from grader.adapters.directory import DirectorySource, read_plain_file
-from grader.adapters.frozencopy import CHUNK
-from grader.adapters.git import open_git, parse_spec
+from grader.adapters.plainfile import CHUNK, read_plain_file
 from grader.errors import IntakeError
 from grader.model.submission import IntakeCaps, ManifestEntry, shown
 from grader.ports import Source
+
+__all__ = ["LocalIntake", "read_plain_file"]
 
 
 class LocalIntake:
@@ -30,6 +29,11 @@ class LocalIntake:
 
         Raises: IntakeError, HostError.
         """
+        # Here, because they need modules that only Unix has, and reading a single report does not need them.
+        from grader.adapters.archive import ArchiveSource
+        from grader.adapters.directory import DirectorySource
+        from grader.adapters.git import open_git, parse_spec
+
         path = Path(source)
         if source.startswith("git:"):
             with open_git(parse_spec(source), scratch, caps, self._environ) as opened:
@@ -52,9 +56,7 @@ class LocalIntake:
 
     def read_file(self, path: str, caps: IntakeCaps) -> bytes:
         """Return a plain file that the caller named; a link is refused."""
-        if not os.path.lexists(path):
-            raise IntakeError("there is no such file", where=shown(path), hint="check the path of the report")
-        return read_plain_file(Path(path), caps)
+        return read_plain_file(Path(path), caps.file_bytes)
 
     def intact(self, tree: Path, entries: Sequence[ManifestEntry]) -> bool:
         """Return whether `tree` holds these files with these bytes and modes, and nothing else."""

@@ -34,8 +34,8 @@ def freeze(
     lab: Lab,
     store: Store,
     intake: Intake,
-    *,
     caps: IntakeCaps | None = None,
+    *,
     report: str | None = None,
 ) -> Submission:
     """Copy `source` into the store and return it with its root and report chosen.
