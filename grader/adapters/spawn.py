@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from grader.model.base import Message
 from grader.model.run import Completed, Outcome
@@ -253,6 +254,7 @@ def _started(argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int]
         given = {1: out_w, 2: err_w, **{number: pipes.copy(fd) for number, fd in fds.items()}}
         if gate_r is not None:
             given[GATE_FD] = gate_r
+        strangers = _inheritable()
         line = ["/bin/sh", "-c", _GATE, "gate", *argv] if gated else list(argv)
         # Ctrl-C between the spawn and the `try` would lose the child: hold the signal back for that moment.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -265,6 +267,7 @@ def _started(argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int]
                     line,
                     dict(env),
                     file_actions=[
+                        *((os.POSIX_SPAWN_CLOSE, fd) for fd in strangers),
                         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                         *((os.POSIX_SPAWN_DUP2, fd, number) for number, fd in given.items()),
                     ],
@@ -280,6 +283,16 @@ def _started(argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int]
         finally:
             if child is not None and not child.reaped:
                 child.reap()
+
+
+def _inheritable() -> list[int]:
+    """Return the descriptors that whoever started us left open for our children too; none is for a submission."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # The listing's own is closed by now.
+            if os.get_inheritable(int(entry.name)):
+                found.append(int(entry.name))
+    return found
 
 
 @contextmanager
