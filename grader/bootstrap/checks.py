@@ -12,12 +12,14 @@ from typing import Literal
 State = Literal["ok", "warning", "missing"]
 Purpose = Literal["claims", "fill", "grade", "time"]
 
-_RUNS = frozenset({"system", "python", "environment", "bubblewrap", "sandbox", "go", "wasmtime", "cache", "disk"})
+_RUNS = frozenset(
+    {"system", "python", "environment", "bubblewrap", "sandbox", "go", "wasmtime", "host-lock", "cache", "disk"}
+)
 NEEDS: Mapping[Purpose, frozenset[str]] = {
     "claims": frozenset({"python", "environment"}),
     "fill": _RUNS,
     "grade": _RUNS,
-    "time": _RUNS | {"host-lock"},
+    "time": _RUNS,
 }
 
 # In the order in which they are shown: each is what the ones after it stand on.
@@ -44,13 +46,12 @@ WORDING: Mapping[str, str] = {
     "needs {expected})",
     "doctor.sandbox.user-namespaces": "this kernel keeps plain users from making user namespaces (found {found}, "
     "needs {expected})",
-    "doctor.sandbox.weak": "works, but does not cap everything: {found}",
     "doctor.cgroups": "cgroup {found}: memory and processes of a submission are capped",
     "doctor.cgroups.closed": "cgroup {found}, where this user may make no groups: memory and processes of a submission "
     "are capped less exactly",
-    "doctor.cgroups.unknown": "whether this user may make cgroup {found} groups shows only in a run as root",
     "doctor.cgroups.none": "no cgroup file system: memory and processes of a submission are not capped",
     "doctor.go": "Go {found} (the lab's own: {expected})",
+    "doctor.go.other": "Go {found}, whose builds are not those of the lab's own ({expected})",
     "doctor.go.absent": "comes with the environment ({expected})",
     "doctor.wasmtime": "{found}",
     "doctor.wasmtime.absent": "comes with the environment",
@@ -60,8 +61,8 @@ WORDING: Mapping[str, str] = {
     "doctor.containerd": "{found}; this version measures without containerd, its cells are `not_run`",
     "doctor.host-lock": "{found} keeps builds and timing of all users apart",
     "doctor.host-lock.creatable": "{found} is made at the first run",
-    "doctor.host-lock.closed": "{found} cannot be opened for writing by this user: nothing can be timed",
-    "doctor.host-lock.absent": "{found} is not there, and this user cannot make it: nothing can be timed",
+    "doctor.host-lock.closed": "{found} cannot be opened for writing by this user: nothing can be built or timed",
+    "doctor.host-lock.absent": "{found} is not there, and this user cannot make it: nothing can be built or timed",
     "doctor.cache": "{found} can be written",
     "doctor.cache.closed": "{found} cannot be written",
     "doctor.disk": "{found} GB free (needs {expected} GB)",

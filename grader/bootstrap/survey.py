@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,6 +74,21 @@ def environment_check(root: Path) -> Check:
         remedy = f"{packages.install_command(missing)} && {remedy}"
     code = "doctor.environment.stale" if venv.exists() else "doctor.environment.absent"
     return Check("environment", "missing", code, {"expected": str(venv)}, remedy)
+
+
+def own_environment() -> Check:
+    """Tell about the environment that this process runs in: a checkout's own one, or any other."""
+    root = Path(__file__).resolve().parents[2]
+    if Path(sys.prefix) == root / environment.DIRECTORY:
+        return environment_check(root)
+    return Check("environment", "ok", "doctor.environment.installed", {"found": sys.prefix})
+
+
+def remedies() -> Mapping[str, str]:
+    """Return by check id what installs what the environment that we run in lacks."""
+    root = Path(__file__).resolve().parents[2]
+    setup = f"{root}/bin/setup" if (root / "bin/setup").is_file() else "pip install 'lab-grader[embedded]'"
+    return {"go": setup, "wasmtime": setup, "cgroups": "grade as root, with sudo"}
 
 
 def sandbox_guess() -> Check:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from grader.model.base import Message, Record
 
 
@@ -33,3 +35,4 @@ class Check(Record):
     state: Literal["ok", "warning", "missing"]
     message: Message
     remedy: str = ""
+    needed: bool = Field(default=False, description="Whether the purpose that was asked about needs it.")

@@ -1,0 +1,60 @@
+"""`grader doctor`: what this host can do, what it lacks, and the command that mends each gap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grader.bootstrap.checks import Purpose
+from grader.cli.options import CacheOption, LabOption, LockOption
+
+EXIT_NOT_READY = 3
+
+
+def doctor_command(
+    purpose: Annotated[Purpose, typer.Option("--for", help="What the host is wanted for.")] = "grade",
+    lab: LabOption = "lab12-f25",
+    cache: CacheOption = None,
+    lock: LockOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")] = False,
+) -> None:
+    """Tell whether this host is fit for a lab; changes nothing, and needs no root."""
+    import os
+    import tempfile
+
+    from grader import __version__
+    from grader.adapters.embedded import EmbeddedEngine
+    from grader.adapters.labfile import load_lab
+    from grader.adapters.store import DiskStore
+    from grader.bootstrap import survey
+    from grader.bootstrap.checks import WORDING, Line, table
+    from grader.cli.progress import ConsoleProgress
+    from grader.cli.wiring import open_runner
+    from grader.model.base import Message
+    from grader.model.host import Check
+    from grader.render.catalogue import worded
+    from grader.workflow.doctor import diagnose
+
+    loaded = load_lab(lab)
+    chosen = {"GRADER_CACHE": cache, "GRADER_LOCK": lock}
+    environ = {**os.environ, **{name: str(path) for name, path in chosen.items() if path is not None}}
+    seen = [
+        Check(id=c.id, state=c.state, message=Message(code=c.code, params=dict(c.params)), remedy=c.remedy)
+        for c in (*survey.always(environ), survey.own_environment())
+    ]
+    runner = open_runner(trust=False, lock=lock)
+    # A store of its own: the engine may keep copies of tools in it, and `doctor` leaves nothing behind.
+    with tempfile.TemporaryDirectory(prefix="grader-doctor-") as scratch:
+        store = DiskStore(Path(scratch, "store"))
+        engine = EmbeddedEngine(loaded.lab, runner, store, ConsoleProgress(quiet=True), os.environ.get("PATH", ""))
+        found = diagnose(loaded.lab, purpose, seen, runner, engine, survey.remedies(), __version__)
+    answer = worded(found, WORDING)
+    if as_json:
+        typer.echo(answer.model_dump_json(by_alias=True, indent=2))
+    else:
+        lines = [Line(c.id, c.state, c.message.text, c.remedy, c.needed) for c in answer.checks]
+        typer.echo(table(lines, purpose), nl=False)
+    if not answer.ready:
+        raise typer.Exit(EXIT_NOT_READY)
