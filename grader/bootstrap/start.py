@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ WORKS_ANYWHERE = frozenset({"claims", "doctor"})
 
 def main(argv: Sequence[str]) -> int:
     """Run a verb of the `bin/` scripts; returns the exit code, or does not return where the command took over."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # help holds box drawing, paths hold anything
     root, verb, *arguments = argv
     try:
         return setup(Path(root)) if verb == "setup" else run(Path(root), arguments)

@@ -17,7 +17,7 @@ HELP_OPTIONS = frozenset({"--help", "-h"})
 
 def commands() -> tuple[str, ...]:
     """Return the names of all commands."""
-    return tuple(sorted(path.stem for path in HELP.glob("*.txt") if " " not in path.stem and path.stem != "grader"))
+    return tuple(sorted(path.stem for path in HELP.glob("*.txt") if "." not in path.stem and path.stem != "grader"))
 
 
 def wants_help(arguments: Sequence[str]) -> bool:
@@ -43,9 +43,10 @@ def command_of(arguments: Sequence[str]) -> str:
 
 def help_text(arguments: Sequence[str]) -> str:
     """Return the help of the command that the arguments name, else the list of commands."""
+    pages = {path.stem: path for path in HELP.glob("*.txt")}
     words = [a for a in arguments if not a.startswith("-")]
     for count in (2, 1):
-        page = HELP / f"{' '.join(words[:count])}.txt"
-        if len(words) >= count and "/" not in page.stem and page.parent == HELP and page.is_file():
-            return page.read_text(encoding="utf-8")
+        page = ".".join(words[:count])
+        if len(words) >= count and page in pages:
+            return pages[page].read_text(encoding="utf-8")
     return (HELP / "grader.txt").read_text(encoding="utf-8")
