@@ -84,11 +84,18 @@ def hand_over(directory: str, uid: int, gid: int) -> None:
             up = next(path for n in itertools.count(moved + 1) if not os.path.lexists(path := top / f"deep-{n}"))
             moved = int(up.name.removeprefix("deep-"))
             here, depth = here.rename(up), 1
-        os.chown(here, uid, gid, follow_symlinks=False)
+        _give(here, uid, gid)
         here.chmod(stat.S_IMODE(here.lstat().st_mode) & 0o777 | 0o700)
         with os.scandir(here) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     queue.append((Path(entry.path), depth + 1))
                 else:
-                    os.chown(entry.path, uid, gid, follow_symlinks=False)
+                    _give(Path(entry.path), uid, gid)
+
+
+def _give(path: Path, uid: int, gid: int) -> None:
+    """Change the owner of a file, a directory or a link itself; a user may not even "change" it to what it is."""
+    found = path.lstat()
+    if (found.st_uid, found.st_gid) != (uid, gid):
+        os.chown(path, uid, gid, follow_symlinks=False)

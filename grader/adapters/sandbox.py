@@ -40,7 +40,7 @@ NOOP_OUTPUT = "sandbox-noop\n"
 
 _TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _SETPRIV = "/bin/setpriv"
-_STATUS_FD, _SECCOMP_FD = 4, 5
+_STATUS_FD, _SECCOMP_FD, _OPTIONS_FD = 4, 5, 6
 _GONE_S = 20.0
 _OPEN_FILES = 4096
 _DEVICES = ("null", "zero", "full", "random", "urandom")
@@ -111,6 +111,9 @@ class Sandbox:
             cgroup = stack.enter_context(self._cgroups.fresh(limits))
             status_read, status_write = _status_pipe(stack)
             filter_fd = stack.enter_context(_memory_file(seccomp.program()))
+            # Not as arguments: those of the first process can be read in the sandbox, and they name host paths.
+            options = "".join(f"{option}\0" for option in self._options(command))
+            options_fd = stack.enter_context(_memory_file(os.fsencode(options)))
 
             def hold(pid: int) -> None:
                 _cap(pid, limits, self._processes_cap(limits, cgroup))
@@ -118,11 +121,11 @@ class Sandbox:
                     cgroup.add(pid)
 
             done = spawn(
-                (*self._boundary(command), *command.argv),
+                (str(find_tool("bwrap")), "--args", str(_OPTIONS_FD), "--", *self._drop(), *command.argv),
                 {},
                 timeout_s=limits.timeout_s,
                 output_bytes=limits.output_bytes,
-                fds={_STATUS_FD: status_write, _SECCOMP_FD: filter_fd},
+                fds={_STATUS_FD: status_write, _SECCOMP_FD: filter_fd, _OPTIONS_FD: options_fd},
                 hold=hold,
                 watch=(lambda: _over_disk(writable, limits.disk_bytes)) if writable else None,
             )
@@ -139,6 +142,8 @@ class Sandbox:
         done = done.model_copy(update={"argv": command.argv})
         hit = cgroup.limit_hit(command.limits) if cgroup is not None else None
         if done.outcome == "failed":
+            if not boundary.started and done.stderr.startswith("bwrap: execvp "):
+                return _not_started(command, done.stderr.strip().rpartition(": ")[2])
             if not boundary.started and hit is None:
                 raise HostError(f"the sandbox broke: {done.stderr.strip()[:500] or f'exit {done.exit_code}'}")
             if done.exit_code in (126, 127) and done.stderr.startswith("setpriv: failed to execute "):
@@ -150,13 +155,13 @@ class Sandbox:
                 return done.model_copy(update={"outcome": "disk-limit", "exit_code": None, "reason": over})
         return done
 
-    def _boundary(self, command: Command) -> tuple[str, ...]:
-        """Return the argument vector that stands before the command's own."""
+    def _options(self, command: Command) -> list[str]:
+        """Return bubblewrap's options for a command, in the order in which it does them."""
         binds = dict.fromkeys((*command.binds, *(self._setpriv_binds if self._root else ())))
         directories = sorted({str(p) for bind in binds for p in PurePosixPath(bind.target).parents} - {"/"})
         tmp_bytes = min(command.limits.disk_bytes, max(1 << 20, command.limits.memory_bytes // 2))
-        line = [str(_tool("bwrap")), "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
-        line += ["--unshare-cgroup-try", "--hostname", HOSTNAME, "--die-with-parent", "--new-session", "--clearenv"]
+        line = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+        line += ["--hostname", HOSTNAME, "--die-with-parent", "--new-session", "--clearenv"]
         line += ["--json-status-fd", str(_STATUS_FD), "--seccomp", str(_SECCOMP_FD), "--cap-drop", "ALL"]
         if self._root:
             for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
@@ -174,11 +179,14 @@ class Sandbox:
             line += ["--bind" if bind.writable else "--ro-bind", bind.source, bind.target]
         for name, value in command.env.items():
             line += ["--setenv", name, value]
-        line += ["--remount-ro", "/", "--chdir", command.cwd, "--"]
-        if self._root:
-            line += [_SETPRIV, f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups", "--inh-caps=-all"]
-            line += ["--bounding-set=-all", "--no-new-privs"]
-        return tuple(line)
+        return [*line, "--remount-ro", "/", "--chdir", command.cwd]
+
+    def _drop(self) -> tuple[str, ...]:
+        """Return what stands before the command to give up root's rights for good."""
+        if not self._root:
+            return ()
+        user = (f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups")
+        return (_SETPRIV, *user, "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--")
 
     @functools.cached_property
     def _setpriv_binds(self) -> tuple[Bind, ...]:
@@ -213,16 +221,16 @@ class Sandbox:
     @contextmanager
     def _lent(self, directory: str) -> Iterator[None]:
         """Make a directory the sandbox's own for a while; as a plain user it is that already."""
-        if not self._root:
-            yield
-            disk.hand_over(directory, os.getuid(), os.getgid())
-            return
-        before = Path(directory).stat()
-        disk.hand_over(directory, self.uid, self.uid)
         try:
-            yield
-        finally:
-            disk.hand_over(directory, before.st_uid, before.st_gid)
+            before = Path(directory).stat()
+            if self._root:
+                disk.hand_over(directory, self.uid, self.uid)
+            try:
+                yield
+            finally:
+                disk.hand_over(directory, before.st_uid, before.st_gid)
+        except OSError as error:
+            raise HostError(f"cannot be given to the sandbox and back: {error.strerror}", where=directory) from error
 
     def _processes_cap(self, limits: Limits, cgroup: Cgroup | None) -> int | None:
         """Return what RLIMIT_NPROC must be where no cgroup counts the processes; it counts by user, not by run."""

@@ -26,7 +26,8 @@ GATE_FD = 3
 FIRST_FREE_FD = 64
 """Our own ends are moved up here, so that no `dup2` in the child can overwrite one that is still needed."""
 
-_GATE = 'read -r _ <&3 || exit 125; exec 3<&-; exec "$@"'
+_GATE = 'read -r _ <&3 || exit 125; exec 3<&-; unset PWD OLDPWD SHLVL _; exec "$@"'
+"""Without `unset`, what a shell exports by itself would tell the program where the caller stands."""
 _CHUNK = 1 << 16
 _WATCH_S = 0.25
 """Pause between two calls of `watch`; shorter runs are never interrupted by it."""
