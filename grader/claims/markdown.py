@@ -87,7 +87,7 @@ def read_document(data: bytes) -> Document:
     fences = [t for t in tokens if t.type == "fence" and t.map]
     code = frozenset(n for t in tokens if t.type in ("fence", "code_block") and t.map for n in range(*t.map))
     bare = Document(encoding, lines, starts, (), code, any(_is_broken(t, lines) for t in fences))
-    return Document(encoding, lines, starts, _tables(rows, bare), code, bare.broken_fences)
+    return Document(encoding, lines, starts, _tables(rows, lines, bare), code, bare.broken_fences)
 
 
 def tables_in_broken_fences(document: Document) -> tuple[SourceTable, ...]:
@@ -97,7 +97,7 @@ def tables_in_broken_fences(document: Document) -> tuple[SourceTable, ...]:
     """
     lines = ["" if _FENCE_MARKER.match(x) or _LONE_TAG.match(x) else x for x in document.lines]
     rows, _ = _block_structure(lines)
-    return _tables(rows, document)
+    return _tables(rows, lines, document)
 
 
 def _decode(data: bytes) -> tuple[str, str]:
@@ -178,8 +178,11 @@ def _table_end(state: StateBlock, start: int, end: int) -> int:
     return line
 
 
-def _tables(found: Sequence[Sequence[_RowSource]], document: Document) -> tuple[SourceTable, ...]:
-    offsets = _joined_offsets(document.lines) if found else []
+def _tables(
+    found: Sequence[Sequence[_RowSource]], joined: Sequence[str], document: Document
+) -> tuple[SourceTable, ...]:
+    """Read the cells of every table; row sources count characters in the `joined` lines, some of them blanked."""
+    offsets = _joined_offsets(joined) if found else []
     tables: list[SourceTable] = []
     for number, sources in enumerate(found):
         header = tuple(_cells(sources[0], offsets, document, None))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from itertools import accumulate
 
@@ -21,6 +22,9 @@ LINE_LIMIT = 2000
 OBJECT_LIMIT = 4000
 """Characters between the braces of a JSON object."""
 
+MAX_READINGS = 200
+"""Readings kept of one id."""
+
 _FLAT_OBJECT = re.compile(rf"\{{[^{{}}]{{1,{OBJECT_LIMIT}}}\}}")
 _EXAMPLE = re.compile(r"\b(?:example|placeholder|sample|expected|e\.g\.|пример|например|ожидаем)", re.IGNORECASE)
 
@@ -34,12 +38,14 @@ def text_claims(document: Document, wanted: Sequence[TextClaim], template: Set[s
     """Yield what the lab's patterns find, line by line; the first of an id that is no example is preferred."""
     patterns = [(spec, re.compile(spec.pattern)) for spec in wanted]
     found: list[Claim] = []
+    counts: Counter[str] = Counter()
     for number, line in enumerate(document.lines):
         if not line or line.isspace() or not patterns:
             continue
         hits = [(spec, m) for spec, p in patterns if (m := p.search(line[:LINE_LIMIT])) and m["value"]]
         if hits and normal_line(line) not in template:
-            found.extend(_text_claim(document, number, spec, m) for spec, m in hits)
+            counts.update(spec.id for spec, _ in hits)
+            found.extend(_text_claim(document, number, s, m) for s, m in hits if counts[s.id] <= MAX_READINGS)
     yield from with_one_preferred(found)
 
 
@@ -74,6 +80,7 @@ def json_claims(document: Document, wanted: Sequence[JsonClaim], template: Set[s
     text = "\n".join(document.lines)
     firsts = list(accumulate((len(line) + 1 for line in document.lines), initial=0))
     found: list[Claim] = []
+    counts: Counter[str] = Counter()
     number = 0
     for match in _FLAT_OBJECT.finditer(text):
         values = _parse_object(match[0])
@@ -91,7 +98,8 @@ def json_claims(document: Document, wanted: Sequence[JsonClaim], template: Set[s
             start=document.span(number, 0, match.start() - firsts[number]).end,
             end=document.span(last, 0, match.end() - firsts[last]).end,
         )
-        for spec in specs:
+        counts.update(spec.id for spec in specs)
+        for spec in (s for s in specs if counts[s.id] <= MAX_READINGS):
             found.append(
                 Claim(
                     id=spec.id,

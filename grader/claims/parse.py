@@ -34,7 +34,10 @@ SMALLEST_BARE_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of a cell.  `value` is None only with a qualifier; `words` is the text that belongs to it."""
+    """One reading of a cell.  `value` is None only with a qualifier.
+
+    `words` is the text that belongs to it: up to the next number, for the first one from the cell's beginning.
+    """
 
     value: Number | str | None
     low: Number | None = None
@@ -200,7 +203,8 @@ def _readings(plain: str, expected: Expectation) -> Iterator[Reading]:
         if reading is not None:
             end = following.end if skip and following else quantity.end
             after = next((q.start for q in quantities[index + 1 + skip :]), len(plain))
-            yield _qualified(reading, plain[: quantity.start], plain[end:after])
+            reading = _qualified(reading, plain[: quantity.start], plain[end:after])
+            yield replace(reading, words=plain[0 if index == 0 else end : after])
 
 
 def _single(quantity: Printed) -> Reading:
@@ -243,14 +247,13 @@ def _completed(bare: Printed, plain: str, expected: Expectation) -> Printed | No
 def _qualified(reading: Reading, before: str, after: str) -> Reading:
     """Add the student's own mark of an estimate or a bound; `after` reaches to the next number."""
     assert isinstance(reading.value, int | float)
-    words = f"{before[-40:]} {after}"
     if _BELOW.search(before):
-        return replace(reading, low=min(0, reading.value), high=reading.value, qualifier="<", words=words)
+        return replace(reading, low=min(0, reading.value), high=reading.value, qualifier="<")
     if _ABOVE.search(before):
-        return replace(reading, low=reading.value, qualifier=">", words=words)
+        return replace(reading, low=reading.value, qualifier=">")
     if _APPROXIMATE.search(before) or _ESTIMATED.match(after):
-        return replace(reading, qualifier="~", words=words)
-    return replace(reading, words=words)
+        return replace(reading, qualifier="~")
+    return reading
 
 
 def _preferred(readings: Sequence[Reading]) -> int:

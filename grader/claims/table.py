@@ -7,6 +7,7 @@ more of the lab's columns and rows wins, then the one with more cells filled in,
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,6 +36,12 @@ MAX_CANDIDATES = 3
 MAX_LABEL = 200
 """Characters of a header or a row label that are matched."""
 
+MAX_TABLES = 500
+"""Tables of a report that are looked at."""
+
+MAX_REPEATED_ROWS = 20
+"""Rows with the same meaning that are read."""
+
 QUOTE_LIMIT = 2000
 """Characters of a cell or a line that a claim quotes."""
 
@@ -57,7 +64,7 @@ class FoundComparison:
 def find_comparison(tables: Sequence[SourceTable], lab: Lab) -> FoundComparison | None:
     """Return the comparison table among all tables of a report and its claims, None if there is none."""
     best: tuple[tuple[int, int, int], SourceTable, dict[str, int], list[tuple[Row, int, bool]]] | None = None
-    for table in tables:
+    for table in tables[:MAX_TABLES]:
         roles = _column_roles(table, lab)
         if roles is None:
             continue
@@ -180,6 +187,7 @@ def _matched_rows(table: SourceTable, column: int, lab: Lab) -> list[tuple[Row, 
     """Return (row of the lab, row of the table, whether it is the best of its key) in the table's order."""
     best: dict[str, tuple[int, int]] = {}
     matched: list[tuple[Row, int]] = []
+    seen: Counter[str] = Counter()
     for index, cells in enumerate(table.rows):
         if column >= len(cells):
             continue
@@ -187,6 +195,9 @@ def _matched_rows(table: SourceTable, column: int, lab: Lab) -> list[tuple[Row, 
         scored = [(_score(label, row.labels), row) for row in lab.table.rows] if label else []
         score, row = max(scored, key=lambda pair: pair[0], default=(0, None))
         if row is None or score == 0:
+            continue
+        seen[row.key] += 1
+        if seen[row.key] > MAX_REPEATED_ROWS:
             continue
         matched.append((row, index))
         if row.key not in best or score > best[row.key][0]:
