@@ -1,0 +1,143 @@
+"""Timed samples as facts: medians by arm, ratios by pair of arms, each with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from grader.errors import StatsError
+from grader.model.base import Message
+from grader.model.grade import Fact, Interval, Mode
+from grader.model.lab import Lab
+from grader.model.run import Artifact, Campaign, Sample
+from grader.stats.estimate import Estimate, median_interval, median_ratio, quantile
+
+TIMES: Mapping[str, Callable[[Sample], float | None]] = {
+    "startup_time": lambda sample: sample.total_s,
+    "first_output_time": lambda sample: sample.first_output_s,
+}
+"""The metrics of source `timing` and where a sample holds them."""
+
+RATIO_OF = "startup_time"
+"""The metric whose ratios a lab lists under `timing.ratios`."""
+
+MODES: Mapping[str, Mode] = {
+    "process": "native",
+    "sandbox-noop": "native",
+    "wasmtime": "jit",
+    "wasmtime-cached": "jit-cached",
+    "wasmtime-aot": "aot",
+}
+
+EVIDENCE = ("samples.csv",)
+
+
+def facts_from_campaign(lab: Lab, campaign: Campaign, artifacts: Mapping[str, Artifact]) -> tuple[Fact, ...]:
+    """Return the facts of every arm and every listed ratio whose arms both ran.
+
+    Args:
+        artifacts: What was run, by subject.
+    Returns: An arm with a bad run has no number: `failed`, or `not_run` where the bad run was our fault.  Under 6
+        rounds a fact has a value and no interval.
+    """
+    subjects = {arm: subject for subject, arms in lab.timing.arms.items() for arm in arms}
+    facts: list[Fact] = []
+    for arm in campaign.arms:
+        subject = subjects.get(arm)
+        for metric in TIMES:
+            if metric in lab.metrics and (subject is not None or metric == RATIO_OF):
+                facts.append(_arm_fact(campaign, metric, arm, subject, artifacts.get(subject or "")))
+    for pair in lab.timing.ratios:
+        numerator, _, denominator = pair.partition("/")
+        if numerator in campaign.arms and denominator in campaign.arms:
+            ran = [subjects[arm] for arm in (numerator, denominator) if arm in subjects]
+            made_of = [artifacts[subject] for subject in ran if subject in artifacts]
+            facts.append(_ratio_fact(campaign, numerator, denominator, made_of))
+    return tuple(facts)
+
+
+def _arm_fact(campaign: Campaign, metric: str, arm: str, subject: str | None, artifact: Artifact | None) -> Fact:
+    runs = [s for s in campaign.samples if s.arm == arm]
+    empty = Fact(
+        id=f"{subject}.{metric}@{arm}" if subject else f"{metric}@{arm}",
+        subject=subject,
+        metric=metric,
+        arm=arm,
+        mode=MODES.get(arm),
+        conditions="warm",
+        state="not_run",
+        value=None,
+        unit="second",
+        reason=Message(code="timing.not-timed", params={"arm": arm}),
+        evidence=EVIDENCE,
+        comparable=artifact.comparable if artifact else True,
+        compiler=(artifact.compiler or None) if artifact else None,
+    )
+    bad = next((s for s in runs if s.outcome != "ok"), None)
+    if bad is not None:
+        return _without_number(empty, bad)
+    times = [TIMES[metric](s) for s in runs]
+    known = [t for t in times if t is not None]
+    if not runs or len(known) != len(times):
+        return empty
+    return _measured(empty, known, lambda: median_interval(known), f"median of {len(known)} {_how(metric, campaign)}")
+
+
+def _ratio_fact(campaign: Campaign, numerator: str, denominator: str, made_of: Sequence[Artifact]) -> Fact:
+    arm = f"{numerator}/{denominator}"
+    others = [a.compiler for a in made_of if not a.comparable]
+    empty = Fact(
+        id=f"{RATIO_OF}.ratio@{arm}",
+        subject=None,
+        metric=f"{RATIO_OF}.ratio",
+        arm=arm,
+        conditions="warm",
+        state="not_run",
+        value=None,
+        unit="ratio",
+        reason=Message(code="timing.not-timed", params={"arm": arm}),
+        evidence=EVIDENCE,
+        comparable=not others,
+        compiler=others[0] if others else None,
+    )
+    bad = next((s for s in campaign.samples if s.arm in (numerator, denominator) and s.outcome != "ok"), None)
+    if bad is not None:
+        return _without_number(empty, bad)
+    above, below = (
+        {s.round_index: s.total_s for s in campaign.samples if s.arm == name} for name in (numerator, denominator)
+    )
+    pairs = [(a, b) for r in sorted(above.keys() & below.keys()) if (a := above[r]) and (b := below[r])]
+    if not pairs:
+        return empty
+    numerators, denominators = [a for a, _ in pairs], [b for _, b in pairs]
+    method = f"median of {len(pairs)} ratios, each of one round"
+    return _measured(empty, [a / b for a, b in pairs], lambda: median_ratio(numerators, denominators), method)
+
+
+def _without_number(empty: Fact, bad: Sample) -> Fact:
+    reason = bad.reason or Message(code="timing.bad-run", params={"arm": bad.arm, "round": bad.round_index + 1})
+    state: Literal["failed", "not_run"] = "not_run" if reason.code.startswith("infra.") else "failed"
+    return empty.model_copy(update={"state": state, "reason": reason})
+
+
+def _measured(empty: Fact, values: Sequence[float], estimate: Callable[[], Estimate], method: str) -> Fact:
+    interval: Interval | None = None
+    try:
+        interval = estimate().interval
+        method += "; the interval is a pair of order statistics"
+    except StatsError:
+        method += "; too few for an interval"
+    changes = {
+        "state": "measured",
+        "value": quantile(values, 0.5),
+        "interval": interval,
+        "n": len(values),
+        "method": method,
+        "reason": None,
+    }
+    return empty.model_copy(update=changes)
+
+
+def _how(metric: str, campaign: Campaign) -> str:
+    until = "its exit" if metric == "startup_time" else "its first byte of output"
+    return f"runs, spawn to {until}, in shuffled rounds after {campaign.warmups} discarded"

@@ -1,0 +1,118 @@
+"""Build each subject once per content: what was built before is not built again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from grader.model.base import Message, Record, canonical_json, digest
+from grader.model.lab import BuildSource, CommittedFile, Step
+from grader.model.run import BuildResult
+from grader.model.submission import Submission
+from grader.ports import Engine, HostLock, Progress, Store
+from grader.workflow.plan import choose_source, source_dir, source_key
+
+RECIPE = "1"
+"""Raised when the same inputs would give another artifact or another reason."""
+
+RECORD = "result.json"
+
+
+class Built(Record):
+    """A build's result and whether it came from the cache."""
+
+    result: BuildResult
+    cached: bool
+
+
+class _NothingMadeError(Exception):
+    """Leaves `Store.directory` without an entry."""
+
+
+def build_subject(
+    subject: str,
+    step: Step,
+    submission: Submission,
+    engine: Engine,
+    store: Store,
+    lock: HostLock,
+    progress: Progress,
+    *,
+    work: Path,
+    use_cache: bool,
+) -> Built:
+    """Build one subject, or take what an earlier build of the same content gave.
+
+    An artifact is kept with its record in one directory; of builds without one only a student's failure is kept,
+    as everything else may go otherwise the next time.
+
+    Args:
+        work: Holds the artifact where the cache is not used; the caller keeps it as long as the artifact is needed.
+    """
+    source = choose_source(submission, step, engine.capabilities())
+    if isinstance(source, Message):
+        return Built(result=BuildResult(subject=subject, state="not_run", artifact=None, reason=source), cached=False)
+    made: list[BuildResult] = []
+
+    def build(folder: Path) -> BuildResult:
+        progress.step(f"build {subject}")
+        with lock.shared():
+            made.append(engine.build(subject, step, source, source_dir(submission), folder))
+        return made[-1]
+
+    if not use_cache:
+        folder = work / f"build-{subject}"
+        folder.mkdir()
+        return Built(result=build(folder), cached=False)
+    key = _key(subject, step, source, submission, engine)
+    failure = store.load("build-failure", key)
+    if failure is not None:
+        return Built(result=BuildResult.model_validate_json(failure), cached=True)
+
+    def fill(folder: Path) -> None:
+        result = build(folder)
+        if result.artifact is None:
+            raise _NothingMadeError
+        (folder / RECORD).write_bytes(canonical_json(_placed(result, Path())))
+
+    try:
+        folder = store.directory("build", key, fill, lambda kept: _read(kept) is not None)
+    except _NothingMadeError:
+        if made[-1].state == "failed":
+            store.save("build-failure", key, canonical_json(made[-1]))
+        return Built(result=made[-1], cached=False)
+    result = _read(folder)
+    assert result is not None  # `directory` has just found it whole
+    return Built(result=result, cached=not made)
+
+
+def content_key(*parts: str | bytes) -> str:
+    """Return a digest of all parts, each told apart from the next."""
+    encoded = [part.encode() if isinstance(part, str) else part for part in parts]
+    return digest(b"".join(len(part).to_bytes(8, "big") + part for part in encoded))
+
+
+def _key(subject: str, step: Step, source: BuildSource, submission: Submission, engine: Engine) -> str:
+    names = {"wasmtime"} if isinstance(source, CommittedFile) else {source.tool, "go"}
+    tools = [canonical_json(tool) for tool in engine.tools() if tool.name in names]
+    what = (subject, str(step.timeout_s), canonical_json(source), source_key(submission, source))
+    return content_key(RECIPE, engine.name, *what, *tools)
+
+
+def _read(folder: Path) -> BuildResult | None:
+    """Return the record of a kept artifact; None if either is missing or damaged."""
+    try:
+        result = _placed(BuildResult.model_validate_json((folder / RECORD).read_bytes()), folder)
+        if result.artifact is None or digest(Path(result.artifact.path).read_bytes()) != result.artifact.sha256:
+            return None
+    except (OSError, ValidationError):
+        return None
+    return result
+
+
+def _placed(result: BuildResult, folder: Path) -> BuildResult:
+    """Return the result with its artifact in `folder`; a record knows only the file's name."""
+    assert result.artifact is not None
+    path = str(folder / Path(result.artifact.path).name)
+    return result.model_copy(update={"artifact": result.artifact.model_copy(update={"path": path})})
