@@ -95,7 +95,6 @@ def spawn(
             why = (error.strerror or "unknown") if isinstance(error, OSError) else str(error)
             reason = Message(code="run.not-started", params={"program": argv[0], "error": why})
             return _completed(argv, "not-started", None, None, 0, 0, reason)
-        exit_fd = stack.enter_context(_exit_fd(child.pid))
         stdout = _Stream(child.stdout, "stdout", output_bytes, bytearray())
         stderr = _Stream(child.stderr, "stderr", output_bytes, bytearray())
         if hold is not None:
@@ -105,7 +104,7 @@ def spawn(
             if child.gate is not None:
                 start_ns = time.perf_counter_ns()
                 os.write(child.gate, b"\n")
-            limit = _follow(exit_fd, (stdout, stderr), start_ns, timeout_s, watch)
+            limit = _follow(child.exit_fd, (stdout, stderr), start_ns, timeout_s, watch)
             status = child.reap()
             end_ns = time.perf_counter_ns()
         for stream in (stdout, stderr):
@@ -197,7 +196,8 @@ class _Child:
     stdout: int
     stderr: int
     gate: int | None
-    reaped: bool = False
+    exit_fd: int = -1
+    status: int | None = None
 
     def reap(self) -> int:
         """Kill what is left of the process group, wait for the program, return its exit code or minus its signal.
@@ -205,11 +205,13 @@ class _Child:
         Its group outlives a program that left children behind, and no other group can have its number until it
         was waited for.
         """
-        self.reaped = True
+        if self.status is not None:
+            return self.status
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         _, status, _ = os.wait4(self.pid, 0)
-        return os.waitstatus_to_exitcode(status)
+        self.status = os.waitstatus_to_exitcode(status)
+        return self.status
 
 
 class _Pipes:
@@ -280,9 +282,14 @@ def _started(argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int]
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             pipes.close(out_w, err_w, *(() if gate_r is None else (gate_r,)))
-            yield child
+            # Around the reaping, because a watching thread ends only after it.
+            with _exit_fd(pid) as child.exit_fd:
+                try:
+                    yield child
+                finally:
+                    child.reap()
         finally:
-            if child is not None and not child.reaped:
+            if child is not None:
                 child.reap()
 
 
@@ -328,6 +335,7 @@ def _watched_exit(pid: int) -> Iterator[int]:
     try:
         yield reading
     finally:
+        thread.join()
         os.close(reading)
 
 
