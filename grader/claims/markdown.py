@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
@@ -145,7 +146,7 @@ _RowSource = tuple[int, int, int]
 
 
 def _block_structure(lines: Sequence[str]) -> tuple[list[list[_RowSource]], list[Token]]:
-    """Run markdown-it's block rules; return the row sources of every table, and the blocks without tables."""
+    """Run markdown-it's block rules; return the row sources of every table, and the tokens of code blocks."""
     found: list[list[_RowSource]] = []
 
     def recording_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
@@ -158,8 +159,19 @@ def _block_structure(lines: Sequence[str]) -> tuple[list[list[_RowSource]], list
 
     parser = MarkdownIt("commonmark").enable("table").disable("reference")
     parser.block.ruler.at("table", recording_table, {"alt": ["paragraph", "reference"]})
-    parser.core.ruler.enableOnly(["normalize", "block"])
-    return found, parser.parse("\n".join(lines))
+    state = _LeanState("\n".join(lines), parser, {}, [])
+    parser.block.tokenize(state, state.line, state.lineMax)
+    return found, state.tokens
+
+
+class _LeanState(StateBlock):
+    """Keeps only the tokens of code blocks: half a million list items would cost memory and time for nothing."""
+
+    def push(self, ttype: str, tag: str, nesting: Literal[-1, 0, 1]) -> Token:
+        token = super().push(ttype, tag, nesting)
+        if ttype not in ("fence", "code_block"):
+            self.tokens.pop()
+        return token
 
 
 def _table_end(state: StateBlock, start: int, end: int) -> int:
