@@ -361,7 +361,7 @@ def test_the_digest_covers_what_judging_depends_on_and_nothing_else(tmp_path: Pa
     assert load_lab(tmp_path).digest == first
     (tmp_path / TEMPLATE_FILE).write_text("# another\n", encoding="utf-8")
     second = load_lab(tmp_path).digest
-    (tmp_path / LAB_FILE).write_text(SOURCE + "# a comment\n", encoding="utf-8")
+    (tmp_path / LAB_FILE).write_text(SOURCE.replace("points: 0.75", "points: 0.70", 1), encoding="utf-8")
     assert len({first, second, load_lab(tmp_path).digest}) == 3
 
 

@@ -293,6 +293,14 @@ def test_a_range_of_exact_inputs_is_a_point() -> None:
     assert found == pytest.approx((2.0, 2.0), rel=1e-12)
 
 
+def test_a_range_is_rounded_outwards_so_that_it_holds_the_exact_value() -> None:
+    found = evaluate_range("3 * native", {"native": (0.1, 0.1)})
+    exact = 3 * Fraction(0.1)
+    assert exact != Fraction(3 * 0.1)  # the product of floats is not it
+    assert found is not None
+    assert Fraction(found[0]) <= exact <= Fraction(found[1])
+
+
 @pytest.mark.parametrize("wasm", [(-1.0, 1.0), (0.0, 1.0), (-1.0, 0.0), (0.0, 0.0)])
 def test_a_divisor_that_may_be_zero_leaves_no_range(wasm: tuple[float, float]) -> None:
     assert evaluate_range("native / wasm", {"native": (1.0, 2.0), "wasm": wasm}) is None
