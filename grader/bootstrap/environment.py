@@ -25,6 +25,8 @@ OWNER = "grader-root"
 BUSY = ".setup.lock"
 NEEDED_BYTES = 700 << 20  # 470 MB installed (Go alone is 250 MB) and the downloads beside it
 
+FULL_BYTES = 4 << 20
+
 Say = Callable[[str], None]
 
 # Settings of the caller's pip that say where an install goes or what it holds, not where it comes from.
@@ -84,8 +86,12 @@ def _make(root: Path, wheels: Path | None, settings: Mapping[str, str], busy: in
         finished = venv / f"{LOCK}.new"
         shutil.copyfile(root / LOCK, finished)
         finished.replace(venv / LOCK)
-    except BaseException:
+    except BaseException as error:
+        # venv and pip do not always say that this was the reason, and after the cleaning it shows no more.
+        full = isinstance(error, HostError) and shutil.disk_usage(root).free < FULL_BYTES
         shutil.rmtree(venv, ignore_errors=True)
+        if full:
+            raise explain("No space left on device", wheels=None) from error
         raise
 
 
@@ -165,7 +171,8 @@ def explain(output: str, *, wheels: Path | None) -> HostError:
             hint="the mirror or the download is damaged: try another one, and do not install it by hand",
         )
     absent = re.search(r"No matching distribution found for (\S+)", output)
-    unreachable = re.search(r"connection broken|Failed to establish|Max retries exceeded|ReadTimeout|SSLError", output)
+    # Told to try once only, pip says no more than that it saw no version at all.
+    unreachable = re.search(r"connection broken|Failed to establish|Max retries|timed out|from versions: none", output)
     if wheels is not None and absent:
         return HostError(
             f"`GRADER_WHEELS` holds no wheel of `{absent[1]}` for this Python and machine",
@@ -207,9 +214,11 @@ def _wheels(settings: Mapping[str, str]) -> Path | None:
     value = settings.get("GRADER_WHEELS")
     if not value:
         return None
-    if not Path(value).is_dir():
-        raise UsageError("`GRADER_WHEELS` is no directory", where=value, hint="name the folder that holds the wheels")
-    return Path(value).absolute()
+    wheels = Path(value).absolute()
+    if not os.access(wheels / ".", os.R_OK | os.X_OK):
+        what = "`GRADER_WHEELS` is no directory that can be read"
+        raise UsageError(what, where=str(wheels), hint="name the folder that holds the wheels")
+    return wheels
 
 
 @contextmanager
