@@ -149,7 +149,7 @@ def mount_points(proc: Path) -> dict[str, tuple[Path, str]]:
         if kind == "cgroup2":
             found.setdefault("", (point, fields[3]))
         elif kind == "cgroup":
-            for controller in options.split(","):
+            for controller in set(options.split(",")) - {"rw", "ro"}:
                 found.setdefault(controller, (point, fields[3]))
     return found
 
@@ -161,7 +161,7 @@ def own_groups(proc: Path = Path("/proc/self")) -> dict[str, Path]:
     for line in _read(proc / "cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
-            if controller in mounts:
+            if controller in mounts and ".." not in path.split("/"):  # As seen from outside a cgroup namespace.
                 point, root = mounts[controller]
                 inside = path if root == "/" else path.removeprefix(root)
                 own[controller] = point / inside.lstrip("/")

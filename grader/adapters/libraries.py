@@ -11,6 +11,7 @@ from grader.adapters.spawn import spawn
 from grader.errors import HostError
 from grader.model.run import Bind
 
+_ELF64_LITTLE_ENDIAN = b"\x7fELF\x02\x01"
 _PT_INTERP = 3
 _LISTED = re.compile(r"(?:=>\s*|^\s*)(/\S+) \(0x[0-9a-f]+\)", re.MULTILINE)
 
@@ -47,27 +48,23 @@ def _libraries(program: str, size: int, mtime_ns: int) -> tuple[str, ...]:
 
 
 def interpreter(program: Path) -> str | None:
-    """Return the loader that an ELF file asks for, None for a static one or a file of another kind."""
-    with program.open("rb") as file:
-        head = file.read(64)
-        if len(head) < 52 or head[:4] != b"\x7fELF" or head[5] != 1:
-            return None
-        wide = head[4] == 2
-        offset, entry_size, count = (
-            (*struct.unpack_from("<Q", head, 32), *struct.unpack_from("<HH", head, 54))
-            if wide
-            else (*struct.unpack_from("<I", head, 28), *struct.unpack_from("<HH", head, 42))
-        )
-        file.seek(offset)
-        table = file.read(entry_size * count)
-        for start in range(0, len(table) - entry_size + 1, entry_size or 1):
-            if struct.unpack_from("<I", table, start)[0] != _PT_INTERP:
-                continue
-            where, length = (
-                (struct.unpack_from("<Q", table, start + 8)[0], struct.unpack_from("<Q", table, start + 32)[0])
-                if wide
-                else (struct.unpack_from("<I", table, start + 4)[0], struct.unpack_from("<I", table, start + 16)[0])
-            )
-            file.seek(where)
-            return file.read(min(length, 4096)).rstrip(b"\0").decode()
+    """Return the loader that a 64-bit ELF file asks for, None for a static one or a file of another kind.
+
+    Source: elf(5).
+    """
+    try:
+        with program.open("rb") as file:
+            head = file.read(64)
+            if head[:6] != _ELF64_LITTLE_ENDIAN:
+                return None
+            (table_at,) = struct.unpack_from("<Q", head, 32)
+            entry_size, count = struct.unpack_from("<HH", head, 54)
+            for number in range(count):
+                file.seek(table_at + number * entry_size)
+                kind, _, where, _, _, length = struct.unpack("<IIQQQQ", file.read(40))
+                if kind == _PT_INTERP:
+                    file.seek(where)
+                    return file.read(min(length, 4096)).rstrip(b"\0").decode()
+    except (struct.error, ValueError, OverflowError):
+        return None  # Cut off, or no ELF file after all.
     return None

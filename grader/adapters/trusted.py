@@ -49,7 +49,11 @@ class Trusted:
                 line = [*_dies_with_us(), str(env), f"--chdir={directory}", "--", *argv]
             limits = command.limits
             done = spawn(line, variables, timeout_s=limits.timeout_s, output_bytes=limits.output_bytes)
-        return done.model_copy(update={"argv": command.argv})
+        changes: dict[str, object] = {"argv": command.argv}
+        if done.outcome == "not-started" and done.reason is not None:
+            params = done.reason.params | {"program": command.argv[0]}
+            changes["reason"] = done.reason.model_copy(update={"params": params})
+        return done.model_copy(update=changes)
 
 
 class Places:
