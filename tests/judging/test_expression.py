@@ -293,10 +293,11 @@ def test_a_range_of_exact_inputs_is_a_point() -> None:
     assert found == pytest.approx((2.0, 2.0), rel=1e-12)
 
 
-def test_a_range_is_rounded_outwards_so_that_it_holds_the_exact_value() -> None:
-    found = evaluate_range("3 * native", {"native": (0.1, 0.1)})
-    exact = 3 * Fraction(0.1)
-    assert exact != Fraction(3 * 0.1)  # the product of floats is not it
+@pytest.mark.parametrize("native", [0.1, 0.7])  # the product of floats is above the exact one, and below it
+def test_a_range_is_rounded_outwards_so_that_it_holds_the_exact_value(native: float) -> None:
+    found = evaluate_range("3 * native", {"native": (native, native)})
+    exact = 3 * Fraction(native)
+    assert exact != Fraction(3 * native)
     assert found is not None
     assert Fraction(found[0]) <= exact <= Fraction(found[1])
 
