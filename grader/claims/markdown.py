@@ -24,6 +24,9 @@ UTF8_BOM = b"\xef\xbb\xbf"
 MIN_CYRILLIC_SHARE = 0.5
 """Smallest share of Cyrillic letters among the bytes above 127 of a file that is taken for CP1251."""
 
+MAX_ROWS = 20_000
+"""Rows of one table that are read; the longest known comparison table has 12."""
+
 _LINE_END = re.compile(r"\r\n?|\n")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")  # all but tab, line ends, form feed and escape
 _PIPE = re.compile(r"(?<!\\)\|")
@@ -36,8 +39,14 @@ class SourceCell:
     """One cell: its source between the pipes, trimmed, and the bytes of exactly that text (1-based line)."""
 
     text: str
-    span: Span
+    start: int
+    end: int
     line: int
+
+    @property
+    def span(self) -> Span:
+        """Bytes of the text; made on demand, for a hostile table has a million cells that nobody asks."""
+        return Span(start=self.start, end=self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +207,7 @@ def _tables(
     tables: list[SourceTable] = []
     for number, sources in enumerate(found):
         header = tuple(_cells(sources[0], offsets, document, None))
-        body = tuple(tuple(_cells(source, offsets, document, len(header))) for source in sources[2:])
+        body = tuple(tuple(_cells(source, offsets, document, len(header))) for source in sources[2 : 2 + MAX_ROWS])
         tables.append(SourceTable(number, header, body, range(sources[0][0], sources[-1][0] + 1)))
     return tuple(tables)
 
@@ -227,9 +236,7 @@ def _cells(source: _RowSource, offsets: Sequence[int], document: Document, limit
         begin = first + len(text[first:last]) - len(text[first:last].lstrip()) if content else first
         byte += _width(text[counted:begin], document.encoding)
         counted = begin
-        yield SourceCell(
-            content, Span.model_construct(start=byte, end=byte + _width(content, document.encoding)), line + 1
-        )
+        yield SourceCell(content, byte, byte + _width(content, document.encoding), line + 1)
 
 
 def _segments(text: str, left: int, right: int) -> Iterator[tuple[int, int]]:
