@@ -129,6 +129,8 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "!=": operator.ne,
 }
 
+_BLANKS = " \t\r\n"
+"""Exactly what the tokenizer skips; `str.lstrip` alone would also drop separators such as U+001F."""
 _TOKEN = re.compile(
     r"""[ \t\r\n]*(?:
         (?P<number>[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)
@@ -181,7 +183,7 @@ class _Parser:
     def _read(self) -> _Token:
         match = _TOKEN.match(self.source, self.position)
         if match is None or match.lastgroup is None:
-            start = self.position + len(self.source[self.position :]) - len(self.source[self.position :].lstrip())
+            start = len(self.source) - len(self.source[self.position :].lstrip(_BLANKS))
             raise _error(start + 1, f"unexpected character `{self.source[start]}`")
         self.position = match.end()
         return _Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup) + 1)

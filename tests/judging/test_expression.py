@@ -183,6 +183,7 @@ def test_the_longest_expression_that_is_allowed_is_evaluated_without_exhausting_
 
 
 @given(st.text(max_size=60), st.text(alphabet="()<>=!+-*/.\"'e1_ andortclimfsvu@", max_size=60))
+@example("\x1f", "1 < 2 \u00a0")
 def test_any_text_parses_or_is_refused_with_a_column(source: str, other: str) -> None:
     for text in (source, other, source + other):
         where = column_of_refusal(text)
