@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import json
 import os
 import shutil
 import tempfile
@@ -67,6 +68,28 @@ class OutputFolder:
 
     def _stage(self) -> Path:
         return Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=f".{os.getpid()}", dir=self.path.parent))
+
+
+class SampleFile:
+    """Raw samples, one JSON object per line, on disk before anyone analyses them.
+
+    The file appears with the first sample.  It stays beside the output folder if the run is cut off and goes once
+    the folder holds all samples.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._began = False
+
+    def __call__(self, line: Mapping[str, object]) -> None:
+        """Append one sample at once.  Raises: HostError if it cannot be written."""
+        with _named_failures(self.path), self.path.open("a" if self._began else "w", encoding="utf-8") as out:
+            out.write(json.dumps(line, sort_keys=True) + "\n")
+        self._began = True
+
+    def remove(self) -> None:
+        """Remove the file: its content lies in the output folder now."""
+        self.path.unlink(missing_ok=True)
 
 
 def write_synced(target: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grader import __version__
 from grader.adapters.labfile import load_lab
-from grader.adapters.output import OutputFolder
+from grader.adapters.output import OutputFolder, SampleFile
 from grader.claims.reader import read_report
 from grader.cli.marks import load_marks
 from grader.cli.progress import ConsoleProgress
@@ -68,8 +68,11 @@ def run_session(request: Request) -> Finished:
     output = OutputFolder(folder)
     output.check()
     report, reading, template_reading = _read(request, used, submission)
-    measured = _measure(request, loaded.lab, submission, wiring, progress)
-    progress.close()
+    raw = SampleFile(folder.with_name(f"{folder.name}.samples.jsonl"))
+    try:
+        measured = _measure(request, loaded.lab, submission, wiring, progress, raw)
+    finally:
+        progress.close()
     grade = grade_submission(
         used, submission, report, reading, measured.facts, measured.host, marks, measured.findings, __version__
     )
@@ -86,6 +89,7 @@ def run_session(request: Request) -> Finished:
     )
     run = _run_record(began, time.monotonic() - clock, measured)
     output.write(graded.files | {"run.json": json.dumps(run, indent=2, sort_keys=True).encode() + b"\n"})
+    raw.remove()
     return Finished(lab=loaded.lab, graded=graded, folder=folder)
 
 
@@ -106,7 +110,7 @@ def _read(
 
 
 def _measure(
-    request: Request, lab: Lab, submission: Submission, wiring: Wiring, progress: ConsoleProgress
+    request: Request, lab: Lab, submission: Submission, wiring: Wiring, progress: ConsoleProgress, raw: SampleFile
 ) -> Measured:
     return measure_submission(
         submission,
@@ -117,7 +121,7 @@ def _measure(
         wiring.host,
         progress,
         use_cache=request.use_cache,
-        sink=wiring.sink,
+        sink=raw,
     )
 
 

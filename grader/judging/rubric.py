@@ -24,6 +24,9 @@ from grader.model.selection import facts_for
 PARTIAL = 0.5
 """Share of the points for a criterion that is met in part."""
 
+EXAMPLE = "example"
+"""Qualifier of a claim that its own line calls an example."""
+
 INFRASTRUCTURE = "infra."
 """Reasons with this prefix are our fault: the criterion is an `error` and costs nothing."""
 
@@ -136,7 +139,7 @@ def _decide(spec: CriterionSpec, evidence: Evidence, done: Mapping[str, Criterio
     blocked = _blocked_by_need(spec, done)
     if blocked is not None:
         return blocked
-    if not evidence.handed_in(spec.task, prose=spec.evidence == "review") and not _is_own_work(spec, evidence):
+    if not _something_handed_in(spec, evidence):
         return "fail", Message(code="criterion.nothing-handed-in", params={"task": spec.task})
     if spec.evidence == "review":
         return "review", Message(code="criterion.review")
@@ -146,9 +149,18 @@ def _decide(spec: CriterionSpec, evidence: Evidence, done: Mapping[str, Criterio
     return outcome, reason
 
 
-def _is_own_work(spec: CriterionSpec, evidence: Evidence) -> bool:
-    """Changed sources are something of one's own for what is executed from them."""
-    return spec.evidence == "executed" and not spec.bonus and evidence.circumstances.sources_changed
+def _something_handed_in(spec: CriterionSpec, evidence: Evidence) -> bool:
+    """False where only the course's own files would earn the points.
+
+    What is executed needs changed sources, or an output or number of its task in the report; what a person reads
+    needs words of the student's own, and a bonus also a number of it.  A claim speaks for itself.
+    """
+    own = evidence.handed_in(spec.task)
+    if spec.evidence == "executed":
+        return own or (evidence.circumstances.sources_changed and not spec.bonus)
+    if spec.evidence == "review":
+        return evidence.handed_in(spec.task, prose=True) and (own or not spec.bonus)
+    return True
 
 
 def _blocked_by_need(spec: CriterionSpec, done: Mapping[str, Criterion]) -> Decision | None:
@@ -234,6 +246,8 @@ def _stated(spec: CriterionSpec, evidence: Evidence) -> Decision:
         claim = evidence.claims.get(claim_id)
         if claim is None or not claim.stated:
             return "fail", Message(code="criterion.not-stated", params={"id": claim_id})
+        if claim.qualifier == EXAMPLE:
+            return "review", Message(code="criterion.example", params={"quote": claim.quote})
         if spec.accepts and str(claim.value) not in spec.accepts:
             return "review", Message(
                 code="criterion.not-accepted",
@@ -253,20 +267,27 @@ def _table_complete(circumstances: Circumstances) -> Decision:
 
 
 def _all_derived(spec: CriterionSpec, evidence: Evidence) -> Decision:
+    """Every derived cell follows from its row; `N/A` is right where the row gives nothing to work it out from."""
     right: list[str] = []
     wrong: list[str] = []
     open_: list[str] = []
     for claim_id in spec.from_:
         verdict = evidence.verdicts.get(claim_id)
-        name = verdict.verdict if verdict else "missing"
-        target = right if name in ("reproduced", "consistent") else open_ if name == "unverifiable" else wrong
-        target.append(claim_id)
-    if not wrong and not open_:
+        if verdict is None or verdict.verdict in ("missing", "contradicted", "not_run"):
+            wrong.append(claim_id)
+        elif verdict.verdict in ("reproduced", "consistent"):
+            right.append(claim_id)
+        elif verdict.claimed is not None or verdict.recomputed is not None:
+            open_.append(claim_id)
+    if right and not wrong and not open_:
         return "pass", Message(code="criterion.derived-right")
-    params: dict[str, str | int | float | bool | None] = {"ids": ", ".join(wrong or open_)}
     if wrong:
-        return ("partial" if right else "fail"), Message(code="criterion.derived-wrong", params=params)
-    return "review", Message(code="criterion.derived-open", params=params)
+        return ("partial" if right else "fail"), Message(code="criterion.derived-wrong", params={"ids": _listed(wrong)})
+    return "review", Message(code="criterion.derived-open", params={"ids": _listed(open_ or spec.from_)})
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return ", ".join(ids)
 
 
 def _evidence(spec: CriterionSpec, evidence: Evidence) -> tuple[str, ...]:

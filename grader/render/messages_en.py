@@ -24,6 +24,7 @@ EN: dict[str, str] = {
     "criterion.executed": "built and run here, with the right output",
     "criterion.usable": "stated, and a usable measurement",
     "criterion.stated": "stated",
+    "criterion.example": "the report itself calls {quote} an example",
     "criterion.not-stated": "the report states no value for {id}",
     "criterion.not-accepted": "the report says {found}; expected: {accepted}",
     "criterion.below-floor": "{quote} is below anything this measurement can give: it failed, it was not fast",
@@ -40,4 +41,28 @@ EN: dict[str, str] = {
     "criterion.need-not-run": "needs {need}, which could not be run here",
     "criterion.review": "for a person to read",
     "criterion.finding": "finding {rule} asks for a person's look",
+    "claims.encoding-cp1251": "the report is in CP1251, not UTF-8; it was read as that and is written back as that",
+    "claims.no-table": "the report has no table with a column for each side and a row of this lab",
+    "claims.table-in-code": (
+        "the code fences of the report do not pair up, so its comparison table lies in code; it was read all "
+        "the same"
+    ),
+    "intake.link-dangling": "`{path}` is a link to nothing in the submission; it is left out",
+    "intake.link-to-folder": "`{path}` is a link to a folder; the folder itself is there, the link is left out",
+    "intake.object-absent": (
+        "`{path}` is listed by the repository, which does not hold its content (a partial clone); it is left "
+        "out"
+    ),
+    "intake.submodule": "`{path}` is a git submodule; its content is not part of the submission",
+    "run.disk-limit": "it wrote more than {bytes} bytes to disk",
+    "run.memory-limit": "it needed more than {bytes} bytes of memory",
+    "run.not-started": "`{program}` could not be started: {error}",
+    "run.output-limit": "it wrote more than {bytes} bytes to {stream}",
+    "run.pids-limit": "it wanted more than {pids} processes and threads",
+    "run.timeout": "it did not end within {seconds} s",
+    "sandbox.no-cgroup": "memory and processes are not capped by cgroup: {detail}",
+    "sandbox.no-tool": "`{tool}` is not installed, and no sandbox works without it",
+    "sandbox.not-tight": "the sandbox is not tight: {detail}",
+    "sandbox.refused": "this host refuses the sandbox: {detail}",
+    "sandbox.trusted": "no sandbox: the code ran with the caller's own rights (`--trust`)",
 }

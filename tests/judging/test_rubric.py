@@ -211,3 +211,25 @@ def test_the_parts_of_a_score_add_up_to_its_maximum(rows: list[tuple[str, float,
     s = score(criteria)
     assert s.points + s.lost + s.pending_review + s.not_assessed + s.manual == pytest.approx(s.max)
     assert min(s.points, s.lost, s.pending_review, s.not_assessed, s.manual) >= 0
+
+
+def test_a_derived_cell_may_be_not_applicable_where_its_row_gives_no_numbers(lab: Lab) -> None:
+    claims = [c for c in good_claims() if c.id not in ("native.startup_time", "startup_time.ratio")]
+    claims += [none("native.startup_time"), none("startup_time.ratio")]
+    assert outcomes(run(lab, claims, good_facts()))["t4.derived"] == "pass"
+
+
+def none(claim_id: str) -> Claim:
+    data = claim(claim_id, "x").model_dump() | {"value": None, "qualifier": "N/A", "quote": "N/A"}
+    return Claim.model_validate(data)
+
+
+def test_an_example_is_not_a_statement(lab: Lab) -> None:
+    claims = [c for c in good_claims() if c.id != "tinygo.version"]
+    claims.append(claim("tinygo.version", "0.39.0", qualifier="example"))
+    assert outcomes(run(lab, claims, good_facts()))["t3.tinygo"] == "review"
+
+
+def test_a_bonus_that_nobody_tried_waits_for_nobody(lab: Lab) -> None:
+    judged = run(lab, good_claims(), good_facts())
+    assert {c.outcome for c in judged.criteria if c.bonus} == {"fail"}
