@@ -128,7 +128,7 @@ func main() {
 		judge(raw(syscall.SYS_IOCTL, 0, 0x5412, uintptr(unsafe.Pointer(&letter))), "typed into the terminal")
 	case "forkbomb":
 		for i := 0; i < 4; i++ {
-			if again(nil, "forkbomb").Start() != nil {
+			if again(nil, "forkbomb", args[0]).Start() != nil {
 				break
 			}
 		}
