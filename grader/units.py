@@ -107,15 +107,16 @@ _UNIT = "|".join(sorted((re.escape(u) for u in _LABELS if u != "%"), key=len, re
 _UNIT_LETTERS = "".join(_LETTERS)
 _QUANTITY = re.compile(
     rf"""
-    (?<![\w.,])                                     # not inside a word, a version or a longer number
+    (?<![\w.,])(?<!\d:)                             # not inside a word, a version, a clock time, a longer number
     (?P<times>[x×х]{_SPACE}?)?
     (?P<sign>[-+\u2212])?
+    (?:(?P<minutes>\d{{1,4}})m[ ]?(?=\d{{1,2}}(?:[.,]\d{{1,9}})?[ ]?s))?  # `0m0.580s`, as bash's `time` prints
     (?P<number>
         \d{{1,3}}(?:[ \u00a0\u2007\u2009\u202f'’]\d{{3}}(?!\d))+(?:[.,]\d{{1,12}})?
       | \d{{1,20}}(?:[.,]\d{{1,20}})*
       | \.\d{{1,20}}
     )
-    (?!\d)
+    (?!:?\d)
     (?P<exponent>[eE][-+]?\d{{1,2}}(?!\d))?
     (?P<unit>
         {_SPACE}*\\?%
@@ -180,7 +181,7 @@ def _quantities(text: str, base: Base) -> Iterator[Printed]:
         exponent = int(match["exponent"][1:]) if match["exponent"] else 0
         unit_in_last_place = Fraction(10) ** (exponent - decimals)
         sign = -1 if match["sign"] in ("-", "\u2212") else 1
-        number = sign * magnitude * Fraction(10) ** exponent
+        number = sign * (magnitude * Fraction(10) ** exponent + 60 * int(match["minutes"] or 0))
         half = unit_in_last_place / 2
         if label is not None and label.dimension == "byte" and label.scale == 1 and unit_in_last_place == 1:
             half = Fraction(0)  # bytes are counted: the last digit of a whole count is not rounded

@@ -49,6 +49,8 @@ MIB = 1 << 20
         ("250 µs", "second", 0.00025),
         ("250us", "second", 0.00025),
         ("1.2e-3 s", "second", 0.0012),
+        ("0m0.580s", "second", 0.58),
+        ("real 1m2.5s", "second", 62.5),
         ("82 %", "percent", 82),
         (r"47.8\%", "percent", 47.8),
         ("\u22128.1%", "percent", -8.1),
@@ -66,7 +68,19 @@ def test_quantity_is_read_in_base_units(text: str, dimension: Dimension, value: 
 
 
 @pytest.mark.parametrize(
-    "text", ["0.39.0 MB", "v2 MB", "p50 ms", "main5s", "1.2.3 s", "9" * 40 + " B", "5 strings", "7 more"]
+    "text",
+    [
+        "0.39.0 MB",
+        "v2 MB",
+        "p50 ms",
+        "main5s",
+        "1.2.3 s",
+        "9" * 40 + " B",
+        "5 strings",
+        "7 more",
+        "1:1.6",
+        "12:30:05 s",
+    ],
 )
 def test_what_only_looks_like_a_quantity_has_no_dimension(text: str) -> None:
     assert all(q.dimension is None for q in find_quantities(text))
