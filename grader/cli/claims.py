@@ -17,8 +17,8 @@ def claims_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")] = False,
 ) -> None:
     """Read what a report claims; nothing is built."""
-    from grader.adapters.plainfile import read_plain_file
     from grader.adapters.labfile import load_lab
+    from grader.adapters.plainfile import read_plain_file
     from grader.claims.reader import read_report
 
     loaded = load_lab(lab)

@@ -31,9 +31,7 @@ def load_marks(path: Path | None, lab: Lab) -> dict[str, ManualMark]:
 
 def _mark(path: Path, key: str, value: object, maximum: dict[str, float]) -> ManualMark:
     if key not in maximum:
-        raise UsageError(
-            f"unknown criterion `{key}`; allowed: {', '.join(maximum)}", where=str(path), hint=FORMAT_HINT
-        )
+        raise UsageError(f"unknown criterion `{key}`; allowed: {', '.join(maximum)}", where=str(path), hint=FORMAT_HINT)
     points = value.get("points") if isinstance(value, dict) else value
     note = value.get("note", "") if isinstance(value, dict) else ""
     if isinstance(points, bool) or not isinstance(points, int | float) or not 0 <= points <= maximum[key]:

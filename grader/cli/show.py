@@ -13,7 +13,7 @@ from grader.model.lab import Lab
 from grader.model.report import ReportReading
 from grader.render.cells import quantity_text
 from grader.render.escape import one_line
-from grader.render.feedback import comparison, points
+from grader.render.feedback import comparison, points, timed_arms
 
 VERDICT_STYLE = {
     "reproduced": "green",
@@ -72,6 +72,13 @@ def show_comparison(lab: Lab, grade: Grade, console: Console | None = None) -> N
             Text(line.verdict, style=VERDICT_STYLE.get(line.verdict, "")),
         )
     console.print(table)
+    arms = Table(title="Timed arms", title_justify="left", box=None, pad_edge=False)
+    for head in ("Arm", "Mode", "Spawn to exit", "To first output", "Runs"):
+        arms.add_column(head, overflow="fold")
+    for arm in timed_arms(grade.facts):
+        arms.add_row(arm.arm, arm.mode, arm.total, arm.first_output, arm.n)
+    if arms.row_count:
+        console.print(arms)
 
 
 def show_claims(reading: ReportReading, lab: Lab) -> None:

@@ -82,4 +82,6 @@ def wire(options: WiringOptions, lab: Lab, progress: Progress) -> Wiring:
 
             raise HostError(words(status.reason), where="--engine embedded", hint=status.remedy)
     lock = FileHostLock(options.lock or DEFAULT_LOCK, lambda _: progress.note("waiting for the host lock"))
-    return Wiring(store=store, intake=LocalIntake(os.environ), runner=runner, engine=engine, lock=lock, host=LocalHost())
+    return Wiring(
+        store=store, intake=LocalIntake(os.environ), runner=runner, engine=engine, lock=lock, host=LocalHost()
+    )

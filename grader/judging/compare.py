@@ -78,9 +78,7 @@ def _judge_measured(
     return _judge_usable(lab, base, fact)
 
 
-def _judge_size(
-    lab: Lab, base: Verdict, claim: Claim, fact: Fact | None, circumstances: Circumstances
-) -> Verdict:
+def _judge_size(lab: Lab, base: Verdict, claim: Claim, fact: Fact | None, circumstances: Circumstances) -> Verdict:
     known = _known_values(lab, base.id, circumstances)
     own = fact if fact is not None and fact.state == "measured" and fact.comparable else None
     exact = _is_exact(claim)
@@ -196,10 +194,7 @@ def claimed_quantity(claim: Claim | None) -> Quantity | None:
 
 def measured_quantity(fact: Fact | None) -> Quantity | None:
     """Return the fact's side of a verdict; None unless it was measured."""
-    if fact is None or fact.state != "measured":
-        return None
-    low, high = (fact.interval.low, fact.interval.high) if fact.interval else (None, None)
-    return Quantity(value=fact.value, low=low, high=high, unit=fact.unit, notion=fact.notion, arm=fact.arm)
+    return fact.quantity() if fact is not None and fact.state == "measured" else None
 
 
 def _known_values(lab: Lab, claim_id: str, circumstances: Circumstances) -> tuple[KnownValue, ...]:

@@ -30,6 +30,17 @@ class Interval(Record):
     level: float = Field(gt=0, lt=1)
 
 
+class Quantity(Record):
+    """A value as one side of a comparison saw it."""
+
+    value: float | int | str | None
+    low: float | int | None = None
+    high: float | int | None = None
+    unit: Unit | None = None
+    notion: str | None = None
+    arm: str | None = None
+
+
 class Fact(Record):
     """What we measured, with unit and origin.
 
@@ -70,16 +81,10 @@ class Fact(Record):
         """The id without its arm: what a report's claim of it is called."""
         return self.id.partition("@")[0]
 
-
-class Quantity(Record):
-    """A value as one side of a comparison saw it."""
-
-    value: float | int | str | None
-    low: float | int | None = None
-    high: float | int | None = None
-    unit: Unit | None = None
-    notion: str | None = None
-    arm: str | None = None
+    def quantity(self) -> Quantity:
+        """Return the value with its interval, as one side of a comparison."""
+        low, high = (self.interval.low, self.interval.high) if self.interval else (None, None)
+        return Quantity(value=self.value, low=low, high=high, unit=self.unit, notion=self.notion, arm=self.arm)
 
 
 class Verdict(Record):

@@ -28,20 +28,36 @@ def written_unit(*texts: str) -> str | None:
     return None
 
 
-def quantity_text(quantity: Quantity, unit: str | None = None) -> str:
-    """Return a value for people: bytes with their count, times and ratios by the interval's digits."""
-    return _text(quantity.value, quantity.unit, quantity.low, quantity.high, unit)
+def quantity_text(quantity: Quantity, unit: str | None = None, *, count: bool = True) -> str:
+    """Return a value for people; times and ratios with the digits that their interval supports.
+
+    Args:
+        count: Whether a size carries its exact count of bytes.
+    """
+    value, low, high = quantity.value, quantity.low, quantity.high
+    if not isinstance(value, int | float):
+        return str(value)
+    half_width = (high - low) / 2 if low is not None and high is not None else None
+    if quantity.unit == "byte":
+        text = format_bytes(value, unit)
+        return text if count else text.partition(" (")[0]
+    if quantity.unit == "second":
+        return format_seconds(value, unit, half_width=half_width)
+    if quantity.unit == "percent":
+        return format_percent(value, half_width=half_width)
+    if quantity.unit == "ratio":
+        return format_ratio(value, half_width=half_width)
+    return str(value)
 
 
 def fact_text(lab: Lab, fact: Fact, unit: str | None = None) -> str:
     """Return a measured fact as a cell's text; a stand-in arm or another compiler is named in it."""
-    low, high = (fact.interval.low, fact.interval.high) if fact.interval else (None, None)
     notes: list[str] = []
     if not is_own_arm(lab, fact):
         notes.append(f"{fact.arm}, no container" if fact.arm in NO_CONTAINER else fact.arm)
     if not fact.comparable:
         notes.append(f"{(fact.compiler or 'other compiler').partition(' ')[0]}, not {_lab_compiler(lab)}")
-    value = _text(fact.value, fact.unit, low, high, unit, count=fact.comparable)
+    value = quantity_text(fact.quantity(), unit, count=fact.comparable)
     return f"{value} ({'; '.join(notes)})" if notes else value
 
 
@@ -74,8 +90,7 @@ def derived_text(lab: Lab, row: Row, facts: Sequence[Fact], verdicts: Sequence[V
     paired = next((f for f in facts if f.id == f"{derived.id}@{arms}" and f.state == "measured"), None)
     if paired is None:
         return None
-    low, high = (paired.interval.low, paired.interval.high) if paired.interval else (None, None)
-    return f"{_text(paired.value, paired.unit, low, high, None)} ({arms.replace('/', ' / ')}, no container)"
+    return f"{quantity_text(paired.quantity())} ({arms.replace('/', ' / ')}, no container)"
 
 
 def row_unit(lab: Lab, row: Row, role: str, cell: str, others: Sequence[str]) -> str | None:
@@ -87,27 +102,3 @@ def _lab_compiler(lab: Lab) -> str:
     names = {"tinygo": "TinyGo", "go": "Go"}
     known = [names.get(tool, tool) for tool in lab.toolchains if tool != "go"]
     return known[0] if known else "the lab's compiler"
-
-
-def _text(
-    value: float | int | str | None,
-    kind: str | None,
-    low: float | None,
-    high: float | None,
-    unit: str | None,
-    *,
-    count: bool = True,
-) -> str:
-    if not isinstance(value, int | float):
-        return str(value)
-    half_width = (high - low) / 2 if low is not None and high is not None else None
-    if kind == "byte":
-        return format_bytes(value, unit) if count else format_bytes(value, unit).partition(" (")[0]
-    if kind == "second":
-        return format_seconds(value, unit, half_width=half_width)
-    if kind == "percent":
-        return format_percent(value, half_width=half_width)
-    if kind == "ratio":
-        return format_ratio(value, half_width=half_width)
-    return str(value)
-

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from grader.model.base import Record
-from grader.model.grade import Criterion, Grade, Quantity, Verdict
+from grader.model.grade import Criterion, Fact, Grade, Quantity, Verdict
 from grader.model.lab import Lab, Row
 from grader.model.selection import best_fact
 from grader.render import escape
 from grader.render.cells import fact_text, quantity_text, row_text
+from grader.units import format_seconds
 
 LOG_LINES = 30
 """Lines of a tool's message that feedback shows; the whole of it is in `steps/`."""
@@ -65,9 +66,13 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]]) -
         keep_trailing_newline=True,
     )
     environment.filters |= {"md": escape.markdown, "fenced": fenced}
-    groups = _groups(grade.criteria)
     return environment.get_template("feedback.md.j2").render(
-        grade=grade, table=comparison_markdown(comparison(lab, grade)), points=points, logs=list(logs), **groups
+        grade=grade,
+        table=comparison_markdown(comparison(lab, grade)),
+        timed=timed_arms_markdown(grade.facts),
+        points=points,
+        logs=list(logs),
+        **_groups(grade.criteria),
     )
 
 
@@ -81,7 +86,63 @@ def table_markdown(lab: Lab, grade: Grade) -> str:
         lines.append("| " + " | ".join([row.labels[0].capitalize(), *(c or "not run" for c in cells)]) + " |")
         gaps += _gaps(lab, row, grade)
     text = "\n".join(lines) + "\n"
+    timed = timed_arms_markdown(grade.facts)
+    if timed:
+        text += f"\nTimed arms, medians with their intervals:\n\n{timed}"
     return text + ("\nNot run:\n\n" + "\n".join(gaps) + "\n" if gaps else "")
+
+
+class ArmLine(Record):
+    """One timed arm in words: its mode, both medians with their intervals, and how many runs there were."""
+
+    arm: str
+    mode: str
+    total: str
+    first_output: str
+    n: str
+
+
+TOTAL, FIRST_OUTPUT = "startup_time", "first_output_time"
+
+
+def timed_arms(facts: Sequence[Fact]) -> tuple[ArmLine, ...]:
+    """Return a line per timed arm, the control last, so that what the sandbox costs stands beside the times."""
+    totals = {f.arm: f for f in facts if f.metric == TOTAL and f.state == "measured"}
+    firsts = {f.arm: f for f in facts if f.metric == FIRST_OUTPUT and f.state == "measured"}
+    ordered = sorted(totals.values(), key=lambda f: f.subject is None)
+    return tuple(
+        ArmLine(
+            arm=f.arm,
+            mode=f.mode or "control",
+            total=_with_interval(f),
+            first_output=_with_interval(firsts[f.arm]) if f.arm in firsts else "—",
+            n=str(f.n),
+        )
+        for f in ordered
+    )
+
+
+def timed_arms_markdown(facts: Sequence[Fact]) -> str:
+    """Return the timed arms as a Markdown table, empty if nothing was timed."""
+    lines = timed_arms(facts)
+    if not lines:
+        return ""
+    rows = ["| Arm | Mode | Spawn to exit | Spawn to first output | Runs |", "|---|---|---|---|---|"]
+    rows += [f"| {x.arm} | {x.mode} | {x.total} | {x.first_output} | {x.n} |" for x in lines]
+    return "\n".join(rows) + "\n"
+
+
+def _with_interval(fact: Fact) -> str:
+    value = quantity_text(fact.quantity())
+    if fact.interval is None:
+        return value
+    half_width = (fact.interval.high - fact.interval.low) / 2
+    unit = value.rpartition(" ")[2]
+    low, high = (
+        format_seconds(bound, unit, half_width=half_width).rpartition(" ")[0]
+        for bound in (fact.interval.low, fact.interval.high)
+    )
+    return f"{value} ({low} to {high})"
 
 
 def fenced(text: str) -> str:

@@ -75,9 +75,7 @@ class _Place(Record):
     ours: str
 
 
-def _places(
-    reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: Sequence[Verdict]
-) -> Iterator[_Place]:
+def _places(reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: Sequence[Verdict]) -> Iterator[_Place]:
     if reading.table is None:
         return
     rows = {row.key: row for row in lab.table.rows}

@@ -44,14 +44,12 @@ EN: dict[str, str] = {
     "claims.encoding-cp1251": "the report is in CP1251, not UTF-8; it was read as that and is written back as that",
     "claims.no-table": "the report has no table with a column for each side and a row of this lab",
     "claims.table-in-code": (
-        "the code fences of the report do not pair up, so its comparison table lies in code; it was read all "
-        "the same"
+        "the code fences of the report do not pair up, so its comparison table lies in code; it was read all the same"
     ),
     "intake.link-dangling": "`{path}` is a link to nothing in the submission; it is left out",
     "intake.link-to-folder": "`{path}` is a link to a folder; the folder itself is there, the link is left out",
     "intake.object-absent": (
-        "`{path}` is listed by the repository, which does not hold its content (a partial clone); it is left "
-        "out"
+        "`{path}` is listed by the repository, which does not hold its content (a partial clone); it is left out"
     ),
     "intake.submodule": "`{path}` is a git submodule; its content is not part of the submission",
     "run.disk-limit": "it wrote more than {bytes} bytes to disk",
