@@ -30,7 +30,7 @@ class TestTheFirstRun:
         assert done.stderr == "", "a ready environment is not set up again"
 
     def test_the_console_script_is_in_the_environment(self, ready: Checkout) -> None:
-        done = subprocess.run([ready.venv / "bin/grader", "--version"], capture_output=True, text=True, check=True)
+        done = subprocess.run([str(ready.venv / "bin/grader"), "--version"], capture_output=True, text=True, check=True)
         assert re.fullmatch(r"grader \d+\.\d+\.\d+\n", done.stdout)
 
     def test_progress_goes_to_stderr(self, checkout: Checkout) -> None:
@@ -45,12 +45,11 @@ class TestTheFirstRun:
             (tmp_path / name).write_text("raise SystemExit('imported from the submission')\n", encoding="utf-8")
         done = ready.run("grader", "--version", cwd=tmp_path, PYTHONPATH=str(tmp_path))
         assert (done.returncode, done.stderr) == (0, "")
-        shutil.rmtree(ready.venv.with_name("grader") / "bootstrap" / "__pycache__", ignore_errors=True)
 
     def test_a_link_to_the_script_works_from_anywhere(self, ready: Checkout, tmp_path: Path) -> None:
         (tmp_path / "one").symlink_to(ready.root / "bin/grader")
         (tmp_path / "two").symlink_to("one")
-        argv = [tmp_path / "two", "--version"]
+        argv = [str(tmp_path / "two"), "--version"]
         done = subprocess.run(argv, env=ready.settings(), capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
 

@@ -1,0 +1,97 @@
+"""What is seen of a host with the standard library alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from grader.adapters.hostlock import DEFAULT_LOCK
+from grader.adapters.store import cache_root
+from grader.bootstrap import survey
+from grader.bootstrap.checks import NEEDS, ORDER, WORDING, Check, Line, table
+
+PLACES = [
+    {},
+    {"HOME": "/home/you"},
+    {"HOME": "/home/you", "XDG_CACHE_HOME": "/var/tmp/x"},
+    {"HOME": "/home/you", "XDG_CACHE_HOME": "relative"},
+    {"GRADER_CACHE": "/srv/cache", "XDG_CACHE_HOME": "/var/tmp/x"},
+]
+
+
+@pytest.mark.parametrize("environ", PLACES)
+def test_the_cache_is_where_the_store_puts_it(environ: dict[str, str]) -> None:
+    assert survey.cache_directory(environ) == cache_root(environ)
+
+
+def test_the_host_lock_is_the_one_that_is_taken() -> None:
+    assert Path(survey.HOST_LOCK) == DEFAULT_LOCK
+
+
+def test_every_check_of_a_bare_host_is_worded_and_in_the_table(tmp_path: Path) -> None:
+    checks = survey.bare(tmp_path, {"HOME": str(tmp_path)})
+    assert sorted(check.id for check in checks) == sorted(ORDER)
+    for check in checks:
+        assert check.text()
+        assert check.remedy or check.state != "missing", check
+
+
+def test_needs_name_checks_that_there_are() -> None:
+    assert frozenset().union(*NEEDS.values()) <= set(ORDER)
+
+
+def test_wordings_name_only_values_that_checks_give() -> None:
+    fields = {name for text in WORDING.values() for _, name, _, _ in Formatter().parse(text) if name is not None}
+    assert fields == {"found", "expected"}
+
+
+def test_a_tool_that_is_missing_but_not_needed_is_not_shouted() -> None:
+    lines = [
+        Line("tinygo", "missing", "absent", "get it", needed=False),
+        Line("go", "missing", "absent", "", needed=True),
+    ]
+    shown = table(lines, "grade").splitlines()
+    assert shown[0].startswith("MISSING  go")
+    assert shown[1].startswith("missing  tinygo")
+    assert shown[-1] == "This host is not ready for `grade`: see `go`."
+
+
+@pytest.mark.parametrize(
+    ("made", "state", "found"),
+    [(["cgroup.controllers"], "ok", "v2"), (["memory/", "pids/"], "ok", "v1"), (["memory/"], "warning", None)],
+)
+def test_the_cgroup_version_is_told_from_its_files(tmp_path: Path, made: list[str], state: str, found: str) -> None:
+    for name in made:
+        (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch()
+    check = survey.cgroups(tmp_path)
+    assert (check.state, check.params.get("found")) == (state, found)
+
+
+class TestHostLock:
+    def test_one_that_is_open_to_us_is_fine(self, tmp_path: Path) -> None:
+        lock = tmp_path / "lock"
+        lock.touch()
+        assert survey.host_lock({"GRADER_LOCK": str(lock)}).state == "ok"
+
+    def test_one_that_can_be_made_is_fine(self, tmp_path: Path) -> None:
+        check = survey.host_lock({"GRADER_LOCK": str(tmp_path / "lock")})
+        assert (check.state, check.code) == ("ok", "doctor.host-lock.creatable")
+        assert not (tmp_path / "lock").exists()
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="needs: user: root opens every file")
+    def test_one_that_is_closed_to_us_is_missing(self, tmp_path: Path) -> None:
+        lock = tmp_path / "lock"
+        lock.touch(mode=0o400)
+        assert survey.host_lock({"GRADER_LOCK": str(lock)}).remedy == f"sudo chmod 0666 {lock}"
+
+
+def test_a_program_that_fails_has_no_version() -> None:
+    assert survey.version_of("false") == ""
+    assert survey.version_of("a program that nobody has") == ""
+
+
+def test_text_of_a_check_holds_its_values() -> None:
+    assert Check("cpus", "ok", "doctor.cpus", {"found": 8, "expected": 2}).text() == "8 (needs 2)"
