@@ -160,7 +160,7 @@ class Progress(Protocol):
 class SampleSink(Protocol):
     """Where raw samples go before anyone analyses them."""
 
-    def __call__(self, line: Mapping[str, object]) -> None:
+    def __call__(self, line: Mapping[str, object], /) -> None:
         """Write one sample at once."""
 
 

@@ -260,7 +260,10 @@ class EmbeddedEngine:
         """
         if arm != "wasmtime-aot":
             return artifact
-        compiled = self._compile(Path(artifact.path), out_dir / COMPILED, self._lab.parameters.run_timeout_s)
+        timeout_s = self._lab.steps[artifact.subject].timeout_s
+        compiled = self._compile(Path(artifact.path), out_dir / COMPILED, timeout_s)
+        if compiled.outcome != "ok" and _blame(compiled) == "error":
+            raise HostError(f"`wasmtime compile` was cut short ({_cut(compiled)})", where=arm)
         if compiled.outcome != "ok":
             raise SubmissionError(f"the module cannot be compiled: {_first_line(compiled)}", where=arm)
         taken = take_file(out_dir / COMPILED, out_dir / COMPILED)
@@ -377,9 +380,12 @@ def _blame(done: Completed) -> Literal["failed", "error"]:
 
 def _why(code: str, done: Completed) -> Message:
     if _blame(done) == "error":
-        detail = done.reason.code if done.reason else f"signal {done.signal}"
-        return Message(code="infra.build-cut-short", params={"detail": detail})
+        return Message(code="infra.build-cut-short", params={"detail": _cut(done)})
     return Message(code=code, params={"exit": done.exit_code, "said": _first_line(done)})
+
+
+def _cut(done: Completed) -> str:
+    return done.reason.code if done.reason else f"signal {done.signal}"
 
 
 def _broke(subject: str, argv: tuple[str, ...], error: HostError) -> BuildResult:

@@ -28,6 +28,9 @@ class WallClock(Record):
     after: float
 
 
+_FAILURE = ("panic:", "fatal error:", "Error:", "error:")
+
+
 def judge_probe(
     name: str, probe: StdoutJsonProbe, subject: str, arm: str, completed: Completed, clock: WallClock
 ) -> ProbeResult:
@@ -59,11 +62,16 @@ def check_run(probe: StdoutJsonProbe, completed: Completed, clock: WallClock) ->
 
 
 def _ended(completed: Completed) -> Message:
-    last = completed.stderr_bytes().decode("utf-8", "replace").strip().splitlines()[-1:]
-    said = _shown(last[0]) if last else ""
+    said = _shown(_telling_line(completed.stderr_bytes().decode("utf-8", "replace")))
     if completed.signal is not None:
         return Message(code="probe.signal", params={"signal": completed.signal, "said": said})
     return Message(code="probe.exit", params={"exit": completed.exit_code, "said": said})
+
+
+def _telling_line(stderr: str) -> str:
+    """Return the line that names the failure: Go and wasmtime begin with it, most programs end with it."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return next((line for line in lines if line.startswith(_FAILURE)), lines[-1] if lines else "")
 
 
 def _json_object(stdout: bytes) -> dict[str, object] | Message:

@@ -114,13 +114,20 @@ def test_moscow_time_is_three_hours_ahead_at_any_instant(timestamp: int) -> None
 
 
 def test_a_run_that_failed_does_not_count_whatever_it_printed() -> None:
-    stale = {"outcome": "failed", "exit_code": 3, "stderr": "panic\nlast words\x1b[31m"}
+    stale = {"outcome": "failed", "exit_code": 3, "stderr": "first\nlast words\x1b[31m\n"}
     reason = check_run(PROBE, printed(clock_output(), **stale), CLOCK)
     assert reason is not None
     assert (reason.code, reason.params["exit"]) == ("probe.exit", 3)
     assert str(reason.params["said"]).startswith("last words")
     assert "\x1b" not in str(reason.params["said"])
     assert code(clock_output(), outcome="failed", exit_code=None, signal=11) == "probe.signal"
+
+
+def test_the_line_that_names_a_panic_is_quoted_rather_than_the_end_of_its_trace() -> None:
+    trace = "starting\npanic: no clock\n\ngoroutine 1 [running]:\nmain.main()\n\t/w/main.go:9 +0x47\n"
+    reason = check_run(PROBE, printed("", outcome="failed", exit_code=2, stderr=trace), CLOCK)
+    assert reason is not None
+    assert reason.params == {"exit": 2, "said": "panic: no clock"}
 
 
 @given(st.text(st.characters(codec=None, categories=None)))

@@ -1,0 +1,186 @@
+"""A small lab in the shape of a real one, a submission for it, and an engine that serves both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from grader.model.base import Message
+from grader.model.lab import BuildSource, Lab
+from grader.model.run import BuildResult, Completed
+from grader.model.submission import Manifest, ManifestEntry, Submission
+from grader.testing import FakeEngine, artifact_file, completed
+
+NOW = 1_764_272_795.0
+
+Build = Callable[[BuildSource, Path], BuildResult]
+
+INSTANT = [{"key": "timestamp", "within_s": 2}, {"key": "local", "offset": "+03:00", "same_instant_as": "timestamp"}]
+
+
+def small_lab(**changes: object) -> Lab:
+    """Two subjects with one probe, three timed arms, and metrics of every source."""
+    size = {"unit": "byte", "tolerance": "printed"}
+    usable = {"unit": "second", "tolerance": "usable", "source": "timing", "probe": "once"}
+    both = {"native": ["docker", "process"], "wasm": ["ctr-wasmtime", "wasmtime"]}
+    lab: dict[str, object] = {
+        "schema": "grader/lab/1",
+        "id": "small",
+        "version": "1",
+        "title": "Small",
+        "subjects": ["native", "wasm"],
+        "parameters": {"rounds": 8, "warmups": 2, "seed": 7},
+        "inputs": {"roots": ["."], "reports": ["report.md"], "sources": ["main.go"]},
+        "toolchains": {"go": "1.21.13"},
+        "steps": {
+            "native": {
+                "first_of": [
+                    {
+                        "kind": "dockerfile",
+                        "file": "Dockerfile",
+                        "command": "go build",
+                        "tool": "go",
+                        "allow": ["-trimpath", "-ldflags", "-o"],
+                        "env": {"CGO_ENABLED": "0"},
+                    }
+                ]
+            },
+            "wasm": {
+                "first_of": [
+                    {"kind": "file", "file": "main.wasm"},
+                    {
+                        "kind": "tool",
+                        "tool": "go",
+                        "argv": ["build", "-trimpath", "-o", "main.wasm", "main.go"],
+                        "env": {"GOOS": "wasip1", "GOARCH": "wasm"},
+                        "output": "main.wasm",
+                        "comparable": False,
+                    },
+                ]
+            },
+        },
+        "probes": {
+            "once": {
+                "kind": "stdout_json",
+                "metric": "cli_output",
+                "env": {"MODE": "once"},
+                "checks": INSTANT,
+                "arms": {"native": ["process"], "wasm": ["wasmtime"]},
+            },
+            "server": {
+                "kind": "http",
+                "metric": "server_mode",
+                "port": 8080,
+                "get": [{"path": "/", "type": "text/html"}],
+                "arms": {"native": ["process"]},
+            },
+        },
+        "metrics": {
+            "binary_size": {
+                **size,
+                "source": "artifact",
+                "arms": {"native": ["build"], "wasm": ["committed", "build"]},
+            },
+            "image_size": {**size, "source": "image", "arms": {"native": ["docker"]}},
+            "startup_time": {**usable, "arms": both},
+            "first_output_time": {**usable, "arms": both},
+            "memory_idle": {**usable, "unit": "byte", "source": "memory", "probe": "server", "arms": both},
+            "cli_output": {"unit": None, "tolerance": "value", "source": "probe", "probe": "once", "arms": both},
+            "server_mode": {
+                "unit": None,
+                "tolerance": "value",
+                "source": "probe",
+                "probe": "server",
+                "arms": {"native": ["process"]},
+            },
+        },
+        "timing": {
+            "probe": "once",
+            "arms": {"native": ["process"], "wasm": ["wasmtime"]},
+            "control": "sandbox-noop",
+            "ratios": ["process/wasmtime", "docker/ctr-wasmtime"],
+        },
+        "table": {
+            "columns": {
+                "metric": ["metric"],
+                "subjects": {"native": ["native"], "wasm": ["wasm"]},
+                "derived": ["ratio"],
+            },
+            "rows": [{"key": "size", "labels": ["size"], "metric": "binary_size"}],
+        },
+        "handed_in": {"t1": {"files": ["main.go"]}},
+        "rubric": [
+            {
+                "id": "r1",
+                "task": "t1",
+                "points": 1,
+                "evidence": "executed",
+                "from": ["native.cli_output"],
+                "title": "runs",
+            }
+        ],
+    }
+    return Lab.model_validate(lab | changes)
+
+
+def submission(folder: Path, files: Mapping[str, bytes] | None = None) -> Submission:
+    """Write a submission's files and return its record, as freezing would."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = (
+        {"main.go": b"package main", "Dockerfile": b"FROM golang:1.21", "report.md": b"# r"} if files is None else files
+    )
+    entries = []
+    for path, data in sorted(files.items()):
+        (folder / path).write_bytes(data)
+        entries.append(ManifestEntry(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
+    return Submission(
+        id="s-00000000",
+        source="directory",
+        manifest=Manifest(entries=tuple(entries)),
+        frozen_dir=str(folder),
+        report_path="report.md",
+    )
+
+
+def right_output(now: float = NOW) -> str:
+    """What a right program prints at a Unix time."""
+    local = datetime.fromtimestamp(now, UTC) + timedelta(hours=3)
+    return json.dumps({"timestamp": int(now), "local": f"{local:%Y-%m-%d %H:%M:%S}"})
+
+
+def engine(
+    *,
+    builds: Mapping[str, Build] | None = None,
+    runs: Mapping[str, Callable[[], Completed]] | None = None,
+    missing: Mapping[str, Message] | None = None,
+) -> FakeEngine:
+    """Return an engine that builds both subjects and whose programs are right at `NOW`."""
+
+    def build(subject: str) -> Build:
+        def made(source: BuildSource, out_dir: Path) -> BuildResult:
+            label = "committed" if source.kind == "file" else "build"
+            artifact = artifact_file(out_dir, subject, f"program {subject}".encode(), label=label)
+            state = "committed" if source.kind == "file" else "built"
+            return BuildResult.model_validate(
+                {"subject": subject, "label": label, "state": state, "artifact": artifact, "argv": ("/build",)}
+            )
+
+        return made
+
+    def right() -> Completed:
+        return completed(right_output())
+
+    absent = {
+        "arm:docker": Message(code="no-docker"),
+        "arm:ctr-wasmtime": Message(code="no-ctr"),
+        "probe:http": Message(code="no-http"),
+        "memory": Message(code="no-memory"),
+    }
+    return FakeEngine(
+        builds={"native": build("native"), "wasm": build("wasm")} | dict(builds or {}),
+        runs={"process": right, "wasmtime": right, "sandbox-noop": completed} | dict(runs or {}),
+        missing=absent | dict(missing or {}),
+    )

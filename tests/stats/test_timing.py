@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pytest
+
+from grader.model.base import Message
+from grader.model.grade import Fact
+from grader.model.lab import Lab
+from grader.model.run import Artifact, Campaign, Sample
+from grader.stats.timing import facts_from_campaign
+from tests.samplelab import small_lab
+
+ARTIFACTS = {
+    "native": Artifact(subject="native", label="build", sha256="a", size=1, path="p", compiler="Go 1"),
+    "wasm": Artifact(subject="wasm", label="build", sha256="b", size=1, path="q", compiler="Go 1", comparable=False),
+}
+
+
+def good(arm: str, round_index: int, total_s: float) -> Sample:
+    return Sample(
+        arm=arm,
+        round_index=round_index,
+        outcome="ok",
+        total_s=total_s,
+        first_output_s=total_s / 2,
+        exit_code=0,
+        started_s=float(round_index),
+    )
+
+
+def bad(arm: str, round_index: int, code: str = "probe.exit") -> Sample:
+    return Sample(
+        arm=arm,
+        round_index=round_index,
+        outcome="failed",
+        total_s=None,
+        first_output_s=None,
+        exit_code=1,
+        started_s=0,
+        reason=Message(code=code),
+    )
+
+
+def campaign(*samples: Sample, arms: tuple[str, ...] = ("process", "wasmtime", "sandbox-noop")) -> Campaign:
+    return Campaign(seed=1, rounds=8, warmups=2, arms=arms, samples=samples)
+
+
+def facts(lab: Lab, made: Campaign) -> dict[str, Fact]:
+    return {fact.id: fact for fact in facts_from_campaign(lab, made, ARTIFACTS)}
+
+
+def rounds(count: int) -> list[Sample]:
+    """Process takes 1..count seconds, wasmtime four times as long in each round, the control a tenth of a second."""
+    return [
+        sample
+        for r in range(count)
+        for sample in (good("process", r, r + 1), good("wasmtime", r, 4 * (r + 1)), good("sandbox-noop", r, 0.1))
+    ]
+
+
+def test_medians_intervals_and_the_paired_ratio() -> None:
+    found = facts(small_lab(), campaign(*rounds(8)))
+    native = found["native.startup_time@process"]
+    assert (native.value, native.n, native.mode, native.conditions) == (4.5, 8, "native", "warm")
+    assert native.interval is not None
+    # For eight values the first and the last miss the median with probability 2/256; the next pair with 18/256.
+    assert (native.interval.low, native.interval.high, native.interval.level) == (1, 8, 1 - 2 / 256)
+    assert found["native.first_output_time@process"].value == 2.25
+    assert found["wasm.startup_time@wasmtime"].mode == "jit"
+    assert found["startup_time@sandbox-noop"].subject is None
+    ratio = found["startup_time.ratio@process/wasmtime"]
+    assert (ratio.value, ratio.unit, ratio.subject, ratio.n) == (0.25, "ratio", None, 8)
+    assert ratio.interval is not None
+    assert (ratio.interval.low, ratio.interval.high) == (0.25, 0.25)
+
+
+def test_under_six_rounds_there_is_a_value_and_no_interval() -> None:
+    found = facts(small_lab(), campaign(*rounds(5)))
+    assert found["native.startup_time@process"].value == 3
+    assert all(fact.interval is None for fact in found.values())
+
+
+def test_an_arm_with_one_bad_run_has_no_number_and_neither_has_its_ratio() -> None:
+    made = campaign(*rounds(8), bad("wasmtime", 7))
+    found = facts(small_lab(), made)
+    for fact_id in ("wasm.startup_time@wasmtime", "startup_time.ratio@process/wasmtime"):
+        assert (found[fact_id].state, found[fact_id].value) == ("failed", None)
+        assert found[fact_id].reason == Message(code="probe.exit")
+    assert found["native.startup_time@process"].state == "measured"
+
+
+def test_a_run_that_our_side_broke_is_not_the_students_failure() -> None:
+    found = facts(small_lab(), campaign(*rounds(6), bad("process", 6, "infra.run-broke")))
+    assert found["native.startup_time@process"].state == "not_run"
+
+
+def test_an_artifact_of_another_compiler_marks_its_times_and_ratios() -> None:
+    found = facts(small_lab(), campaign(*rounds(6)))
+    assert [found[i].comparable for i in ("native.startup_time@process", "wasm.startup_time@wasmtime")] == [True, False]
+    ratio = found["startup_time.ratio@process/wasmtime"]
+    assert (ratio.comparable, ratio.compiler) == (False, "Go 1")
+
+
+def test_a_ratio_pairs_only_rounds_that_both_arms_finished() -> None:
+    made = campaign(*(s for s in rounds(8) if not (s.arm == "wasmtime" and s.round_index in (0, 3))))
+    assert facts(small_lab(), made)["startup_time.ratio@process/wasmtime"].n == 6
+
+
+@pytest.mark.parametrize("arms", [("process", "sandbox-noop"), ("wasmtime",)])
+def test_a_ratio_whose_arm_did_not_run_is_left_to_others(arms: tuple[str, ...]) -> None:
+    made = campaign(*(s for s in rounds(6) if s.arm in arms), arms=arms)
+    assert "startup_time.ratio@process/wasmtime" not in facts(small_lab(), made)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from grader.model.base import Message
+from grader.model.submission import ManifestEntry
+from grader.workflow.plan import choose_source, plan_submission, source_key, timed_arms
+from tests.samplelab import engine, small_lab, submission
+
+LAB = small_lab()
+WASM = LAB.steps["wasm"]
+GO = {"tool:go": None}
+
+
+def kind(choice: object) -> str:
+    return choice.code if isinstance(choice, Message) else str(getattr(choice, "kind", ""))
+
+
+def test_a_handed_in_file_comes_before_any_compiler_even_if_it_is_broken(tmp_path: Path) -> None:
+    assert kind(choose_source(submission(tmp_path, {"main.wasm": b"TODO"}), WASM, GO)) == "file"
+    assert kind(choose_source(submission(tmp_path, {"main.go": b""}), WASM, GO)) == "tool"
+
+
+def test_without_file_and_compiler_the_first_reason_is_given(tmp_path: Path) -> None:
+    assert kind(choose_source(submission(tmp_path), WASM, {"tool:go": Message(code="no-go")})) == "build.no-file"
+    assert kind(choose_source(submission(tmp_path), LAB.steps["native"], {})) == "plan.no-tool"
+
+
+def test_a_file_that_a_repository_lists_but_does_not_hold_is_not_replaced_by_a_build(tmp_path: Path) -> None:
+    handed_in = submission(tmp_path)
+    listed = ManifestEntry(path="main.wasm", size=0, sha256="git:0", state="absent")
+    manifest = handed_in.manifest.model_copy(update={"entries": (*handed_in.manifest.entries, listed)})
+    assert kind(choose_source(handed_in.model_copy(update={"manifest": manifest}), WASM, GO)) == "build.object-missing"
+
+
+def test_the_key_of_a_build_follows_its_sources_and_not_the_report(tmp_path: Path) -> None:
+    source = LAB.steps["native"].first_of[0]
+    files = {"main.go": b"a", "report.md": b"first"}
+    key = source_key(submission(tmp_path / "1", files), source)
+    assert source_key(submission(tmp_path / "2", files | {"report.md": b"second"}), source) == key
+    assert source_key(submission(tmp_path / "3", files | {"main.go": b"b"}), source) != key
+    assert source_key(submission(tmp_path / "4", files | {"extra.go": b""}), source) != key
+
+
+def test_a_committed_files_key_is_its_own_content(tmp_path: Path) -> None:
+    source = WASM.first_of[0]
+    key = source_key(submission(tmp_path / "1", {"main.wasm": b"w", "main.go": b"a"}), source)
+    assert source_key(submission(tmp_path / "2", {"main.wasm": b"w", "main.go": b"b"}), source) == key
+    assert source_key(submission(tmp_path / "3", {"main.wasm": b"x", "main.go": b"a"}), source) != key
+
+
+def test_files_are_looked_for_below_the_labs_folder(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    handed_in = submission(tmp_path, {"lab/main.wasm": b"w"}).model_copy(update={"root": "lab"})
+    assert kind(choose_source(handed_in, WASM, GO)) == "file"
+
+
+def test_a_plan_names_every_step_with_its_command_or_why_there_is_none(tmp_path: Path) -> None:
+    fake = engine()
+    steps = {step.id: step for step in plan_submission(submission(tmp_path), LAB, fake)}
+    assert list(steps) == [
+        "build-native",
+        "build-wasm",
+        "probe-once-native-process",
+        "probe-once-wasm-wasmtime",
+        "probe-server-native-process",
+        "time-process",
+        "time-wasmtime",
+        "time-sandbox-noop",
+    ]
+    assert steps["build-native"].argv == ("/build", "dockerfile")
+    assert (steps["time-process"].argv, steps["time-process"].env) == (("/process",), {"MODE": "once"})
+    assert steps["probe-server-native-process"].reason == Message(code="no-http")
+    assert fake.built == fake.ran == []
+
+
+def test_the_control_arm_has_no_subject() -> None:
+    assert timed_arms(LAB) == {"process": "native", "wasmtime": "wasm", "sandbox-noop": None}
