@@ -518,6 +518,40 @@ def test_host_that_refuses_namespaces_is_named_with_what_mends_it() -> None:
     assert status.remedy
 
 
+_CHROOT = """
+set -e
+if [ "$1" = mounted ]; then mount --bind . .; cd "$PWD"; fi
+for path in /*; do
+    if [ -h "$path" ]; then ln -s "$(readlink "$path")" ".$path"
+    elif [ -d "$path" ]; then mkdir ".$path"; mount --rbind "$path" ".$path"
+    fi
+done
+umount -l ./proc && mount -t proc proc ./proc
+exec chroot . "$2" -c "$3"
+"""
+
+
+@needs_root
+@pytest.mark.parametrize("kind", ["plain", "mounted"])
+def test_chroot_works_as_a_mount_point_and_else_says_so(tmp_path: Path, kind: str) -> None:
+    repository = Path(__file__).parents[2]
+    script = (
+        f"import sys; sys.path.insert(0, {str(repository)!r})\n"
+        "from grader.adapters.sandbox import Sandbox; print(Sandbox().status().model_dump_json())"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", _CHROOT, "sh", kind, sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    status = SandboxStatus.model_validate_json(done.stdout)
+    assert status.works == (kind == "mounted"), status
+    assert ("mount --bind" in status.remedy) == (kind == "plain")
+
+
 # The grader's own end.
 
 _GRADER = """
