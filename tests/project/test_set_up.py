@@ -22,6 +22,7 @@ def made_at(checkout: Checkout) -> int:
     return (checkout.venv / "requirements.lock").stat().st_mtime_ns
 
 
+@pytest.mark.xdist_group("ready")  # one worker makes the fixture
 class TestTheFirstRun:
     def test_a_command_sets_up_and_runs(self, ready: Checkout) -> None:
         done = ready.run("grader", "lab", "list")

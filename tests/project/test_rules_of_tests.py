@@ -1,0 +1,97 @@
+"""`bin/test` and tests/conftest.py: what is left out is told, and is an error where it was required."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader.errors import UsageError
+from tests.groups import GROUPS, group_of
+from tests.project.conftest import ROOT
+from tests.run import parse
+
+TESTS = """
+import pytest
+def test_passes(): pass
+def test_skips(): pytest.skip({reason!r})
+@pytest.mark.xfail(reason="known")
+def test_known(): assert False
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """A folder with this project's rules for tests."""
+    (tmp_path / "tests").mkdir()
+    for name in ("conftest.py", "groups.py"):
+        shutil.copyfile(ROOT / "tests" / name, tmp_path / "tests" / name)
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\nmarkers = serial\n", encoding="utf-8")
+    return tmp_path
+
+
+def run(suite: Path, reason: str, *, require: str = "", left_out: list[str] | None = None) -> tuple[int, str]:
+    (suite / "tests/test_it.py").write_text(TESTS.format(reason=reason), encoding="utf-8")
+    own = {"GRADER_TEST_REQUIRE": require, "GRADER_TEST_LEFT_OUT": json.dumps(left_out or [])}
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("GRADER_TEST", "PYTEST"))}
+    others.pop("PYTHONPATH", None)
+    done = subprocess.run(argv, cwd=suite, env={**others, **own}, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def test_a_skip_is_listed_with_its_reason_before_the_closing_line(suite: Path) -> None:
+    code, out = run(suite, "needs: tinygo: no such program", left_out=["py313: none found"])
+    assert code == 0
+    assert "1 tests: needs: tinygo: no such program" in out
+    assert "py313: none found" in out
+    assert out.splitlines()[-1].startswith("1 passed, 1 skipped, 1 xfailed")
+
+
+def test_a_skip_of_a_required_group_fails(suite: Path) -> None:
+    code, out = run(suite, "needs: tinygo: no such program", require="go,tinygo")
+    assert code == 1
+    assert "--require tinygo" in out
+
+
+def test_a_skip_of_another_group_does_not(suite: Path) -> None:
+    assert run(suite, "needs: tinygo", require="go")[0] == 0
+
+
+@pytest.mark.parametrize("reason", ["too slow today", "needs: a quiet host", "needs sandbox"])
+def test_a_skip_that_names_no_group_fails_always(suite: Path, reason: str) -> None:
+    code, out = run(suite, reason)
+    assert code == 1
+    assert "needs: <group>: why" in out
+
+
+@pytest.mark.parametrize(
+    ("reason", "group"),
+    [("needs: go", "go"), ("needs: root: to mount", "root"), ("Skipped: needs: user", "user"), ("needs: goo", None)],
+)
+def test_the_group_is_the_first_word(reason: str, group: str | None) -> None:
+    assert group_of(reason) == group
+
+
+def test_our_options_are_told_from_those_of_pytest() -> None:
+    options = parse(["--require", "go,sandbox", "-k", "size", "tests/x.py", "--require=root"])
+    assert options.required == ("go", "root", "sandbox")
+    assert options.passed == ("-k", "size", "tests/x.py")
+
+
+def test_a_group_that_there_is_none_of_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(["--require", "containers"])
+    assert caught.value.exit_code == 2
+    assert all(f"`{name}`" in caught.value.hint for name in GROUPS)
+
+
+def test_the_build_server_requires_only_groups_that_there_are() -> None:
+    command = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()[-1].split()
+    required = command[command.index("--require") + 1]
+    assert parse(["--require", required]).required
