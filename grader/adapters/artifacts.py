@@ -36,10 +36,11 @@ def take_file(source: Path, target: Path, *, cap: int = MAX_BYTES) -> Taken | Me
         fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return Message(code="build.no-file", params={"file": source.name})
+    about = os.fstat(fd)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(fd)
+        return Message(code="build.no-file", params={"file": source.name})
     with os.fdopen(fd, "rb") as file:
-        about = os.fstat(fd)
-        if not stat.S_ISREG(about.st_mode):
-            return Message(code="build.no-file", params={"file": source.name})
         if about.st_size > cap:
             return Message(code="build.too-large", params={"file": source.name, "size": about.st_size, "cap": cap})
         try:
