@@ -40,7 +40,7 @@ def run_probe(
 ) -> Probed:
     """Run a probe, or take what the same artifact gave before under the same tools.
 
-    A run that hit a limit or met a broken host is not kept: the next one may go better.
+    A run that hit a limit (it has a reason) or met a broken host is not kept: the next one may go better.
     """
     command = engine.command(arm, artifact, probe, limits)
     what = (canonical_json(probe), artifact.sha256, "\0".join(command.argv), canonical_json(limits))
@@ -58,6 +58,6 @@ def run_probe(
         broken = ProbeResult(probe=name, subject=subject, arm=arm, state="not_run", reason=reason)
         return Probed(result=broken, cached=False)
     result = judge_probe(name, probe, subject, arm, completed, WallClock(before=before, after=after))
-    if use_cache and completed.outcome in ("ok", "failed") and completed.reason is None:
+    if use_cache and completed.reason is None:
         store.save("probe", key, canonical_json(result))
     return Probed(result=result, cached=False)

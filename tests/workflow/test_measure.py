@@ -209,6 +209,21 @@ def test_a_program_that_fails_only_later_leaves_a_campaign_that_is_kept(desk: De
     assert idle.ran == []
 
 
+def test_a_campaign_in_which_a_run_was_cut_short_is_not_kept(desk: Desk) -> None:
+    runs: list[int] = []
+
+    def hangs_at_last() -> Completed:
+        runs.append(1)
+        if len(runs) < 8:
+            return completed(right_output())
+        return completed("", outcome="timeout", exit_code=None, reason={"code": "run.timeout"})
+
+    desk.measure(engine(runs={"process": hangs_at_last}))
+    again = engine()
+    assert facts(desk.measure(again))["native.startup_time@process"].state == "measured"
+    assert again.built == []
+
+
 def test_an_interrupt_keeps_builds_and_samples(desk: Desk) -> None:
     runs: list[int] = []
 
