@@ -246,7 +246,6 @@ class _Session:
     def _probe(self, name: str, subject: str, arm: str, runnable: Runnable) -> ProbeResult:
         probe = self.lab.probes[name]
         assert isinstance(probe, StdoutJsonProbe)  # the only kind that an engine has by now
-        self.progress.step(f"probe {name}", f"{subject} on {arm}")
         with self.working:
             probed = run_probe(
                 name,
@@ -257,6 +256,7 @@ class _Session:
                 self.engine,
                 self.store,
                 self.lock,
+                self.progress,
                 self.limits,
                 use_cache=self.use_cache,
                 wall=self.wall,

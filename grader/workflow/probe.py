@@ -10,7 +10,7 @@ from grader.judging.probes import WallClock, judge_probe
 from grader.model.base import Message, Record, canonical_json
 from grader.model.lab import StdoutJsonProbe
 from grader.model.run import Artifact, Limits, ProbeResult
-from grader.ports import Engine, HostLock, Store
+from grader.ports import Engine, HostLock, Progress, Store
 from grader.workflow.build import content_key
 
 RECIPE = "1"
@@ -33,6 +33,7 @@ def run_probe(
     engine: Engine,
     store: Store,
     lock: HostLock,
+    progress: Progress,
     limits: Limits,
     *,
     use_cache: bool,
@@ -48,6 +49,7 @@ def run_probe(
     stored = store.load("probe", key) if use_cache else None
     if stored is not None:
         return Probed(result=ProbeResult.model_validate_json(stored), cached=True)
+    progress.step(f"probe {name}", f"{subject} on {arm}")
     try:
         with lock.shared():
             before = wall()
