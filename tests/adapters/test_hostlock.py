@@ -225,7 +225,7 @@ def test_folder_that_is_not_there_is_an_error_with_the_command_that_helps(tmp_pa
     assert f"install -m 0666 /dev/null {path}" in caught.value.hint
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs: root: it changes owners")
 def test_users_share_a_lock_that_another_made_in_a_sticky_folder() -> None:
     """As /run/lock is; with `fs.protected_regular` the kernel refuses O_CREAT for a file that is there."""
     with tempfile.TemporaryDirectory(prefix="grader-test-") as name:

@@ -24,7 +24,7 @@ from grader.model.run import Bind, Command, Completed, Limits
 from grader.ports import SandboxStatus
 
 Run = Any
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs: root: it makes users, namespaces or set-id files")
 
 
 def outside(attack: Path, *args: str) -> str:
@@ -293,7 +293,7 @@ def test_set_id_program_gives_no_rights(sandbox: Sandbox, shared_dir: Path, atta
 def test_denied_system_calls_are_refused_and_those_that_hide_their_flags_are_missing(run: Run) -> None:
     machine = seccomp.ARCHITECTURES.get(os.uname().machine)
     if machine is None:
-        pytest.skip("no filter for this machine")
+        pytest.skip("needs: sandbox: a filter for this machine")
     numbers = sorted(machine.denied.values())
     lines = run("syscalls", *map(str, numbers)).stdout.splitlines()
     assert lines == [f"{number} operation not permitted" for number in numbers]
@@ -378,7 +378,7 @@ def test_fork_bomb_stays_below_its_cap_and_is_gone_afterwards(run: Run, mark: st
 def test_memory_hog_is_stopped_and_named(attack: Path) -> None:
     runner = Sandbox()
     if runner.status().weak:
-        pytest.skip("no cgroup for memory here")
+        pytest.skip("needs: cgroups: a cap on memory")
     bind = Bind(source=str(attack), target="/app/attack")
     limits = Limits(timeout_s=60, memory_bytes=64 << 20)
     hog = runner.run(Command(argv=("/app/attack", "memory", "512"), binds=(bind,), limits=limits))
@@ -578,7 +578,7 @@ def test_grader_that_is_killed_or_interrupted_leaves_no_process(attack: Path, ma
     assert grader.stdout is not None
     if grader.stdout.readline().strip() != "True":
         grader.communicate()
-        pytest.skip("no sandbox here")
+        pytest.skip("needs: sandbox: it is refused here")
     wait_for(lambda: len(survivors(f"stay\0{mark}")) > 0)
     grader.send_signal(how)
     _, errors = grader.communicate(timeout=20)

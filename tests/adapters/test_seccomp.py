@@ -48,7 +48,7 @@ def decide(machine: str, number: int, *arguments: int, audit: int | None = None)
 def header_numbers(machine: str) -> dict[str, int]:
     path = HEADERS[machine]
     if not path.exists():
-        pytest.skip(f"{path.name} is not installed (linux-libc-dev)")
+        pytest.skip(f"needs: linux: {path.name} of linux-libc-dev")
     found = re.findall(r"^#define __NR(?:3264)?_(\w+)\s+(\d+)$", path.read_text(), re.MULTILINE)
     return {name: int(number) for name, number in found}
 
