@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from grader.model.report import ANNOTATION
+from grader.model.report import ANNOTATION, PLACEHOLDERS
 from grader.units import Base, Dimension, Number, Printed, find_quantities, in_unit
 
 CELL_LIMIT = 4000
@@ -78,6 +78,12 @@ def read_cell(source: str, expected: Expectation) -> tuple[Reading, ...]:
 def read_derived_cell(source: str, expected: Expectation, comparison: Comparison) -> tuple[Reading, ...]:
     """Read a cell with a factor or a reduction, brought to reference / candidate; exactly one is preferred."""
     return _read(source, expected, comparison)
+
+
+def is_unanswered(source: str) -> bool:
+    """True for a cell that nobody has filled yet, whatever it is meant to hold."""
+    reading = _read(source, Expectation(dimension=None), None)[0]
+    return reading.value is None and reading.qualifier in PLACEHOLDERS
 
 
 def without_annotation(source: str) -> str:

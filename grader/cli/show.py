@@ -8,9 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from grader.model.base import Message
 from grader.model.grade import Grade
 from grader.model.lab import Lab
 from grader.model.report import ReportReading
+from grader.render.catalogue import words
 from grader.render.cells import quantity_text
 from grader.render.escape import one_line
 from grader.render.feedback import comparison, points, timed_arms
@@ -97,7 +99,7 @@ def show_claims(reading: ReportReading, lab: Lab) -> None:
     if reading.table is None:
         console.print(Text("No comparison table found.", style="yellow"))
     for note in reading.notes:
-        console.print(Text(one_line(note), style="dim"))
+        console.print(Text(words(Message(code=note)), style="dim"))
 
 
 def _claimed(value: float | int | str, unit: str | None) -> str:

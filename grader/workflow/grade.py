@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from grader.claims.parse import is_unanswered
 from grader.judging.compare import judge_claims
 from grader.judging.judge import judge
 from grader.model.base import Message, Record, digest
@@ -201,8 +202,7 @@ def _empty_cells(lab: Lab, reading: ReportReading | None) -> tuple[str, ...]:
         cells = rows[row.key].cells if row.key in rows else {}
         for role in _roles(lab):
             cell = cells.get(role)
-            claim = next((c for c in reading.claims if cell is not None and c.cell == cell.address), None)
-            if cell is None or not cell.text.strip() or (claim is not None and claim.placeholder):
+            if cell is None or is_unanswered(cell.text):
                 empty.append(f"{row.key}.{role}")
     return tuple(empty)
 

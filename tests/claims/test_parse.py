@@ -10,6 +10,7 @@ from grader.claims.parse import (
     Comparison,
     Expectation,
     Reading,
+    is_unanswered,
     plain_text,
     read_cell,
     read_derived_cell,
@@ -273,3 +274,13 @@ def test_any_cell_gives_exactly_one_preferred_reading(text: str, dimension: Dime
         for r in readings:
             if isinstance(r.value, int | float) and r.low is not None and r.high is not None:
                 assert r.low <= r.value <= r.high
+
+
+@pytest.mark.parametrize("cell", ["", "  ", "TODO", "**TODO**", "`___`", "XXX", "TODO → 4.48 MiB"])
+def test_a_cell_that_nobody_filled_is_unanswered_whatever_it_should_hold(cell: str) -> None:
+    assert is_unanswered(cell)
+
+
+@pytest.mark.parametrize("cell", ["N/A", "—", "scratch", "works", "4.7 MB", "main.go"])
+def test_an_answer_without_a_number_is_an_answer(cell: str) -> None:
+    assert not is_unanswered(cell)

@@ -1,0 +1,158 @@
+"""The reference solution, the untouched starter, and one seeded fault per criterion, graded for real."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.adapters.labfile import labs_directory
+
+pytestmark = [pytest.mark.serial, pytest.mark.timeout(900)]
+
+Graded = Callable[..., dict[str, Any]]
+LAB = labs_directory() / "lab12-f25"
+
+NOT_ASSESSED_HERE = {
+    "t1.server": "engine.probe-not-supported",
+    "t2.image": "engine.no-container-engine",
+    "t2.image_size": "engine.no-container-engine",
+    "t3.binary_size": "verdict.other-compiler",
+    "t3.image_size": "engine.no-container-engine",
+}
+"""Criteria that need a server probe, a container engine or TinyGo, with the reason that must be given."""
+
+FOR_A_PERSON = {"t1.explain", "t3.limitation", "t4.questions"}
+BONUS = {"bonus.manifest": "not_run", "bonus.timings": "pass", "bonus.reflection": "review"}
+
+
+def outcomes(grade: dict[str, Any]) -> dict[str, str]:
+    return {c["id"]: c["outcome"] for c in grade["criteria"]}
+
+
+def test_the_reference_solution_gets_every_automatic_point_that_this_host_can_give(
+    graded: Graded, solution: Path
+) -> None:
+    grade = graded(solution, lab="lab12-f25")
+    found = {c["id"]: c for c in grade["criteria"]}
+    assert {i: c["reason"]["code"] for i, c in found.items() if c["outcome"] == "not_run" and not c["bonus"]} == (
+        NOT_ASSESSED_HERE
+    )
+    assert {i for i, c in found.items() if c["outcome"] == "review" and not c["bonus"]} == FOR_A_PERSON
+    assert {i: c["outcome"] for i, c in found.items() if c["bonus"]} == BONUS
+    others = {i for i, c in found.items() if not c["bonus"]} - set(NOT_ASSESSED_HERE) - FOR_A_PERSON
+    assert {i: found[i]["outcome"] for i in others} == dict.fromkeys(others, "pass")
+    assert grade["score"]["lost"] == 0
+    assert grade["score"]["points"] == 5.25
+    assert grade["findings"] == []
+
+
+def test_the_facts_that_this_host_cannot_measure_are_exactly_these(graded: Graded, solution: Path) -> None:
+    grade = graded(solution)
+    assert {f["id"] for f in grade["facts"] if f["state"] == "not_run"} == {
+        "native.cli_output@docker",
+        "native.first_output_time@docker",
+        "native.image_size@docker",
+        "native.memory_idle@docker",
+        "native.memory_idle@process",
+        "native.server_mode@docker",
+        "native.server_mode@process",
+        "native.startup_time@docker",
+        "wasm.binary_size@committed",
+        "wasm.cli_output@ctr-wasmtime",
+        "wasm.first_output_time@ctr-wasmtime",
+        "wasm.image_size@oci",
+        "wasm.memory_idle@ctr-wasmtime",
+        "wasm.memory_idle@wasmtime",
+        "wasm.server_mode@ctr-wasmtime",
+        "wasm.server_mode@wasmtime",
+        "wasm.startup_time@ctr-wasmtime",
+        "wasm.wagi_output@spin",
+        "wasm.wagi_output@wasmtime",
+    }
+    assert {f["state"] for f in grade["facts"]} == {"measured", "not_run"}
+
+
+def test_provided_files_with_the_empty_template_give_no_point(graded: Graded, tmp_path: Path) -> None:
+    handed_in = Path(shutil.copytree(LAB / "starter", tmp_path / "empty"))
+    shutil.copy(LAB / "template.md", handed_in / "submission12.md")
+    score = graded(handed_in)["score"]
+    assert (score["points"], score["manual"], score["pending_review"], score["not_assessed"]) == (0, 0, 0, 0)
+    assert score["lost"] == score["max"] == 10
+
+
+REPORT = "submission12.md"
+ORIGINAL_ROW = {
+    "binary": "| Binary Size | 4.48 MiB | 2.34 MiB | 47.8 % smaller |",
+    "image": "| Image Size | 4.70 MB | 0.84 MB | 82.1 % smaller |",
+    "startup": "| Startup Time (CLI) | 400 ms | 520 ms | 0.77x (slower) |",
+    "memory": "| Memory Usage | 1.59 MiB | N/A | N/A |",
+    "server": "| Server Mode | works | not under ctr, works under Spin | N/A |",
+}
+
+FAULTS: dict[str, tuple[dict[str, tuple[str, str]], set[str]]] = {
+    "t1.evidence": ({"report": ("moscow_time", "time"), "source": ("package main", "package main // mine")}, set()),
+    "t2.binary_size": (
+        {"report": (ORIGINAL_ROW["binary"], "| Binary Size | 9.48 MiB | 2.34 MiB | 75.3 % smaller |")},
+        set(),
+    ),
+    "t2.image_size": ({"report": (ORIGINAL_ROW["image"], "| Image Size | N/A | 0.84 MB | N/A |")}, set()),
+    "t2.startup": ({"report": (ORIGINAL_ROW["startup"], "| Startup Time (CLI) | N/A | 520 ms | N/A |")}, set()),
+    "t2.memory": ({"report": (ORIGINAL_ROW["memory"], "| Memory Usage | N/A | N/A | N/A |")}, set()),
+    "t3.tinygo": ({"report": ("tinygo version 0.39.0", "tiny version")}, set()),
+    "t3.binary_size": (
+        {"report": (ORIGINAL_ROW["binary"], "| Binary Size | 4.48 MiB | N/A | N/A |")},
+        set(),
+    ),
+    "t3.image_size": ({"report": (ORIGINAL_ROW["image"], "| Image Size | 4.70 MB | N/A | N/A |")}, set()),
+    "t3.startup": ({"report": (ORIGINAL_ROW["startup"], "| Startup Time (CLI) | 400 ms | N/A | N/A |")}, set()),
+    "t4.table": ({"report": (ORIGINAL_ROW["server"], "| Server Mode | works | TODO | N/A |")}, set()),
+    "t4.derived": ({"report": ("47.8 % smaller", "90 % smaller")}, set()),
+    "bonus.timings": ({"report": ("q7h2x9vk.fermyon.app", "q7h2x9vk.example.org")}, set()),
+}
+"""By criterion: what is replaced where, and the criteria that the rubric declares to depend on it."""
+
+
+@pytest.mark.parametrize("criterion", sorted(FAULTS))
+def test_a_fault_in_the_report_loses_its_criterion_and_its_declared_dependants_only(
+    graded: Graded, solution: Path, criterion: str
+) -> None:
+    before = outcomes(graded(solution))
+    edits, dependants = FAULTS[criterion]
+    for where, (old, new) in edits.items():
+        file = solution / (REPORT if where == "report" else "main.go")
+        text = file.read_text("utf-8")
+        assert old in text
+        file.write_text(text.replace(old, new), "utf-8")
+    after = outcomes(graded(solution))
+    assert {i for i in before if before[i] != after[i]} == {criterion} | dependants
+    assert after[criterion] != "pass"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "lost"),
+    [("amd64", {"t1.once": "fail", "t1.server": "fail"}), ("wasm", {"t3.module": "fail"})],
+)
+def test_a_program_that_tells_a_wrong_time_loses_its_own_subject_only(
+    graded: Graded, solution: Path, architecture: str, lost: dict[str, str]
+) -> None:
+    before = outcomes(graded(solution))
+    break_clock(solution / "main.go", architecture)
+    after = outcomes(graded(solution))
+    assert {i: after[i] for i in before if before[i] != after[i]} == lost
+
+
+def break_clock(source: Path, architecture: str) -> None:
+    """Make `MODE=once` three hours late, on one architecture."""
+    text = source.read_text("utf-8")
+    assert "time.Now()" in text
+    text = text.replace("time.Now()", "shifted()").replace('\t"os"\n', '\t"os"\n\t"runtime"\n', 1)
+    text += (
+        "\nfunc shifted() time.Time {\n"
+        f'\tif runtime.GOARCH == "{architecture}" {{\n\t\treturn time.Now().Add(3 * time.Hour)\n\t}}\n'
+        "\treturn time.Now()\n}\n"
+    )
+    source.write_text(text, "utf-8")
