@@ -28,6 +28,12 @@ def test_every_code_in_the_program_has_a_wording_in_every_language() -> None:
         assert used - set(catalogue) - set(WORDING) == set(), language
 
 
+def test_every_wording_is_of_a_code_that_the_program_has() -> None:
+    source = "".join(f.read_text("utf-8") for f in PACKAGE.rglob("*.py") if not f.name.startswith("messages_"))
+    for language, catalogue in LANGUAGES.items():
+        assert {code for code in catalogue if f'"{code}"' not in source} == set(), language
+
+
 def test_every_rule_of_the_lab_has_a_wording(lab: Lab) -> None:
     for rule in lab.rules:
         message = Message(code=f"rule.{rule.id}", params={"quote": "x"})
