@@ -37,7 +37,7 @@ def test_a_static_build_in_one_canonical_form() -> None:
     assert build.env == {"CGO_ENABLED": "0", "GOOS": "linux"}
     assert build.flags == ("-tags=netgo", "-trimpath", "-ldflags=-s -w")
     assert (build.packages, build.output, build.line, build.go) == (("main.go",), "app", 4, "1.21")
-    assert (build.trimmed, build.tags, build.copied) == (True, {"netgo"}, True)
+    assert (build.trimmed, build.tags, build.copied) == (True, frozenset({"netgo"}), True)
 
 
 @pytest.mark.parametrize(
