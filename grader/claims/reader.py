@@ -8,6 +8,7 @@ from collections.abc import Iterator, Set
 from grader.claims.markdown import Document, SourceTable, read_document, tables_in_broken_fences
 from grader.claims.output import json_claims, normal_line, text_claims, with_one_preferred
 from grader.claims.parse import plain_text, without_annotation
+from grader.claims.pictures import pictures
 from grader.claims.table import find_comparison
 from grader.errors import IntakeError
 from grader.model.base import digest
@@ -60,6 +61,7 @@ def read_report(data: bytes, lab: Lab, template: str, *, max_bytes: int = DEFAUL
         table=found.table if found else None,
         claims=tuple(_in_order(claims)),
         own_words=count_own_words(document, template),
+        pictures=pictures(document),
         notes=tuple(notes),
     )
 

@@ -140,7 +140,9 @@ def _decide(spec: CriterionSpec, evidence: Evidence, done: Mapping[str, Criterio
     if blocked is not None:
         return blocked
     if not _something_handed_in(spec, evidence):
-        return "fail", Message(code="criterion.nothing-handed-in", params={"task": spec.task})
+        return _perhaps_in_a_picture(
+            evidence, Message(code="criterion.nothing-handed-in", params={"task": spec.task}), apart=spec.bonus
+        )
     if spec.evidence == "review":
         return "review", Message(code="criterion.review")
     outcome, reason = _executed(spec, evidence) if spec.evidence == "executed" else _claimed(spec, evidence)
@@ -161,6 +163,15 @@ def _something_handed_in(spec: CriterionSpec, evidence: Evidence) -> bool:
     if spec.evidence == "review":
         return evidence.handed_in(spec.task, prose=True) and (own or not spec.bonus)
     return True
+
+
+def _perhaps_in_a_picture(evidence: Evidence, reason: Message, *, apart: bool = False) -> Decision:
+    """Fail, unless the report shows pictures: what they hold is for a person to see."""
+    if evidence.circumstances.pictures and not apart:
+        return "review", Message(
+            code="criterion.perhaps-in-a-picture", params={"count": evidence.circumstances.pictures}
+        )
+    return "fail", reason
 
 
 def _blocked_by_need(spec: CriterionSpec, done: Mapping[str, Criterion]) -> Decision | None:
@@ -245,7 +256,9 @@ def _stated(spec: CriterionSpec, evidence: Evidence) -> Decision:
     for claim_id in spec.from_:
         claim = evidence.claims.get(claim_id)
         if claim is None or not claim.stated:
-            return "fail", Message(code="criterion.not-stated", params={"id": claim_id})
+            return _perhaps_in_a_picture(
+                evidence, Message(code="criterion.not-stated", params={"id": claim_id}), apart=spec.bonus
+            )
         if claim.qualifier == EXAMPLE:
             return "review", Message(code="criterion.example", params={"quote": claim.quote})
         if spec.accepts and str(claim.value) not in spec.accepts:

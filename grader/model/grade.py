@@ -161,6 +161,7 @@ class Circumstances(Record):
     own_files: tuple[str, ...] = Field(default=(), description="Files below the lab's root that no course provides.")
     has_report: bool = False
     own_words: int = Field(default=0, ge=0, description="Words of the report that are not in the lab's template.")
+    pictures: int = Field(default=0, ge=0, description="Pictures that the report shows; only a person reads them.")
     has_table: bool = False
     empty_cells: tuple[str, ...] = Field(
         default=(), description="Required cells that are missing or placeholders, as `row.column`."

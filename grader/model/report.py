@@ -101,6 +101,13 @@ class ComparisonTable(Record):
     rows: tuple[TableRow, ...]
 
 
+class Picture(Record):
+    """A picture that a report shows: numbers may exist only in it, which a person has to look at."""
+
+    path: str
+    line: int = Field(ge=1)
+
+
 class ReportReading(Record):
     """All that was read from one report; `claims` in order of appearance.
 
@@ -113,6 +120,7 @@ class ReportReading(Record):
     table: ComparisonTable | None
     claims: tuple[Claim, ...]
     own_words: int = Field(ge=0)
+    pictures: tuple[Picture, ...] = ()
     notes: tuple[str, ...] = ()
 
     def preferred(self, claim_id: str) -> Claim | None:

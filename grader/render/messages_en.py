@@ -24,6 +24,7 @@ EN: dict[str, str] = {
     "criterion.executed": "built and run here, with the right output",
     "criterion.usable": "stated, and a usable measurement",
     "criterion.stated": "stated",
+    "criterion.perhaps-in-a-picture": "not in the report's text, perhaps in one of its {count} pictures",
     "criterion.example": "the report itself calls {quote} an example",
     "criterion.not-stated": "the report states no value for {id}",
     "criterion.not-accepted": "the report says {found}; expected: {accepted}",

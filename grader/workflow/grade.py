@@ -111,6 +111,7 @@ def circumstances_of(lab: Lab, submission: Submission, reading: ReportReading | 
         own_files=tuple(path for path in entries if path not in provided and path in _asked_for(lab)),
         has_report=reading is not None,
         own_words=reading.own_words if reading else 0,
+        pictures=len(reading.pictures) if reading else 0,
         has_table=reading is not None and reading.table is not None,
         empty_cells=_empty_cells(lab, reading),
     )

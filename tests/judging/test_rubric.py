@@ -85,7 +85,9 @@ def good_facts() -> list[Fact]:
     ]
 
 
-def run(lab: Lab, claims: list[Claim], facts: list[Fact], where: Circumstances = ALL_THERE, **marks: ManualMark) -> Judgement:
+def run(
+    lab: Lab, claims: list[Claim], facts: list[Fact], where: Circumstances = ALL_THERE, **marks: ManualMark
+) -> Judgement:
     return judge(lab, facts, claims, where, {k.replace("__", "."): m for k, m in marks.items()})
 
 
@@ -233,3 +235,19 @@ def test_an_example_is_not_a_statement(lab: Lab) -> None:
 def test_a_bonus_that_nobody_tried_waits_for_nobody(lab: Lab) -> None:
     judged = run(lab, good_claims(), good_facts())
     assert {c.outcome for c in judged.criteria if c.bonus} == {"fail"}
+
+
+def test_what_may_stand_in_a_picture_goes_to_a_person(lab: Lab) -> None:
+    where = ALL_THERE.model_copy(update={"pictures": 3, "own_files": ()})
+    claims = [c for c in good_claims() if c.id not in ("native.cli_output", "tinygo.version")]
+    with_pictures, without = run(lab, claims, good_facts(), where), run(lab, claims, good_facts())
+    for criterion in ("t1.once", "t1.evidence", "t3.tinygo"):
+        assert outcomes(with_pictures)[criterion] == "review"
+        assert outcomes(without)[criterion] == "fail"
+    assert with_pictures.score.lost == 0
+
+
+def test_pictures_do_not_stand_for_numbers_of_the_table(lab: Lab) -> None:
+    where = ALL_THERE.model_copy(update={"pictures": 3})
+    claims = [c for c in good_claims() if c.id != "native.startup_time"]
+    assert outcomes(run(lab, claims, good_facts(), where))["t2.startup"] == "fail"
