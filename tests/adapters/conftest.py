@@ -7,11 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pydantic
 import pytest
 
 from grader.adapters.sandbox import Sandbox
@@ -108,8 +108,8 @@ class PlainUser:
 def _plain_python() -> list[str]:
     """Return how a user without rights starts this Python with this package."""
     drop = ["/usr/bin/setpriv", f"--reuid={PLAIN_UID}", f"--regid={PLAIN_UID}", "--clear-groups"]
-    paths = {str(REPOSITORY), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    env = ["/usr/bin/env", "-i", f"PYTHONPATH={':'.join(sorted(paths))}", "PYTHONDONTWRITEBYTECODE=1"]
+    paths = f"{REPOSITORY}:{Path(pydantic.__file__).parents[1]}"
+    env = ["/usr/bin/env", "-i", f"PYTHONPATH={paths}", "PYTHONDONTWRITEBYTECODE=1"]
     system = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
     for python in (sys.executable, system):
         line = [*(drop if os.geteuid() == 0 else ()), *env, python]
