@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from grader.cli.grade import (
+    DryRunOption,
     EngineOption,
     NoCacheOption,
     OutOption,
@@ -35,35 +36,38 @@ def fill_command(
     max_report_bytes: MaxReportBytes = 2_000_000,
     cache: CacheOption = None,
     lock: LockOption = None,
+    dry_run: DryRunOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Fill the comparison table of your own report; the filled copy lies in the output folder."""
     from rich.console import Console
     from rich.text import Text
 
-    from grader.cli.session import Request, run_session
-    from grader.cli.show import show_comparison
+    from grader.cli.session import Request, plan_session, run_session
+    from grader.cli.show import show_comparison, show_plan
     from grader.errors import UsageError
     from grader.render.escape import one_line
 
     target = _report_in_place(source, report, lab) if in_place else None
-    done = run_session(
-        Request(
-            source=source,
-            report=report,
-            lab=lab,
-            out=out,
-            engine=engine,
-            style=style,
-            trust=trust,
-            use_cache=not no_cache,
-            marks=None,
-            max_report_bytes=max_report_bytes,
-            cache=cache,
-            lock=lock,
-            quiet=quiet,
-        )
+    request = Request(
+        source=source,
+        report=report,
+        lab=lab,
+        out=out,
+        engine=engine,
+        style=style,
+        trust=trust,
+        use_cache=not no_cache,
+        marks=None,
+        max_report_bytes=max_report_bytes,
+        cache=cache,
+        lock=lock,
+        quiet=quiet,
     )
+    if dry_run:
+        show_plan(plan_session(request))
+        return
+    done = run_session(request)
     console = Console(highlight=False)
     show_comparison(done.lab, done.graded.grade, console)
     for change in done.graded.changes:

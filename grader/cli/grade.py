@@ -23,6 +23,7 @@ TrustOption = Annotated[
     bool, typer.Option("--trust", help="Run the submission's code without a sandbox: only for code you wrote or read.")
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Build and time again what the cache holds.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the exact commands and run none of them.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 
@@ -46,32 +47,35 @@ def grade_command(
     cache: CacheOption = None,
     lock: LockOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print grade.json on stdout and nothing else there.")] = False,
+    dry_run: DryRunOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Grade one submission: build, run, time, read its report, judge, and fill its table."""
     from grader.cli.failon import check_conditions, holding
     from grader.cli.options import EXIT_FAIL_ON
-    from grader.cli.session import Request, run_session
-    from grader.cli.show import show_grade
+    from grader.cli.session import Request, plan_session, run_session
+    from grader.cli.show import show_grade, show_plan
 
     check_conditions(fail_on or [])
-    done = run_session(
-        Request(
-            source=source,
-            report=report,
-            lab=lab,
-            out=out,
-            engine=engine,
-            style=style,
-            trust=trust,
-            use_cache=not no_cache,
-            marks=marks,
-            max_report_bytes=max_report_bytes,
-            cache=cache,
-            lock=lock,
-            quiet=quiet,
-        )
+    request = Request(
+        source=source,
+        report=report,
+        lab=lab,
+        out=out,
+        engine=engine,
+        style=style,
+        trust=trust,
+        use_cache=not no_cache,
+        marks=marks,
+        max_report_bytes=max_report_bytes,
+        cache=cache,
+        lock=lock,
+        quiet=quiet,
     )
+    if dry_run:
+        show_plan(plan_session(request))
+        return
+    done = run_session(request)
     if as_json:
         typer.echo(done.graded.files["grade.json"].decode(), nl=False)
     else:

@@ -24,6 +24,7 @@ from grader.render.fill import FillStyle
 from grader.workflow.freeze import freeze, report_bytes
 from grader.workflow.grade import Graded, LabUsed, grade_submission, output_files
 from grader.workflow.measure import Measured, measure_submission
+from grader.workflow.plan import PlannedStep, plan_submission
 
 DEFAULT_FOLDER = Path("grader-out")
 
@@ -52,6 +53,14 @@ class Finished(Record):
     lab: Lab
     graded: Graded
     folder: Path
+
+
+def plan_session(request: Request) -> tuple[PlannedStep, ...]:
+    """Return the exact commands of a grading; nothing of the submission runs and nothing is written."""
+    progress = ConsoleProgress(quiet=request.quiet)
+    lab = load_lab(request.lab).lab
+    wiring = wire(request, lab, progress)
+    return plan_submission(_freeze(request, lab, wiring), lab, wiring.engine)
 
 
 def run_session(request: Request) -> Finished:

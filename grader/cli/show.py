@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +18,7 @@ from grader.render.catalogue import words
 from grader.render.cells import quantity_text
 from grader.render.escape import one_line
 from grader.render.feedback import comparison, points, timed_arms
+from grader.workflow.plan import PlannedStep
 
 VERDICT_STYLE = {
     "reproduced": "green",
@@ -81,6 +84,16 @@ def show_comparison(lab: Lab, grade: Grade, console: Console | None = None) -> N
         arms.add_row(arm.arm, arm.mode, arm.total, arm.first_output, arm.n)
     if arms.row_count:
         console.print(arms)
+
+
+def show_plan(steps: Sequence[PlannedStep]) -> None:
+    """Print each step's command as it will run, in the sandbox's own paths, or why it will not."""
+    for step in steps:
+        if step.reason is not None:
+            print(f"{step.id}: not run: {one_line(words(step.reason))}")
+        else:
+            variables = [f"{name}={value}" for name, value in step.env.items()]
+            print(f"{step.id}: {one_line(shlex.join([*variables, *step.argv]), 2000)}")
 
 
 def show_claims(reading: ReportReading, lab: Lab) -> None:
