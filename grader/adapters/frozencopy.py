@@ -77,7 +77,14 @@ class Copier:
 
     def hard_link(self, path: str, target: str) -> None:
         """Note another name for the file at `target`, which is a path from the top as `path` is."""
-        checked_parts(target, self._caps)
+        try:
+            checked_parts(target, self._caps)
+        except IntakeError as error:
+            raise IntakeError(
+                f"a hard link to `{shown(target)}`: {error.what}",
+                where=shown(path),
+                hint="hand in the file itself instead of a link to it",
+            ) from None
         self.link(path, "../" * path.count("/") + target)
 
     def absent(self, path: str, object_id: str, executable: bool) -> None:

@@ -22,6 +22,7 @@ import re
 import secrets
 import stat
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -92,6 +93,7 @@ class DiskStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._in_use: dict[Path, int] = {}  # entry to the descriptor of its shared lock, oldest first
+        weakref.finalize(self, _close_all, self._in_use)
         self._swept = False
         with _disk_errors(root):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -349,6 +351,11 @@ class DiskStore:
                 if left.suffix != ".lock" and not left.with_suffix(".lock").exists():
                     with suppress(PermissionError):
                         remove_tree(left)
+
+
+def _close_all(held: dict[Path, int]) -> None:
+    for descriptor in held.values():
+        os.close(descriptor)
 
 
 def _header(data: bytes) -> bytes:
