@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.adapters.git import GitSpec, parse_spec
@@ -43,6 +43,7 @@ def test_another_form_is_refused(source: str) -> None:
 
 
 @given(st.text(max_size=60))
+@settings(deadline=None)
 def test_any_text_is_a_spec_or_refused(text: str) -> None:
     try:
         spec = parse_spec("git:" + text)

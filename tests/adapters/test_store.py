@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.adapters.store import DiskStore, cache_root
@@ -26,7 +26,7 @@ DAY_S = 86400
 def run_python(code: str, *arguments: object) -> subprocess.Popen[bytes]:
     """Start a process with this package; its output is for the test that waits for it."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path]), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
 
 
@@ -57,6 +57,7 @@ def test_a_saved_result_is_loaded_byte_for_byte(tmp_path: Path) -> None:
 
 
 @given(cut=st.integers(0, 200), flip=st.integers(0, 200))
+@settings(deadline=None)
 def test_a_cut_or_changed_result_counts_as_absent(
     tmp_path_factory: pytest.TempPathFactory, cut: int, flip: int
 ) -> None:
@@ -319,7 +320,7 @@ print(store.load("fact", "cd" * 32), list(Path(sys.argv[1]).rglob("*.d*")))
 
 def test_a_full_disk_is_one_clear_error_and_nothing_half_is_left(tmp_path: Path) -> None:
     mount = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=256k,mode=700 none "$1" && shift && exec "$@"', "sh"]
-    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])}
     command = [*mount, str(tmp_path), sys.executable, "-c", FULL, str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     if "unshare" in ran.stderr or "mount:" in ran.stderr:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.adapters.tarstream import read_tar
@@ -40,6 +40,7 @@ def unpacked(data: bytes) -> list[tuple[str, str, bool, bytes]]:
     files=st.dictionaries(PATHS, st.tuples(st.binary(max_size=2000), st.sampled_from([0o644, 0o755])), max_size=6),
     tar_format=st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
 )
+@settings(deadline=None)
 def test_what_pythons_writer_packs_is_read_back(files: dict[str, tuple[bytes, int]], tar_format: int) -> None:
     data = packed([(path, content, mode) for path, (content, mode) in files.items()], tar_format)
     assert unpacked(data) == [(p, "file", m == 0o755, c) for p, (c, m) in files.items()]
@@ -87,6 +88,7 @@ def test_an_archive_cut_anywhere_before_its_end_mark_is_refused(tar_format: int)
 
 
 @given(data=st.data())
+@settings(deadline=None)
 def test_a_changed_byte_is_an_error_or_other_content_but_nothing_else(data: st.DataObject) -> None:
     whole = bytearray(packed([("a" * 150, b"x" * 600, 0o644), ("b", b"y", 0o755)], tarfile.PAX_FORMAT))
     for _ in range(data.draw(st.integers(1, 8))):
@@ -96,6 +98,7 @@ def test_a_changed_byte_is_an_error_or_other_content_but_nothing_else(data: st.D
 
 
 @given(st.binary(max_size=3000))
+@settings(deadline=None)
 def test_any_bytes_are_an_archive_or_refused(data: bytes) -> None:
     with contextlib.suppress(IntakeError):
         unpacked(data)
