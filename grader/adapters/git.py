@@ -25,18 +25,14 @@ from grader.model.submission import Copied, IntakeCaps, shown
 
 _TIMEOUT_S = 300.0  # one call of git, a fetch over a slow line included
 _SCHEMES = ("https", "http", "ssh", "git")
-_SCP_LIKE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9_][A-Za-z0-9_.-]*:(?![/:]).+")
+_SCP_LIKE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9_][A-Za-z0-9_.-]+:(?!:|//).+")  # [user@]host:path
 _OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 _CONFIG = {
     "core.hooksPath": "/dev/null",
-    "core.fsmonitor": "false",
-    "core.pager": "cat",
     "safe.directory": "*",  # the owner is a student; nothing of the repository is run
     "safe.bareRepository": "all",
-    "gc.auto": "0",
-    "maintenance.auto": "false",
-    "protocol.allow": "never",
+    "maintenance.auto": "false",  # after a fetch it would go on in the background
 }
 
 

@@ -240,12 +240,18 @@ def test_a_folder_inside_a_repository_is_not_taken_for_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "repo",
-    ["ext::sh -c id", "file:///etc", "fd::0", "/no/such/place", "no-such", "FILE://x", "host:/x:-y", "ssh:x::y://z"],
+    "repo", ["ext::sh -c 'touch {proof}'", "file://{repo}", "FILE://{repo}", "fd::0", "C:/x", "x:y://z"]
 )
-def test_other_protocols_and_missing_places_are_refused(tmp_path: Path, repo: str) -> None:
-    error = refused(f"git:{repo}@main", tmp_path / "cache")
-    assert error.exit_code == 2
+def test_other_protocols_are_refused_before_git_sees_them(tmp_path: Path, repo: str) -> None:
+    made = repository(tmp_path / "lab12")
+    error = refused(f"git:{repo.format(proof=tmp_path / 'proof', repo=made)}@main", tmp_path / "cache")
+    assert (error.exit_code, "allowed protocol" in error.what) == (2, True)
+    assert not (tmp_path / "proof").exists()
+
+
+@pytest.mark.parametrize("repo", ["no-such", "/no/such/place", ""])
+def test_a_repository_that_is_not_there_is_refused(tmp_path: Path, repo: str) -> None:
+    assert refused(f"git:{repo}@main", tmp_path / "cache").exit_code == 2
 
 
 def test_a_local_folder_may_look_like_a_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
