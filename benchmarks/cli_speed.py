@@ -31,7 +31,10 @@ def bare_program() -> str:
     from grader.cli.app import app
 
     lines = ["import typer", f"app = typer.Typer(help={app.info.help!r}, no_args_is_help=True)"]
-    lines += ["@app.callback()", "def _options(version: bool = typer.Option(False, '--version', help='x')) -> None: pass"]
+    lines += [
+        "@app.callback()",
+        "def _options(version: bool = typer.Option(False, '--version', help='x')) -> None: pass",
+    ]
     root = get_command(app)
     for name, command in root.commands.items():  # type: ignore[attr-defined]
         function = name.replace("-", "_")
@@ -55,7 +58,10 @@ def _command(app: str, name: str, function: str, command: object) -> list[str]:
             flags = ", ".join(repr(o) for o in (*param.opts, *param.secondary_opts))
             params.append(f"{param.name}: str = typer.Option('x', {flags}, help={param.help!r})")
     summary = (command.help or "").splitlines()[0] if command.help else ""  # type: ignore[attr-defined]
-    return [f"@app.command({name!r}, help={summary!r})".replace("@app", f"@{app}"), f"def {function}({', '.join(params)}): pass"]
+    return [
+        f"@app.command({name!r}, help={summary!r})".replace("@app", f"@{app}"),
+        f"def {function}({', '.join(params)}): pass",
+    ]
 
 
 def seconds(argv: list[str], cwd: Path) -> float:

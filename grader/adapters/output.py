@@ -111,13 +111,13 @@ def replace_file(target: Path, data: bytes, *, backup: Path | None = None) -> No
             shutil.copy2(target, backup)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
+        stage = Path(name)
         try:
-            write_synced(Path(name), data)
-            os.chmod(name, mode)
-            os.replace(name, target)
+            write_synced(stage, data)
+            stage.chmod(mode)
+            stage.replace(target)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
+            stage.unlink(missing_ok=True)
             raise
 
 

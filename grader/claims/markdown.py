@@ -22,6 +22,7 @@ from grader.model.report import Span
 
 UTF8_BOM = b"\xef\xbb\xbf"
 MIN_CYRILLIC_SHARE = 0.5
+ENCODING_HINT = "save the report as Markdown text in UTF-8"
 """Smallest share of Cyrillic letters among the bytes above 127 of a file that is taken for CP1251."""
 
 MAX_ROWS = 20_000
@@ -86,12 +87,12 @@ class Document:
         return Span(start=first, end=first + _width(text[start:end], self.encoding))
 
 
-def read_document(data: bytes) -> Document:
-    """Decode a report and find its tables.
+def read_document(data: bytes, name: str = "report") -> Document:
+    """Decode a report, which errors call `name`, and find its tables.
 
     Raises: IntakeError if the bytes are no text in UTF-8 or CP1251.
     """
-    text, encoding = _decode(data)
+    text, encoding = _decode(data, name)
     lines, starts = _split_lines(text, encoding, len(UTF8_BOM) if data.startswith(UTF8_BOM) else 0)
     rows, tokens = _block_structure(lines)
     fences = [t for t in tokens if t.type == "fence" and t.map]
@@ -110,9 +111,9 @@ def tables_in_broken_fences(document: Document) -> tuple[SourceTable, ...]:
     return _tables(rows, lines, document)
 
 
-def _decode(data: bytes) -> tuple[str, str]:
+def _decode(data: bytes, name: str) -> tuple[str, str]:
     if b"\x00" in data:
-        raise IntakeError("this is no text file: it holds NUL bytes", hint="save the report as Markdown text in UTF-8")
+        raise IntakeError("this is no text file: it holds NUL bytes", where=name, hint=ENCODING_HINT)
     try:
         return data.removeprefix(UTF8_BOM).decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
@@ -120,13 +121,14 @@ def _decode(data: bytes) -> tuple[str, str]:
     high = [byte for byte in data if byte > 127]
     cyrillic = sum(byte >= 0xC0 or byte in (0xA8, 0xB8) for byte in high)
     if _CONTROL.search(data) or cyrillic < MIN_CYRILLIC_SHARE * len(high):
-        raise IntakeError("the text is neither UTF-8 nor CP1251", hint="save the report as Markdown text in UTF-8")
+        raise IntakeError("the text is neither UTF-8 nor CP1251", where=name, hint=ENCODING_HINT)
     try:
         return data.decode("cp1251"), "cp1251"
     except UnicodeDecodeError as error:
         raise IntakeError(
             f"the text is neither UTF-8 nor CP1251: byte {error.start} is 0x{data[error.start]:02x}",
-            hint="save the report as Markdown text in UTF-8",
+            where=name,
+            hint=ENCODING_HINT,
         ) from error
 
 

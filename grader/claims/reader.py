@@ -27,21 +27,25 @@ _CODE = re.compile(r"`[^`]*`")
 _NO_PROSE = re.compile(r"!\[[^\]]{0,500}\]\([^)]{0,2000}\)|\]\([^)]{0,2000}\)|https?://\S+|<[^<>]{0,500}>")
 
 
-def read_report(data: bytes, lab: Lab, template: str, *, max_bytes: int = DEFAULT_MAX_BYTES) -> ReportReading:
+def read_report(
+    data: bytes, lab: Lab, template: str, *, max_bytes: int = DEFAULT_MAX_BYTES, name: str = "report"
+) -> ReportReading:
     """Read a report.
 
     Args:
         template: The lab's report template; what a report has in common with it is not the student's.
         max_bytes: Largest report that is read.
+        name: What errors call the report.
 
     Raises: IntakeError for a report over the cap or one that is no text.
     """
     if len(data) > max_bytes:
         raise IntakeError(
             f"the report has {len(data):,} bytes, more than the {max_bytes:,} that are read",
+            where=name,
             hint=f"hand in text without embedded files, or read it anyway with `--max-report-bytes {len(data)}`",
         )
-    document = read_document(data)
+    document = read_document(data, name)
     notes = [NOTE_CP1251] if document.encoding == "cp1251" else []
     found = find_comparison(document.tables, lab)
     if found is None and document.broken_fences:

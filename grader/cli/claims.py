@@ -20,10 +20,11 @@ def claims_command(
     from grader.adapters.labfile import load_lab
     from grader.adapters.plainfile import read_plain_file
     from grader.claims.reader import read_report
+    from grader.model.submission import IntakeCaps
 
     loaded = load_lab(lab)
-    data = read_plain_file(report, max_report_bytes)
-    reading = read_report(data, loaded.lab, loaded.template, max_bytes=max_report_bytes)
+    data = read_plain_file(report, IntakeCaps().file_bytes)
+    reading = read_report(data, loaded.lab, loaded.template, max_bytes=max_report_bytes, name=str(report))
     if as_json:
         from grader.render.claims import claims_json
 

@@ -113,7 +113,9 @@ def _read(
 ) -> tuple[bytes | None, ReportReading | None, ReportReading | None]:
     data = report_bytes(submission)
     if data is not None:
-        return data, read_report(data, used.lab, used.template, max_bytes=request.max_report_bytes), None
+        name = submission.report_path or "report"
+        reading = read_report(data, used.lab, used.template, max_bytes=request.max_report_bytes, name=name)
+        return data, reading, None
     template = used.template.encode()
     return None, None, read_report(template, used.lab, used.template, max_bytes=len(template))
 

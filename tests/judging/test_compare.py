@@ -105,16 +105,12 @@ def test_nothing_is_said_of_an_image_of_changed_sources_that_was_not_built(lab: 
 @pytest.mark.parametrize("claimed", [0.001, 0.3, 90.0])
 def test_a_time_on_another_arm_is_unverifiable_whatever_its_size(lab: Lab, claimed: float) -> None:
     process = fact("native.startup_time@process", 0.002, unit="second")
-    found = verdict(
-        lab, [claim("native.startup_time", claimed, unit="second")], [process], "native.startup_time"
-    )
+    found = verdict(lab, [claim("native.startup_time", claimed, unit="second")], [process], "native.startup_time")
     assert (found.verdict, found.reason.code) == ("unverifiable", "verdict.other-arm")
 
 
 @pytest.mark.parametrize(("qualifier", "expected"), [("TODO", "missing"), ("N/A", "unverifiable")])
-def test_a_placeholder_is_missing_and_an_answer_without_number_is_not(
-    lab: Lab, qualifier: str, expected: str
-) -> None:
+def test_a_placeholder_is_missing_and_an_answer_without_number_is_not(lab: Lab, qualifier: str, expected: str) -> None:
     empty = claim("wasm.memory_idle", None, qualifier=qualifier, quote=qualifier)
     assert verdict(lab, [empty], [], "wasm.memory_idle").verdict == expected
 
@@ -154,7 +150,10 @@ def test_a_ratio_measured_on_stand_in_arms_is_no_measure_of_the_labs_ratio(lab: 
         fact("native.startup_time@process", 0.002, unit="second"),
         fact("wasm.startup_time@wasmtime", 0.1, unit="second"),
         fact(
-            "startup_time.ratio@process/wasmtime", 0.02, unit="ratio", interval=Interval(low=0.01, high=0.03, level=0.96)
+            "startup_time.ratio@process/wasmtime",
+            0.02,
+            unit="ratio",
+            interval=Interval(low=0.01, high=0.03, level=0.96),
         ),
     ]
     assert verdict(lab, [], facts, "startup_time.ratio").measured is None

@@ -140,7 +140,9 @@ def test_styles_differ_in_filled_cells_only(lab: Lab) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1251"])
 def test_the_report_keeps_its_encoding_and_every_byte_outside_changed_cells(lab: Lab, encoding: str) -> None:
-    text = REPORT.replace("# My report", "# Мой отчёт по лабораторной работе, в которой всё измерено честно").replace("×", "x")
+    text = REPORT.replace("# My report", "# Мой отчёт по лабораторной работе, в которой всё измерено честно").replace(
+        "×", "x"
+    )
     data = text.encode(encoding)
     once = fill(lab, data, COMMITTED)
     assert outside_table(once, encoding) == outside_table(data, encoding)
