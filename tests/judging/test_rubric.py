@@ -86,9 +86,13 @@ def good_facts() -> list[Fact]:
 
 
 def run(
-    lab: Lab, claims: list[Claim], facts: list[Fact], where: Circumstances = ALL_THERE, **marks: ManualMark
+    lab: Lab,
+    claims: list[Claim],
+    facts: list[Fact],
+    where: Circumstances = ALL_THERE,
+    marks: dict[str, ManualMark] | None = None,
 ) -> Judgement:
-    return judge(lab, facts, claims, where, {k.replace("__", "."): m for k, m in marks.items()})
+    return judge(lab, facts, claims, where, marks or {})
 
 
 def outcomes(judgement: Judgement) -> dict[str, str]:
@@ -169,8 +173,8 @@ def test_trouble_of_the_host_is_an_error_that_costs_nothing(lab: Lab) -> None:
 
 
 def test_a_persons_marks_stand_whatever_we_find(lab: Lab) -> None:
-    marks = {"t1__explain": ManualMark(points=0.3, note="short"), "t1__once": ManualMark(points=0.75)}
-    judged = run(lab, [], [], **marks)
+    marks = {"t1.explain": ManualMark(points=0.3, note="short"), "t1.once": ManualMark(points=0.75)}
+    judged = run(lab, [], [], marks=marks)
     by_id = {c.id: c for c in judged.criteria}
     assert by_id["t1.explain"].points == 0.3
     assert judged.score.manual == pytest.approx(1.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -51,6 +52,7 @@ def test_every_yaml_example_is_valid_where_it_stands(text: str, tmp_path: Path) 
         whole = re.sub(r"[0-9a-f]{8}…", "a" * 64, example)
         for key, value in YAML(typ="safe", pure=True).load(whole).items():
             field = {f.alias or name: f for name, f in model.Lab.model_fields.items()}[key]
-            TypeAdapter(field.annotation).validate_python(value)
+            annotation: Any = field.annotation
+            TypeAdapter(annotation).validate_python(value)
             seen.add(key)
     assert seen >= {f.alias or name for name, f in model.Lab.model_fields.items()} - {"questions"}
