@@ -18,7 +18,8 @@ FillStyle = Literal["annotate", "only-empty", "replace"]
 ARROW = " → "
 """Stands between the student's text of a cell and ours; the reader takes the text before it."""
 
-_MARKS = re.compile(r"^(?P<open>(?:\*\*|__|`|\*|_)*)(?P<inner>.*?)(?P<close>(?:\*\*|__|`|\*|_)*)$", re.DOTALL)
+_MARKS = re.compile(r"(?P<open>[*`]*(?:__(?!_)|_(?!_))?)(?P<inner>.*?)(?P<close>(?:(?<!_)__|(?<!_)_)?[*`]*)", re.DOTALL)
+"""Bold, italic and code marks around a cell; `___` is a blank to fill, not a mark."""
 
 
 class CellChange(Record):
@@ -124,10 +125,8 @@ def _is_ours(kept: str, ours: str) -> bool:
 
 
 def _within_marks(text: str, new: str) -> str:
-    """Put `new` where `text` was, inside the bold and code marks around it; `___` is a blank, not a mark."""
-    if not text.strip("*_` "):
-        return new
-    found = _MARKS.match(text)
+    """Put `new` where `text` was, inside the bold and code marks around it."""
+    found = _MARKS.fullmatch(text)
     if not found or found["open"] != found["close"][::-1]:
         return new
     return f"{found['open']}{new}{found['close']}"

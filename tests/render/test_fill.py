@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -172,3 +173,15 @@ def test_any_row_filled_twice_is_filled_once(lab: Lab, native: str, wasm: str, d
     once = fill(lab, data, COMMITTED)
     assert fill(lab, once, COMMITTED) == once
     assert once.splitlines()[3] == data.splitlines()[3]
+
+
+CASES = Path(__file__).resolve().parents[1] / "data" / "filled"
+
+
+@pytest.mark.parametrize("case", sorted(p.name for p in CASES.iterdir()))
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_a_whole_report_is_filled_as_a_person_would(lab: Lab, case: str, newline: bytes) -> None:
+    """The expected files are written by hand."""
+    data = (CASES / case / "report.md").read_bytes().replace(b"\n", newline)
+    expected = (CASES / case / "expected.md").read_bytes().replace(b"\n", newline)
+    assert fill(lab, data, COMMITTED).decode() == expected.decode()
