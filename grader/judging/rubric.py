@@ -72,6 +72,7 @@ def judge_criteria(evidence: Evidence, marks: Mapping[str, ManualMark]) -> tuple
         points = {"pass": spec.points, "partial": spec.points * PARTIAL}.get(outcome, 0.0)
         done[spec.id] = Criterion(
             id=spec.id,
+            title=spec.title,
             points=min(mark.points, spec.points) if mark else points,
             max=spec.points,
             bonus=spec.bonus,

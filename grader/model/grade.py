@@ -126,6 +126,7 @@ class Criterion(Record):
     """A rubric line with its outcome.  `points` are what is earned, from `pass`, `partial` or a person's mark."""
 
     id: str
+    title: str = Field(default="", description="The lab's own words for it.")
     points: float = Field(ge=0)
     max: float = Field(gt=0)
     bonus: bool = False
