@@ -47,7 +47,9 @@ def install_command(missing: Sequence[Package]) -> str:
     names = " ".join(package.name for package in missing)
     if not shutil.which("apt-get"):
         return f"install `{names}` or what your distribution calls it"
-    return f"apt-get install -y {names}" if os.geteuid() == 0 else f"sudo apt-get install -y {names}"
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    update = "" if _lists_are_there() else f"{sudo}apt-get update && "
+    return f"{update}{sudo}apt-get install -y {names}"
 
 
 def provide(missing: Sequence[Package]) -> None:
@@ -70,11 +72,11 @@ def offer(missing: Sequence[Package]) -> None:
     try:
         provide(missing)
     except HostError as error:
-        print(f"grader: {error}", file=sys.stderr, flush=True)
+        print(f"grader: {error}\ngrader: going on without, so what needs it is not run", file=sys.stderr, flush=True)
 
 
 def _apt_install(names: Sequence[str]) -> None:
-    fresh = not any(APT_LISTS.glob("*_Packages*"))
+    fresh = not _lists_are_there()
     install = ["apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120", *names]
     done = _apt(["apt-get", "update"]) if fresh else None
     done = _apt(install)
@@ -88,6 +90,10 @@ def _apt_install(names: Sequence[str]) -> None:
             f"apt-get could not install {', '.join(f'`{name}`' for name in names)}: {' '.join(last)}",
             hint="see that this host reaches its Debian archive, then run the same command again",
         )
+
+
+def _lists_are_there() -> bool:
+    return any(APT_LISTS.glob("*_Packages*"))
 
 
 def _apt(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from grader import __version__
 from grader.bootstrap import doctor, environment, packages
+from grader.bootstrap.survey import environment_check
 from grader.bootstrap.usage import command_of, help_text, wants_help
 from grader.errors import GraderError, HostError, UsageError
 
@@ -74,7 +75,8 @@ def _without_environment(root: Path, command: str, arguments: Sequence[str]) -> 
     refuse_platform(command)
     if command == "claims":
         raise HostError(
-            "`claims` needs the environment in `.venv`, and that is not set up yet", hint=f"run `{root}/bin/setup`"
+            "`claims` needs the environment in `.venv`, and that is not set up yet",
+            hint=f"run `{environment_check(root).remedy}`",
         )
     return None
 

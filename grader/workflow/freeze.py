@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from grader.errors import HostError, IntakeError
 from grader.model.base import Message, digest
@@ -16,7 +16,6 @@ from grader.ports import Intake, Source, Store
 _KIND = "frozen"
 _TREE, _REPORT, _MANIFEST = "tree", "report", "manifest.json"
 _NAME_LENGTH = 64
-_PROSE = frozenset({".md", ".markdown", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".svg"})
 
 
 @dataclass(frozen=True)
@@ -71,46 +70,6 @@ def freeze(
     return _submission(manifest, place, name, kind, read.root, read.report, read.copied.messages)
 
 
-def open_frozen(
-    manifest_sha256: str,
-    lab: Lab,
-    store: Store,
-    intake: Intake,
-    *,
-    name: str,
-    kind: str = "directory",
-    report: str | None = None,
-) -> Submission:
-    """Return a submission that was frozen before, without its source.
-
-    Args:
-        name: The part of its id in front of the digest.
-        kind: Its `source`, as the first freezing told it.
-        report: The report's manifest path where the caller had chosen one; None to look where the lab says.
-
-    Raises: HostError if the store does not hold it whole.
-    """
-
-    def missing(_: Path) -> None:
-        raise HostError(
-            f"the store holds no whole copy of submission `{manifest_sha256[:8]}`",
-            hint="grade it again from its folder, archive or repository",
-        )
-
-    def as_frozen(copy: Path) -> bool:
-        saved = _saved(copy)
-        return saved is not None and saved.sha256() == manifest_sha256 and _intact(copy, intake, saved)
-
-    place = store.directory(_KIND, manifest_sha256, missing, as_frozen)
-    manifest = _saved(place)
-    assert manifest is not None
-    tree = tuple(entry for entry in manifest.entries if entry.path != REPORT_ENTRY)
-    root = choose_root(tree, lab)
-    if report is None:
-        report = REPORT_ENTRY if manifest.find(REPORT_ENTRY) else _listed_report(tree, lab)
-    return _submission(manifest, place, name, kind, root or lab.inputs.roots[0], report, ())
-
-
 def report_bytes(submission: Submission) -> bytes | None:
     """Return the report exactly as handed in, None if there is none."""
     if submission.report_path is None:
@@ -118,26 +77,6 @@ def report_bytes(submission: Submission) -> bytes | None:
     tree = Path(submission.frozen_dir)
     outside = submission.report_path == REPORT_ENTRY
     return (tree.parent / _REPORT if outside else tree / submission.report_path).read_bytes()
-
-
-def source_dir(submission: Submission) -> Path:
-    """Return the folder of the lab's files in the frozen copy; it need not exist if only a report was handed in."""
-    return Path(submission.frozen_dir) / submission.root
-
-
-def source_key(submission: Submission) -> str:
-    """Return the identity of what is built: every file below the root but the report, Markdown and images.
-
-    Editing a report therefore never costs a new build or a new timing.
-    """
-    prefix = "" if submission.root == "." else submission.root + "/"
-    lines = [
-        f"{entry.sha256} {'x' if entry.executable else '-'} {entry.path.removeprefix(prefix)!r}\n"
-        for entry in submission.manifest.under(submission.root)
-        if entry.path not in (REPORT_ENTRY, submission.report_path)
-        and PurePosixPath(entry.path).suffix.lower() not in _PROSE
-    ]
-    return digest("".join(lines).encode())
 
 
 def choose_root(entries: Sequence[ManifestEntry], lab: Lab) -> str | None:

@@ -83,14 +83,20 @@ def choose_source(submission: Submission, step: Step, capabilities: Capabilities
 
 
 def source_key(submission: Submission, source: BuildSource) -> str:
-    """Return a digest of all of the submission that a build may read; the report is none of it."""
+    """Return a digest of all of the submission that a build may read; the report is none of it.
+
+    Paths count from the lab's root, so that a repository and its lab folder share what was built.
+    """
     if isinstance(source, CommittedFile):
         entry = submission.manifest.find(path_of(submission, source.file))
         return entry.sha256 if entry else ""
-    ours = (
-        e for e in submission.manifest.under(submission.root) if e.path not in (submission.report_path, REPORT_ENTRY)
+    prefix = "" if submission.root in ("", ".") else f"{submission.root}/"
+    lines = (
+        f"{e.sha256} {'x' if e.executable else '-'} {e.path.removeprefix(prefix)!r}\n"
+        for e in submission.manifest.under(submission.root)
+        if e.path not in (submission.report_path, REPORT_ENTRY)
     )
-    return digest("\0".join(f"{e.sha256} {e.path}" for e in ours).encode("utf-8", "surrogateescape"))
+    return digest("".join(lines).encode())
 
 
 def source_dir(submission: Submission) -> Path:

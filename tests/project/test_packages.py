@@ -89,8 +89,15 @@ def test_what_a_command_can_do_without_does_not_stop_it(apt: Path, capsys: pytes
 def test_a_plain_user_gets_the_one_command(apt: Path) -> None:
     with pytest.raises(HostError) as caught:
         packages.provide(BWRAP)
-    assert "sudo apt-get install -y bubblewrap" in caught.value.hint
+    assert "`sudo apt-get update && sudo apt-get install -y bubblewrap`" in caught.value.hint
     assert not (apt / "calls").exists()
+
+
+def test_the_command_for_a_person_fills_empty_package_lists_first(apt: Path) -> None:
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    assert packages.install_command(BWRAP) == f"{sudo}apt-get update && {sudo}apt-get install -y bubblewrap"
+    (apt / "lists/main_binary-amd64_Packages").touch()
+    assert packages.install_command(BWRAP) == f"{sudo}apt-get install -y bubblewrap"
 
 
 def test_nothing_is_asked_for_where_nothing_is_missing(apt: Path) -> None:

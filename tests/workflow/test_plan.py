@@ -40,6 +40,10 @@ def test_the_key_of_a_build_follows_its_sources_and_not_the_report(tmp_path: Pat
     assert source_key(submission(tmp_path / "2", files | {"report.md": b"second"}), source) == key
     assert source_key(submission(tmp_path / "3", files | {"main.go": b"b"}), source) != key
     assert source_key(submission(tmp_path / "4", files | {"extra.go": b""}), source) != key
+    executable = submission(tmp_path / "5", files)
+    entries = tuple(e.model_copy(update={"executable": True}) for e in executable.manifest.entries)
+    manifest = executable.manifest.model_copy(update={"entries": entries})
+    assert source_key(executable.model_copy(update={"manifest": manifest}), source) != key
 
 
 def test_a_committed_files_key_is_its_own_content(tmp_path: Path) -> None:
