@@ -51,8 +51,8 @@ def grader(installed: Path, cwd: Path, *arguments: str) -> subprocess.CompletedP
 def test_the_wheel_carries_the_data_beside_the_package(wheel: Path, folder: str) -> None:
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if name.startswith(f"grader/_share/{folder}/")}
-    listed = subprocess.run(["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {f"grader/_share/{name}" for name in listed.stdout.split()} - packed == set()
+    here = [path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert {f"grader/_share/{path.relative_to(ROOT)}" for path in here} == packed
     assert packed
 
 
