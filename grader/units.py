@@ -255,6 +255,31 @@ _MOST_DECIMALS = 9
 _SIGNIFICANT = 3
 
 
+_WRITTEN_UNIT = re.compile(rf"(?<![^\W\d_])(?:(?P<name>(?i:{_UNIT}))|(?P<letter>[{_UNIT_LETTERS}]))(?![^\W\d_])")
+_FORMATTED = {
+    Fraction(1): "B",
+    **{Fraction(1000) ** power: name for power, name in enumerate(("kB", "MB", "GB", "TB"), start=1)},
+    **{Fraction(1024) ** power: name for power, name in enumerate(("KiB", "MiB", "GiB", "TiB"), start=1)},
+}
+_FORMATTED_SECONDS = {Fraction(1): "s", Fraction(1, 1000): "ms", Fraction(1, 10**6): "µs"}
+
+
+def find_unit(text: str) -> str | None:
+    """Return the first unit of size or time in a text, as `format_bytes` and `format_seconds` name it.
+
+    `M` is what `ls -lh` prints and means MiB; `KB` is nearly always KiB, only `kB` is 1000 bytes.
+    """
+    for found in _WRITTEN_UNIT.finditer(text):
+        written = found[0]
+        label = _LETTERS[written] if found["letter"] else _LABELS[written.casefold()]
+        binary = label.binary is not None and (len(written) == 1 or written in ("KB", "Kb", "КБ", "Кб"))
+        names = {"byte": _FORMATTED, "second": _FORMATTED_SECONDS}.get(label.dimension, {})
+        name = names.get(label.binary if binary and label.binary else label.scale)
+        if name is not None:
+            return name
+    return None
+
+
 def format_bytes(value: Number, unit: str | None = None, *, half_width: float | None = None) -> str:
     """Write a size: `4.48 MiB (4,698,112 B)`; the exact count only for a whole number without an interval.
 
@@ -271,6 +296,7 @@ def format_bytes(value: Number, unit: str | None = None, *, half_width: float | 
     exact = Fraction(value)
     name, scale = _fitting(exact, scales, unit, half_width)
     decimals = _BYTE_DECIMALS.get(name, 2) if not half_width else _decimals(Fraction(half_width) / scale)
+    decimals = decimals if name != "B" else 0  # no part of a byte, and `1.000 B` would read as a thousand
     shown = f"{_rounded(exact / scale, decimals)} {name}"
     if half_width or exact.denominator != 1 or name == "B":
         return shown

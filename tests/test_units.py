@@ -10,6 +10,7 @@ from grader.units import (
     Base,
     Dimension,
     find_quantities,
+    find_unit,
     format_bytes,
     format_percent,
     format_ratio,
@@ -192,3 +193,27 @@ def test_sizes_times_and_factors_look_like_this() -> None:
     assert format_ratio(1.624) == "1.62×"
     assert format_ratio(0.63) == "0.63× (1.6× slower)"
     assert format_ratio(0.999) == "1.00×"
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("TODO MiB", "MiB"),
+        ("TODO MB", "MB"),
+        ("TODO KB", "KiB"),
+        ("TODO kB", "kB"),
+        ("4.5M", "MiB"),
+        ("826K", "KiB"),
+        ("4,7 МБ", "MB"),
+        ("TODO МиБ", "MiB"),
+        ("2450459 bytes", "B"),
+        ("TODO s (avg over 5 runs)", "s"),
+        ("326 мс", "ms"),
+        ("TODO µs", "µs"),
+        ("TODO", None),
+        ("N/A (MODE=once)", None),
+        ("2x faster", None),
+    ],
+)
+def test_the_unit_of_a_cell_is_found_however_it_is_written(text: str, unit: str | None) -> None:
+    assert find_unit(text) == unit

@@ -48,7 +48,6 @@ def fill_command(
     from grader.errors import UsageError
     from grader.render.escape import one_line
 
-    target = _report_in_place(source, report, lab) if in_place else None
     request = Request(
         source=source,
         report=report,
@@ -63,11 +62,13 @@ def fill_command(
         cache=cache,
         lock=lock,
         quiet=quiet,
+        in_place=in_place,
     )
     if dry_run:
         show_plan(plan_session(request))
         return
     done = run_session(request)
+    target = done.report_file
     console = Console(highlight=False)
     show_comparison(done.lab, done.graded.grade, console)
     for change in done.graded.changes:
@@ -86,25 +87,6 @@ def fill_command(
         console.print(Text(f"Filled: {target} (before: {backup})"))
     else:
         console.print(Text(f"Nothing to change in {target}"))
-
-
-def _report_in_place(source: str, report: Path | None, lab: str) -> Path:
-    """Return the report's own path, found as freezing finds it."""
-    from grader.adapters.labfile import load_lab
-    from grader.errors import UsageError
-
-    if report is not None:
-        return report.resolve()
-    folder = Path(source)
-    candidates = load_lab(lab).lab.inputs.reports
-    found = next((folder / c for c in candidates if (folder / c).is_file()), None) if folder.is_dir() else None
-    if found is None:
-        raise UsageError(
-            f"`{source}` holds no report that could be changed in place; looked for: {', '.join(candidates)}",
-            where="--in-place",
-            hint="name it with `--report`",
-        )
-    return found.resolve()
 
 
 def _write_in_place(target: Path, data: bytes) -> Path:

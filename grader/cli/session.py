@@ -16,10 +16,11 @@ from grader.claims.reader import read_report
 from grader.cli.marks import load_marks
 from grader.cli.progress import ConsoleProgress
 from grader.cli.wiring import Wiring, wire
+from grader.errors import UsageError
 from grader.model.base import Record
 from grader.model.lab import Lab
 from grader.model.report import ReportReading
-from grader.model.submission import IntakeCaps, Submission
+from grader.model.submission import REPORT_ENTRY, IntakeCaps, Submission
 from grader.render.fill import FillStyle
 from grader.workflow.freeze import freeze, report_bytes
 from grader.workflow.grade import Graded, LabUsed, grade_submission, output_files
@@ -45,14 +46,19 @@ class Request(Record):
     cache: Path | None
     lock: Path | None
     quiet: bool
+    in_place: bool = False
 
 
 class Finished(Record):
-    """A finished grading: the lab it used, what was made, and the folder it lies in."""
+    """A finished grading: the lab it used, what was made, and the folder it lies in.
+
+    `report_file` is the student's own report, where it is to be changed in place.
+    """
 
     lab: Lab
     graded: Graded
     folder: Path
+    report_file: Path | None = None
 
 
 def plan_session(request: Request) -> tuple[PlannedStep, ...]:
@@ -73,9 +79,10 @@ def run_session(request: Request) -> Finished:
     wiring = wire(request, loaded.lab, progress)
     progress.step("freeze", request.source)
     submission = _freeze(request, loaded.lab, wiring)
-    folder = request.out or DEFAULT_FOLDER / submission.id
+    folder = (request.out or DEFAULT_FOLDER / submission.id).resolve()
     output = OutputFolder(folder)
     output.check()
+    report_file = _report_file(request, loaded.lab, submission) if request.in_place else None
     report, reading, template_reading = _read(request, used, submission)
     raw = SampleFile(folder.with_name(f"{folder.name}.samples.jsonl"))
     try:
@@ -99,13 +106,38 @@ def run_session(request: Request) -> Finished:
     run = _run_record(began, time.monotonic() - clock, measured)
     output.write(graded.files | {"run.json": json.dumps(run, indent=2, sort_keys=True).encode() + b"\n"})
     raw.remove()
-    return Finished(lab=loaded.lab, graded=graded, folder=folder)
+    return Finished(lab=loaded.lab, graded=graded, folder=folder, report_file=report_file)
 
 
 def _freeze(request: Request, lab: Lab, wiring: Wiring) -> Submission:
     caps = IntakeCaps()
     report = str(request.report) if request.report is not None else None
     return freeze(request.source, lab, wiring.store, wiring.intake, caps, report=report)
+
+
+def _report_file(request: Request, lab: Lab, submission: Submission) -> Path:
+    """Return the file of the report that was frozen.
+
+    Raises: UsageError if there is none that could be changed.
+    """
+    folder = Path(request.source)
+    inside = submission.report_path not in (None, REPORT_ENTRY)
+    candidates: list[Path] = []
+    if folder.is_dir() and inside:
+        candidates.append(folder / (submission.report_path or ""))
+    elif not inside and request.report is not None:
+        candidates.append(request.report)
+    elif folder.is_dir():
+        candidates += [folder / path for path in lab.inputs.reports if path.startswith("../")]
+    frozen = report_bytes(submission)
+    for file in candidates:
+        if file.is_file() and file.read_bytes() == frozen:
+            return file.resolve()
+    raise UsageError(
+        f"`{request.source}` holds no report that could be changed in place",
+        where="--in-place",
+        hint="name a file with `--report`, or leave `--in-place` out and take the filled copy",
+    )
 
 
 def _read(

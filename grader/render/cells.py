@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from grader.model.grade import Fact, Quantity, Verdict
 from grader.model.lab import Lab, Row
 from grader.model.selection import best_fact, is_own_arm
-from grader.units import format_bytes, format_percent, format_ratio, format_seconds
+from grader.units import find_unit, format_bytes, format_percent, format_ratio, format_seconds
 
 NOT_COMPARABLE = "not comparable"
 """A derived cell whose inputs are of different compilers."""
 
 NO_CONTAINER = frozenset({"process", "wasmtime", "wasmtime-cached", "wasmtime-aot", "spin"})
 """Arms that start no container, which the cell then says."""
-
-_UNIT = re.compile(r"(?<![\w])(KiB|MiB|GiB|[kK]B|MB|GB|[kM]|B|bytes|ms|мс|s|sec|seconds|с|сек)(?![\w])")
-
-
-def written_unit(*texts: str) -> str | None:
-    """Return the first unit written in any of the texts: that of the cell itself, else of its row."""
-    for text in texts:
-        found = _UNIT.search(text)
-        if found:
-            return found.group(1)
-    return None
 
 
 def quantity_text(quantity: Quantity, unit: str | None = None, *, count: bool = True) -> str:
@@ -95,7 +83,9 @@ def derived_text(lab: Lab, row: Row, facts: Sequence[Fact], verdicts: Sequence[V
 
 def row_unit(lab: Lab, row: Row, role: str, cell: str, others: Sequence[str]) -> str | None:
     """Return the unit to write a cell in: its own, else one of its row; derived cells have none."""
-    return written_unit(cell, *others) if role in lab.subjects and row.metric else None
+    if role not in lab.subjects or row.metric is None:
+        return None
+    return next((unit for text in (cell, *others) if (unit := find_unit(text))), None)
 
 
 def _lab_compiler(lab: Lab) -> str:

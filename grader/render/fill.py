@@ -62,18 +62,18 @@ def filled_by_us(
     return frozenset(
         place.cell.address
         for place in _places(reading, lab, facts, verdicts)
-        if _is_ours(_kept(place.cell.text), place.ours)
+        if place.ours is not None and _is_ours(_kept(place.cell.text), place.ours)
     )
 
 
 class _Place(Record):
-    """A cell that this run has something to say about."""
+    """A cell of a quantity of the lab; `ours` is what this run would write into it, None if it measured nothing."""
 
     row: str
     role: str
     claim_id: str
     cell: Cell
-    ours: str
+    ours: str | None
 
 
 def _places(reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: Sequence[Verdict]) -> Iterator[_Place]:
@@ -86,7 +86,7 @@ def _places(reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: S
             claim_id = _claim_id(row, role)
             unit = row_unit(lab, row, role, cell.text, _others(table_row, role))
             ours = row_text(lab, row, role, facts, verdicts, unit)
-            if ours is not None and claim_id is not None:
+            if claim_id is not None:
                 yield _Place(row=row.key, role=role, claim_id=claim_id, cell=cell, ours=ours)
 
 
@@ -101,9 +101,11 @@ def _changes(
             yield CellChange(row=place.row, role=place.role, span=place.cell.span, old=place.cell.text, new=new)
 
 
-def _new_text(text: str, claim: Claim | None, ours: str, verdict: str, style: FillStyle) -> str | None:
-    """Return the cell's new text, None to leave it."""
+def _new_text(text: str, claim: Claim | None, ours: str | None, verdict: str, style: FillStyle) -> str | None:
+    """Return the cell's new text, None to leave it; an annotation of a run that measured more is taken back."""
     kept = _kept(text)
+    if ours is None:
+        return kept if kept != text else None
     if _is_ours(kept, ours):
         return kept
     if claim is None or claim.placeholder or style == "replace":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -175,6 +176,32 @@ def test_fill_in_place_keeps_the_old_report_and_filling_again_changes_nothing(
     assert "Nothing to change" in again.stdout
     assert report.read_text("utf-8") == filled
     assert not (solution / "submission12.md.bak1").exists()
+
+
+def test_in_place_is_refused_before_anything_is_measured_where_there_is_no_file_to_change(
+    grader: Grader, solution: Path, tmp_path: Path
+) -> None:
+    """A file beside a repository's top folder is somebody else's."""
+    (solution / "submission12.md").rename(tmp_path / "submission12.md")
+    archive = shutil.make_archive(str(tmp_path / "handed-in"), "zip", solution)
+    (solution / "labs" / "lab12").mkdir(parents=True)
+    for file in [f for f in solution.iterdir() if f.is_file()]:
+        file.rename(solution / "labs" / "lab12" / file.name)
+    for source in (archive, solution):
+        run = grader("fill", source, "--in-place", "--out", tmp_path / "out")
+        assert run.code == 2
+        assert "no report that could be changed in place" in run.stderr
+        assert "build" not in run.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_current_folder_may_be_the_output_folder(
+    grader: Grader, solution: Path, quick_lab: Path, tmp_path: Path, engine_works: None
+) -> None:
+    (tmp_path / "here").mkdir()
+    run = grader("grade", solution, "--lab", quick_lab, "--out", ".", "-q", cwd=tmp_path / "here")
+    assert run.code == 0, run.stderr
+    assert (tmp_path / "here" / "grade.json").is_file()
 
 
 def test_without_a_report_the_labs_template_is_filled(

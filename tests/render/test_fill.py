@@ -131,6 +131,12 @@ def test_an_old_annotation_is_replaced_and_never_stacked(lab: Lab) -> None:
     assert "4,587,520 B" in again
 
 
+def test_an_annotation_that_this_run_cannot_give_is_taken_back(lab: Lab) -> None:
+    once = fill(lab, REPORT.encode(), COMMITTED)
+    again = cells(fill(lab, once, [fact("native.binary_size@build", None, "byte")]), "Binary Size")
+    assert again[1] == "~4.48 MiB"
+
+
 def test_styles_differ_in_filled_cells_only(lab: Lab) -> None:
     only_empty = cells(fill(lab, REPORT.encode(), COMMITTED, "only-empty"), "Binary Size")
     replaced = cells(fill(lab, REPORT.encode(), COMMITTED, "replace"), "Binary Size")
