@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from grader.model.report import ANNOTATION, PLACEHOLDERS
+from grader.model.report import PLACEHOLDERS, own_text
 from grader.units import Base, Dimension, Number, Printed, find_quantities, in_unit
 
 CELL_LIMIT = 4000
@@ -86,11 +86,6 @@ def is_unanswered(source: str) -> bool:
     return reading.value is None and reading.qualifier in PLACEHOLDERS
 
 
-def without_annotation(source: str) -> str:
-    """Return the student's own text of a cell."""
-    return ANNOTATION.split(source, maxsplit=1)[0].rstrip()
-
-
 _MARKUP = re.compile(
     r"""
     <br\s*/?> | </?[A-Za-z][^<>]{0,200}>            # HTML
@@ -115,7 +110,7 @@ def _removed(mark: re.Match[str]) -> str:
 
 
 def _read(source: str, expected: Expectation, comparison: Comparison | None) -> tuple[Reading, ...]:
-    own = without_annotation(source)[:CELL_LIMIT]
+    own = own_text(source)[:CELL_LIMIT]
     placeholder = _placeholder(own)
     plain = plain_text(own)
     if placeholder is None and plain.strip("._…?*` ") == "":

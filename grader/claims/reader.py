@@ -7,13 +7,13 @@ from collections.abc import Iterator, Set
 
 from grader.claims.markdown import Document, SourceTable, read_document, tables_in_broken_fences
 from grader.claims.output import json_claims, normal_line, text_claims, with_one_preferred
-from grader.claims.parse import plain_text, without_annotation
+from grader.claims.parse import plain_text
 from grader.claims.pictures import pictures
 from grader.claims.table import find_comparison
 from grader.errors import IntakeError
 from grader.model.base import digest
 from grader.model.lab import Lab
-from grader.model.report import PLACEHOLDERS, Claim, ReportReading
+from grader.model.report import PLACEHOLDERS, Claim, ReportReading, own_text
 
 DEFAULT_MAX_BYTES = 2_000_000
 """Cap on a report; the longest known one has 53 kB."""
@@ -98,7 +98,7 @@ def count_own_words(document: Document, template: str) -> int:
 def _own_cells(table: SourceTable, known: Set[str]) -> Iterator[str]:
     for row in (table.header, *table.rows):
         for cell in row:
-            own = without_annotation(cell.text)
+            own = own_text(cell.text)
             if own and normal_line(own) not in known:
                 yield plain_text(own)
 

@@ -20,10 +20,9 @@ from grader.claims.parse import (
     plain_text,
     read_cell,
     read_derived_cell,
-    without_annotation,
 )
 from grader.model.lab import Columns, Lab, Metric, Row
-from grader.model.report import Cell, CellAddress, Claim, ComparisonTable, TableRow
+from grader.model.report import Cell, CellAddress, Claim, ComparisonTable, TableRow, own_text
 from grader.units import Base, find_quantities
 
 METRIC, DERIVED, OTHER = "metric", "derived", "other"
@@ -85,7 +84,7 @@ def find_comparison(tables: Sequence[SourceTable], lab: Lab) -> FoundComparison 
 def _is_filled(table: SourceTable, row: int, column: int) -> bool:
     if column >= len(table.rows[row]):
         return False
-    return bool(re.search(r"\d", without_annotation(table.rows[row][column].text)))
+    return bool(re.search(r"\d", own_text(table.rows[row][column].text)))
 
 
 def normal_words(source: str) -> str:
@@ -325,7 +324,7 @@ def notion_of(words: str, notions: Sequence[str]) -> str | None:
 def _claim(
     claim_id: str, reading: Reading, notion: str | None, cell: SourceCell, address: CellAddress, is_best: bool
 ) -> Claim:
-    quote = without_annotation(cell.text)[:QUOTE_LIMIT] or "(empty cell)"
+    quote = own_text(cell.text)[:QUOTE_LIMIT] or "(empty cell)"
     return Claim(
         id=claim_id,
         value=reading.value,

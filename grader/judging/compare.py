@@ -7,13 +7,13 @@ contradicted by how fast or small they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from grader.judging.derive import derived_fact, recompute
 from grader.model.base import Message
 from grader.model.grade import Circumstances, Fact, Quantity, Verdict
 from grader.model.lab import Derived, KnownValue, Lab, Metric
-from grader.model.report import Claim
+from grader.model.report import Claim, preferred_claims
 from grader.model.selection import arms_of, best_fact, is_own_arm
 
 RELATIVE_TOLERANCE = 0.05
@@ -24,11 +24,6 @@ RATIO_TOLERANCE = 0.05
 
 EXACT_UNITS = frozenset({"B", "byte", "bytes", "б", "байт", "байта", "байтов"})
 """Units in which a size is an exact count, which leaves no room for rounding."""
-
-
-def preferred_claims(claims: Iterable[Claim]) -> dict[str, Claim]:
-    """Return the preferred reading of each id."""
-    return {c.id: c for c in claims if c.preferred}
 
 
 def judge_claims(

@@ -18,7 +18,7 @@ from grader.model.grade import (
     Verdict,
 )
 from grader.model.lab import CriterionSpec, Lab
-from grader.model.report import Claim
+from grader.model.report import Claim, preferred_claims
 from grader.model.selection import facts_for
 
 PARTIAL = 0.5
@@ -47,7 +47,7 @@ class Evidence:
     ) -> None:
         self.lab = lab
         self.facts = facts
-        self.claims = {c.id: c for c in claims if c.preferred}
+        self.claims = preferred_claims(claims)
         self.all_claims = claims
         self.verdicts = {v.id: v for v in verdicts}
         self.circumstances = circumstances

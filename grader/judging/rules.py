@@ -11,13 +11,13 @@ from grader.judging.expression import Operand, evaluate_condition
 from grader.model.base import Message
 from grader.model.grade import Fact, Finding
 from grader.model.lab import Lab
-from grader.model.report import Claim
+from grader.model.report import Claim, preferred_claims
 from grader.model.selection import best_fact
 
 
 def judge_rules(lab: Lab, claims: Sequence[Claim], facts: Sequence[Fact]) -> tuple[Finding, ...]:
     """Return a finding for each rule of the lab that holds, with the quote and line of the claim it is about."""
-    stated = {c.id: c for c in claims if c.preferred}
+    stated = preferred_claims(claims)
     operands = {claim_id: _claim_operand(c) for claim_id, c in stated.items()}
     measured = _fact_operands(lab, facts)
     findings: list[Finding] = []

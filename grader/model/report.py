@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -71,8 +72,21 @@ class Claim(Record):
 ANNOTATION = re.compile(r"\s(?:→|&#8594;)")
 """Begins what we once wrote after a student's cell: the arrow, or its reference where the encoding has none."""
 
+EXAMPLE = "example"
+"""Qualifier of a claim whose own line calls it an example, in whatever word and language."""
+
 PLACEHOLDERS = frozenset({"empty", "TODO", "TBD", "XXX", "___"})
 """Qualifiers of cells that nobody has filled yet; `N/A` and `—` are answers and not among them."""
+
+
+def own_text(cell: str) -> str:
+    """Return the student's own text of a cell: what stands before an annotation of ours."""
+    return ANNOTATION.split(cell, maxsplit=1)[0].rstrip()
+
+
+def preferred_claims(claims: Iterable[Claim]) -> dict[str, Claim]:
+    """Return the preferred reading of each id."""
+    return {c.id: c for c in claims if c.preferred}
 
 
 class Cell(Record):

@@ -14,8 +14,8 @@ from grader.claims.parse import (
     plain_text,
     read_cell,
     read_derived_cell,
-    without_annotation,
 )
+from grader.model.report import own_text
 from grader.units import Dimension
 
 MIB = 1 << 20
@@ -191,7 +191,7 @@ def test_a_percentage_is_no_factor_and_a_factor_no_percentage() -> None:
 
 
 def test_what_an_earlier_filling_wrote_is_not_read() -> None:
-    assert without_annotation("**4.5 MB** → 4.48 MiB, consistent") == "**4.5 MB**"
+    assert own_text("**4.5 MB** → 4.48 MiB, consistent") == "**4.5 MB**"
     assert preferred(read_cell("N/A → 2.1 ms", SECOND)).qualifier == "N/A"
 
 
