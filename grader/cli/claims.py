@@ -26,9 +26,10 @@ def claims_command(
     data = read_plain_file(report, IntakeCaps().file_bytes)
     reading = read_report(data, loaded.lab, loaded.template, max_bytes=max_report_bytes, name=str(report))
     if as_json:
+        from grader import __version__
         from grader.render.claims import claims_json
 
-        typer.echo(claims_json(reading, loaded.lab, loaded.digest, report.name).decode(), nl=False)
+        typer.echo(claims_json(reading, loaded.lab, loaded.digest, report.name, __version__).decode(), nl=False)
         return
     from grader.cli.show import show_claims
 

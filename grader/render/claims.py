@@ -8,11 +8,12 @@ from grader.model.lab import Lab
 from grader.model.report import ReportReading
 
 
-def claims_json(reading: ReportReading, lab: Lab, lab_digest: str, report_name: str) -> bytes:
+def claims_json(reading: ReportReading, lab: Lab, lab_digest: str, report_name: str, version: str) -> bytes:
     """Return the object that `grader claims --json` prints: `lab`, `report`, `claims[]`."""
     data = {
         "schema": "grader/claims/1",
         "lab": {"id": lab.id, "version": lab.version, "sha256": lab_digest},
+        "grader": {"version": version},
         "report": {
             "name": report_name,
             "sha256": reading.sha256,

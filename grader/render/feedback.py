@@ -71,6 +71,7 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]]) -
         table=comparison_markdown(comparison(lab, grade)),
         timed=timed_arms_markdown(grade.facts),
         points=points,
+        origin=origin(grade),
         logs=list(logs),
         **_groups(grade.criteria),
     )
@@ -89,7 +90,18 @@ def table_markdown(lab: Lab, grade: Grade) -> str:
     timed = timed_arms_markdown(grade.facts)
     if timed:
         text += f"\nTimed arms, medians with their intervals:\n\n{timed}"
-    return text + ("\nNot run:\n\n" + "\n".join(gaps) + "\n" if gaps else "")
+    if gaps:
+        text += "\nNot run:\n\n" + "\n".join(gaps) + "\n"
+    return f"{text}\n{origin(grade)}\n"
+
+
+def origin(grade: Grade) -> str:
+    """Return which lab and which program judged, and on what kind of host."""
+    lab, host = grade.lab, grade.host
+    return (
+        f"Lab {lab.id} {lab.version} (`{lab.sha256[:12]}`), grader {grade.grader.version}, "
+        f"{host.os} {host.architecture}, {host.cpus} CPUs."
+    )
 
 
 class ArmLine(Record):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from grader.claims.parse import is_unanswered
 from grader.judging.compare import judge_claims
 from grader.judging.judge import judge
-from grader.model.base import Message, Record, digest
+from grader.model.base import Record, digest
 from grader.model.grade import (
     Circumstances,
     Fact,
@@ -31,7 +31,9 @@ from grader.render.escape import csv_cell
 from grader.render.feedback import feedback_markdown, table_markdown
 from grader.render.fill import CellChange, FillStyle, fill_table, filled_by_us
 
-SAMPLE_COLUMNS = ("arm", "round", "outcome", "total_s", "first_output_s", "exit_code", "started_s")
+SAMPLE_COLUMNS = (
+    "arm", "round", "outcome", "total_s", "first_output_s", "exit_code", "started_s", "seed", "lab_sha256", "grader"
+)  # fmt: skip
 
 
 class LabUsed(Record):
@@ -148,7 +150,7 @@ def output_files(
         "report.orig.md": report or b"",
         "table.md": table_markdown(lab, grade).encode(),
         "feedback.md": feedback_markdown(lab, grade, logs).encode(),
-        "samples.csv": samples_csv(campaign),
+        "samples.csv": samples_csv(campaign, grade),
     }
     files |= {f"steps/{name}": content for name, content in steps.items()}
     return Graded(grade=grade, files=files, changes=changes)
@@ -161,30 +163,17 @@ def students_verdicts(lab: Lab, reading: ReportReading, grade: Grade) -> tuple[V
     return judge_claims(lab, claims, grade.facts, grade.circumstances)
 
 
-def samples_csv(campaign: Campaign | None) -> bytes:
+def samples_csv(campaign: Campaign | None, grade: Grade) -> bytes:
     """Return every timed run as CSV, in the order in which they ran; times in seconds."""
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
     writer.writerow(SAMPLE_COLUMNS)
-    for s in campaign.samples if campaign else ():
-        writer.writerow(
-            (csv_cell(s.arm), s.round_index, s.outcome, s.total_s, s.first_output_s, s.exit_code, s.started_s)
-        )
+    if campaign is not None:
+        origin = (campaign.seed, grade.lab.sha256, grade.grader.version)
+        for s in campaign.samples:
+            run = (csv_cell(s.arm), s.round_index, s.outcome, s.total_s, s.first_output_s, s.exit_code, s.started_s)
+            writer.writerow((*run, *origin))
     return out.getvalue().encode()
-
-
-def findings_of(reasons: Sequence[tuple[str, Message]]) -> tuple[Finding, ...]:
-    """Return a finding for each step whose build command was refused; it quotes the refused word."""
-    return tuple(
-        Finding(
-            rule=reason.code,
-            severity="warning",
-            message=reason,
-            quote=str(reason.params.get("word", "")),
-            line=None,
-        )
-        for _, reason in reasons
-    )
 
 
 def _asked_for(lab: Lab) -> frozenset[str]:
