@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -98,7 +98,8 @@ def run(options: Options) -> int:
             left_out.append("py313: no Python 3.13 found, so nothing ran on it")
     codes = {" ".join(linter): announced(made(here), linter) for linter in LINTERS}
     if second:
-        codes[f"tests on {version_of(second)}"] = run_tests(second, options, [], [])
+        others = replace(options, passed=("-m", "not once"))
+        codes[f"tests on {version_of(second)}"] = run_tests(second, others, [], [])
     failed = [name for name, code in codes.items() if code]
     return run_tests(here, options, left_out, failed) or (1 if failed else 0)
 

@@ -290,6 +290,7 @@ def test_where_no_sandbox_works_nothing_native_runs(
 STEPS = ("freeze", "build native", "build wasm", "probe once: native", "probe once: wasm", "time")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_cut_off_at_any_step_leaves_nothing_running_and_the_next_one_finishes(

@@ -116,6 +116,7 @@ FAULTS: dict[str, tuple[dict[str, tuple[str, str]], set[str]]] = {
 """By criterion: what is replaced where, and the criteria that the rubric declares to depend on it."""
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("criterion", sorted(FAULTS))
 def test_a_fault_in_the_report_loses_its_criterion_and_its_declared_dependants_only(
     graded: Graded, solution: Path, criterion: str
