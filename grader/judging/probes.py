@@ -17,8 +17,11 @@ VALID = "valid"
 _SHOWN = 60
 """Characters of a value that a message quotes."""
 
-_ZONE_LABEL = re.compile(r"\s*[A-Za-z]{1,5}(?:[+-]\d\d:?\d\d)?|\s*[+-]\d\d:?\d\d|")
-"""What may follow a local time: a zone's name or offset, or nothing; the offset is checked as numbers."""
+_ZONE_LABEL = re.compile(r"\s*(?P<name>[A-Za-z]{1,5})?(?:(?P<sign>[+-])(?P<hours>\d\d)(?::?(?P<minutes>\d\d))?)?")
+"""What may follow a local time: a zone's name, an offset, both or nothing."""
+
+_UNIVERSAL = frozenset({"UTC", "GMT", "Z"})
+"""Names that mean offset 0 unless an offset follows; what any other abbreviation means depends on who writes it."""
 
 
 class WallClock(Record):
@@ -125,17 +128,16 @@ def _near_now(key: str, value: object, within_s: float, clock: WallClock) -> Mes
 
 def _same_instant(check: JsonCheck, value: object, other: object) -> Message | None:
     assert check.offset is not None  # narrowed by the caller
-    sign = -1 if check.offset[0] == "-" else 1
-    offset = timezone(sign * timedelta(hours=int(check.offset[1:3]), minutes=int(check.offset[4:6])))
+    offset = _offset(check.offset[0], check.offset[1:3], check.offset[4:6])
     if not isinstance(other, int) or isinstance(other, bool):
         return _unexpected(check.same_instant_as or "", other, "a whole number of seconds since 1970")
     try:
-        expected = datetime.fromtimestamp(other, offset).strftime(check.format)
+        expected = datetime.fromtimestamp(other, timezone(offset)).strftime(check.format)
     except (OverflowError, ValueError, OSError):
         return _unexpected(check.same_instant_as or "", other, "a time of this age")
     if not isinstance(value, str):
         return _unexpected(check.key, value, expected)
-    if value.startswith(expected) and _ZONE_LABEL.fullmatch(value[len(expected) :]):
+    if value.startswith(expected) and _may_be_called(value[len(expected) :], offset):
         return None
     return Message(
         code="probe.other-instant",
@@ -147,6 +149,21 @@ def _same_instant(check: JsonCheck, value: object, other: object) -> Message | N
             "other": check.same_instant_as,
         },
     )
+
+
+def _may_be_called(label: str, offset: timedelta) -> bool:
+    """True unless the words after a local time name another offset than its own, or are no zone at all."""
+    zone = _ZONE_LABEL.fullmatch(label)
+    if zone is None:
+        return False
+    if zone["sign"]:
+        return _offset(zone["sign"], zone["hours"], zone["minutes"] or "0") == offset
+    return (zone["name"] or "").upper() not in _UNIVERSAL or not offset
+
+
+def _offset(sign: str, hours: str, minutes: str) -> timedelta:
+    size = timedelta(hours=int(hours), minutes=int(minutes))
+    return -size if sign == "-" else size
 
 
 def _unexpected(key: str, value: object, expected: str) -> Message:

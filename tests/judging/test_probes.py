@@ -47,9 +47,23 @@ def test_the_right_instant_passes_with_a_value_that_is_the_same_on_every_run() -
     assert (result.state, result.value, result.reason) == ("passed", VALID, None)
 
 
-@pytest.mark.parametrize("label", ["", " MSK", "+03:00", " UTC+0300", " +03:00"])
+@pytest.mark.parametrize("label", ["", " MSK", "+03:00", " UTC+0300", " +03:00", " +03"])
 def test_a_zone_may_be_named_or_left_out(label: str) -> None:
     assert code(clock_output(moscow="2025-11-27 22:46:35" + label)) is None
+
+
+@pytest.mark.parametrize(
+    "label", [" +0900", "+00:00", " EST-05:00", "-03:00", " UTC", " GMT", "Z", " utc", " MSK+03:30", " +03:00 or so"]
+)
+def test_a_zone_that_names_another_offset_is_another_instant(label: str) -> None:
+    assert code(clock_output(moscow="2025-11-27 22:46:35" + label)) == "probe.other-instant"
+
+
+@pytest.mark.parametrize("label", ["Z", " UTC", " GMT", "-00:00", ""])
+def test_universal_time_may_call_itself_so(label: str) -> None:
+    check = JsonCheck(key="utc", offset="+00:00", same_instant_as="timestamp")
+    text = json.dumps({"utc": "2025-11-27 19:46:35" + label, "timestamp": NOW})
+    assert check_run(PROBE.model_copy(update={"checks": (check,)}), printed(text), CLOCK) is None
 
 
 def test_more_keys_than_asked_for_do_no_harm() -> None:
