@@ -21,8 +21,8 @@ from grader.errors import IntakeError
 from grader.model.report import Span
 
 UTF8_BOM = b"\xef\xbb\xbf"
-MIN_CYRILLIC_SHARE = 0.5
 ENCODING_HINT = "save the report as Markdown text in UTF-8"
+MIN_CYRILLIC_SHARE = 0.5
 """Smallest share of Cyrillic letters among the bytes above 127 of a file that is taken for CP1251."""
 
 MAX_ROWS = 20_000

@@ -13,7 +13,7 @@ from itertools import accumulate
 
 from grader.claims.markdown import Document
 from grader.model.lab import JsonClaim, TextClaim
-from grader.model.report import Claim, Span
+from grader.model.report import EXAMPLE, Claim, Span
 from grader.units import parse_quantity
 
 LINE_LIMIT = 2000
@@ -26,7 +26,7 @@ MAX_READINGS = 200
 """Readings kept of one id."""
 
 _FLAT_OBJECT = re.compile(rf"\{{[^{{}}]{{1,{OBJECT_LIMIT}}}\}}")
-_EXAMPLE = re.compile(r"\b(?:example|placeholder|sample|expected|e\.g\.|пример|например|ожидаем)", re.IGNORECASE)
+_EXAMPLE_WORD = re.compile(r"\b(?:example|placeholder|sample|expected|e\.g\.|пример|например|ожидаем)", re.IGNORECASE)
 
 
 def normal_line(line: str) -> str:
@@ -56,7 +56,7 @@ def _text_claim(document: Document, number: int, spec: TextClaim, match: re.Matc
     read = parse_quantity(match["value"], spec.unit) if spec.unit else None
     unit = spec.unit if read else None
     value = read.value if read else None if spec.unit else match["value"]
-    example = _EXAMPLE.search(line)
+    stands_for = None if value is not None else match["value"]
     return Claim(
         id=spec.id,
         value=value,
@@ -64,7 +64,7 @@ def _text_claim(document: Document, number: int, spec: TextClaim, match: re.Matc
         high=read.high if read else None,
         unit=unit,
         written_unit=read.written_unit if read else None,
-        qualifier=example[0].lower() if example else None if value is not None else match["value"],
+        qualifier=EXAMPLE if _EXAMPLE_WORD.search(line) else stands_for,
         preferred=False,
         quote=quote,
         line=number + 1,

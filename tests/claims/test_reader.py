@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from grader.claims.reader import read_report
 from grader.errors import IntakeError
 from grader.model.lab import Lab
+from grader.model.report import EXAMPLE
 
 TEMPLATE = """# Report
 
@@ -82,6 +83,12 @@ def test_an_example_is_kept_but_what_really_ran_is_preferred(lab: Lab) -> None:
         ("0.1.0", "example", False),
         ("0.39.0", None, True),
     ]
+
+
+@pytest.mark.parametrize("word", ["example", "Sample", "expected", "placeholder", "e.g.", "пример", "например"])
+def test_whatever_calls_a_line_an_example_is_kept_under_one_name(lab: Lab, word: str) -> None:
+    reading = read_report(f"tinygo version 0.1.0 # {word}\n".encode(), lab, TEMPLATE, max_bytes=CAP)
+    assert [(c.value, c.qualifier) for c in reading.claims] == [("0.1.0", EXAMPLE)]
 
 
 def test_spans_count_the_bytes_of_bom_crlf_and_cp1251(lab: Lab) -> None:
