@@ -1,7 +1,7 @@
 """Builds and probes as facts, and a reason for every quantity of the lab that nobody measured.  Pure.
 
 Three things stay apart everywhere: the student's failure is `failed`; what this host cannot do is `not_run`; what
-broke on our side is `not_run` with a reason whose code begins with `infra.`.
+broke on our side is `not_run` with a reason that is `ours`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from grader.model.base import Message
 from grader.model.grade import Fact
 from grader.model.lab import Lab, Metric
 from grader.model.run import BuildResult, ProbeResult
+from grader.model.selection import most_telling
 
 Absent = tuple[Literal["failed", "not_run"], Message]
 
@@ -60,7 +61,7 @@ def facts_from_probes(lab: Lab, probes: Sequence[ProbeResult], builds: Sequence[
         name = lab.probes[result.probe].metric
         artifact = compilers.get(result.subject)
         reason = result.reason or Message(code="fact.no-value", params={"probe": result.probe})
-        ours = result.state == "not_run" or reason.code.startswith("infra.")
+        ours = result.state == "not_run" or reason.ours
         fact = _absent(
             name, lab.metrics.get(name), result.subject, result.arm, ("not_run" if ours else "failed", reason)
         )
@@ -111,11 +112,10 @@ def ratios_not_measured(lab: Lab, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     for pair in lab.timing.ratios:
         if f"startup_time.ratio@{pair}" in there:
             continue
-        missing = [t for t in (times.get(arm) for arm in pair.split("/")) if t is not None and t.reason is not None]
-        failed = [t for t in missing if t.state == "failed"]
         absent: Absent = ("not_run", Message(code="timing.not-timed", params={"arm": pair}))
-        for fact in (*missing[:1], *failed[:1]):
-            absent = ("failed" if fact.state == "failed" else "not_run", fact.reason or absent[1])
+        missing = most_telling(t for arm in pair.split("/") if (t := times.get(arm)) and t.state != "measured")
+        if missing is not None and missing.reason is not None:
+            absent = ("failed" if missing.state == "failed" else "not_run", missing.reason)
         found.append(
             Fact(
                 id=f"startup_time.ratio@{pair}",
@@ -177,14 +177,14 @@ def _why(
         return _of_build(build)
     broken = failed_probe.get(subject)
     if metric.source == "timing" and broken is not None and broken.reason is not None:
-        ours = broken.state == "not_run" or broken.reason.code.startswith("infra.")
+        ours = broken.state == "not_run" or broken.reason.ours
         return "not_run" if ours else "failed", broken.reason
     return "not_run", Message(code="fact.not-measured", params={"arm": arm})
 
 
 def _of_build(build: BuildResult) -> Absent:
     reason = build.reason or Message(code="fact.not-measured", params={"arm": build.label})
-    return "failed" if build.state == "failed" else "not_run", reason
+    return "failed" if build.state == "failed" and not reason.ours else "not_run", reason
 
 
 def _absent(name: str, metric: Metric | None, subject: str | None, arm: str, absent: Absent) -> Fact:

@@ -18,17 +18,11 @@ from grader.model.grade import (
     Verdict,
 )
 from grader.model.lab import CriterionSpec, Lab
-from grader.model.report import Claim, preferred_claims
-from grader.model.selection import facts_for
+from grader.model.report import EXAMPLE, Claim, preferred_claims
+from grader.model.selection import best_fact, facts_for
 
 PARTIAL = 0.5
 """Share of the points for a criterion that is met in part."""
-
-EXAMPLE = "example"
-"""Qualifier of a claim that its own line calls an example."""
-
-INFRASTRUCTURE = "infra."
-"""Reasons with this prefix are our fault: the criterion is an `error` and costs nothing."""
 
 Decision = tuple[CriterionOutcome, Message]
 
@@ -67,7 +61,7 @@ def judge_criteria(evidence: Evidence, marks: Mapping[str, ManualMark]) -> tuple
     """Return every criterion of the rubric, in its order, with a person's marks in place of our outcome."""
     done: dict[str, Criterion] = {}
     for spec in _by_needs(evidence.lab.rubric):
-        outcome, reason = _decide(spec, evidence, done)
+        outcome, reason = _decide_or_error(spec, evidence, done)
         mark = marks.get(spec.id)
         points = {"pass": spec.points, "partial": spec.points * PARTIAL}.get(outcome, 0.0)
         done[spec.id] = Criterion(
@@ -136,6 +130,13 @@ def _by_needs(rubric: Sequence[CriterionSpec]) -> tuple[CriterionSpec, ...]:
     return tuple(ordered.values())
 
 
+def _decide_or_error(spec: CriterionSpec, evidence: Evidence, done: Mapping[str, Criterion]) -> Decision:
+    try:
+        return _decide(spec, evidence, done)
+    except Exception as error:  # a check that breaks is our fault: it must not end the grade, nor count as a failure
+        return "error", Message(code="infra.check-broke", params={"detail": type(error).__name__})
+
+
 def _decide(spec: CriterionSpec, evidence: Evidence, done: Mapping[str, Criterion]) -> Decision:
     blocked = _blocked_by_need(spec, done)
     if blocked is not None:
@@ -176,28 +177,45 @@ def _perhaps_in_a_picture(evidence: Evidence, reason: Message, *, apart: bool = 
 
 
 def _blocked_by_need(spec: CriterionSpec, done: Mapping[str, Criterion]) -> Decision | None:
-    for need in spec.needs:
-        outcome = done[need].outcome
-        if outcome == "fail":
-            return "fail", Message(code="criterion.need-failed", params={"need": need})
-        if outcome in ("not_run", "error"):
-            return "not_run", Message(code="criterion.need-not-run", params={"need": need})
+    """A failed need counts before a gap; one that a person gave points for blocks nothing, whatever we saw of it."""
+    needs = [done[need] for need in spec.needs]
+    unmet = [c for c in needs if c.manual is None or c.manual.points <= 0]
+    for need in unmet:
+        if need.outcome == "fail":
+            return "fail", Message(code="criterion.need-failed", params={"need": need.id})
+    for need in unmet:
+        if need.outcome in ("not_run", "error"):
+            return "not_run", Message(code="criterion.need-not-run", params={"need": need.id})
     return None
 
 
 def _executed(spec: CriterionSpec, evidence: Evidence) -> Decision:
-    """Pass if every quantity was measured on some arm; a failure counts before a gap."""
-    gap: Decision | None = None
-    for wanted in spec.from_:
-        facts = facts_for(evidence.lab, wanted, evidence.facts)
-        if any(f.state == "measured" for f in facts):
-            continue
-        failed = next((f for f in facts if f.state == "failed"), None)
-        if failed is not None and failed.reason is not None:
-            return "fail", failed.reason
-        reason = next((f.reason for f in facts if f.reason), Message(code="verdict.nothing-to-compare"))
-        gap = ("error" if reason.code.startswith(INFRASTRUCTURE) else "not_run"), reason
-    return gap or ("pass", Message(code="criterion.executed"))
+    """Pass if every quantity was measured on some arm."""
+    return _worst([_run_here(wanted, evidence) for wanted in spec.from_])
+
+
+def _run_here(wanted: str, evidence: Evidence) -> Decision:
+    fact = best_fact(evidence.lab, wanted, evidence.facts)
+    if fact is not None and fact.state == "measured":
+        return "pass", Message(code="criterion.executed")
+    reason = (fact.reason if fact else None) or Message(code="verdict.nothing-to-compare")
+    if fact is not None and fact.state == "failed":
+        return "fail", reason
+    return _gap(reason)
+
+
+def _gap(reason: Message) -> Decision:
+    """What nobody measured: our fault is an `error`, what this host cannot do is `not_run`."""
+    return ("error" if reason.ours else "not_run"), reason
+
+
+def _worst(decisions: Sequence[Decision]) -> Decision:
+    """Return the first failure, else what goes to a person, else our own trouble, else a gap, else the first."""
+    for outcome in ("fail", "review", "error", "not_run"):
+        for decision in decisions:
+            if decision[0] == outcome:
+                return decision
+    return decisions[0]
 
 
 def _claimed(spec: CriterionSpec, evidence: Evidence) -> Decision:
@@ -208,12 +226,7 @@ def _claimed(spec: CriterionSpec, evidence: Evidence) -> Decision:
     if spec.check == "derived":
         return _all_derived(spec, evidence)
     check = _size if spec.check == "size" else _measurement
-    decisions = [check(claim_id, evidence) for claim_id in spec.from_]
-    for outcome in ("fail", "review", "not_run"):
-        for decision in decisions:
-            if decision[0] == outcome:
-                return decision
-    return decisions[0]
+    return _worst([check(claim_id, evidence) for claim_id in spec.from_])
 
 
 def _size(claim_id: str, evidence: Evidence) -> Decision:
@@ -225,7 +238,7 @@ def _size(claim_id: str, evidence: Evidence) -> Decision:
         return outcome, verdict.reason
     if verdict.verdict in ("reproduced", "consistent"):
         return "pass", verdict.reason
-    return "not_run", verdict.reason
+    return _gap(verdict.reason)
 
 
 def _measurement(claim_id: str, evidence: Evidence) -> Decision:

@@ -30,6 +30,11 @@ class Message(Record):
     params: dict[str, Scalar] = {}
     text: str = ""
 
+    @property
+    def ours(self) -> bool:
+        """True if something of ours broke: it is an `error`, and costs nobody a point."""
+        return self.code.startswith("infra.")
+
 
 def canonical_json(record: Record | dict[str, object] | list[object]) -> bytes:
     """Return the one byte string that stands for a record: sorted keys, no spaces, UTF-8."""

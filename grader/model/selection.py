@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from grader.model.grade import Fact
 from grader.model.lab import Lab
@@ -23,9 +23,24 @@ def facts_for(lab: Lab, claim_id: str, facts: Sequence[Fact]) -> tuple[Fact, ...
 
 
 def best_fact(lab: Lab, claim_id: str, facts: Sequence[Fact]) -> Fact | None:
-    """Return the first measured fact in the lab's order of arms, else the first one with its reason."""
-    candidates = facts_for(lab, claim_id, facts)
-    return next((f for f in candidates if f.state == "measured"), candidates[0] if candidates else None)
+    """Return the most telling fact of a claim; of equals the first in the lab's order of arms."""
+    return most_telling(facts_for(lab, claim_id, facts))
+
+
+def most_telling(facts: Iterable[Fact]) -> Fact | None:
+    """Return a measured fact, else a failure, else one that we failed to measure, else any: the first of its kind.
+
+    What broke on our side must not look like what this host merely lacks.
+    """
+    return min(facts, key=_silence, default=None)
+
+
+def _silence(fact: Fact) -> int:
+    if fact.state == "measured":
+        return 0
+    if fact.state == "failed":
+        return 1
+    return 2 if fact.reason is not None and fact.reason.ours else 3
 
 
 def is_own_arm(lab: Lab, fact: Fact) -> bool:

@@ -114,6 +114,7 @@ EN: dict[str, str] = {
     "gobuild.variable": "Dockerfile line {line}: `{found}` changes the build; allowed: {allowed}",
     "infra.build-broke": "the build could not be run: {detail}",
     "infra.build-cut-short": "the build was cut short by this host ({detail})",
+    "infra.check-broke": "the check of this criterion broke ({detail}), which is our fault",
     "infra.run-broke": "the run could not be made: {detail}",
     "plan.no-tool": "no engine here has {tool}",
     "plan.unknown-to-engine": "no engine here knows this arm",

@@ -116,7 +116,7 @@ def _ratio_fact(campaign: Campaign, numerator: str, denominator: str, made_of: S
 
 def _without_number(empty: Fact, bad: Sample) -> Fact:
     reason = bad.reason or Message(code="timing.bad-run", params={"arm": bad.arm, "round": bad.round_index + 1})
-    state: Literal["failed", "not_run"] = "not_run" if reason.code.startswith("infra.") else "failed"
+    state: Literal["failed", "not_run"] = "not_run" if reason.ours else "failed"
     return empty.model_copy(update={"state": state, "reason": reason})
 
 

@@ -109,3 +109,23 @@ def test_a_ratio_without_a_number_has_the_reason_of_its_missing_arm() -> None:
     assert ratios["startup_time.ratio@docker/ctr-wasmtime"].reason == Message(code="no-docker")
     ours = ratios["startup_time.ratio@process/wasmtime"]
     assert (ours.state, ours.reason) == ("failed", WHY)
+
+
+def test_a_build_that_broke_on_our_side_is_not_the_students_failure() -> None:
+    facts = by_id(facts_from_builds(LAB, [no_build("native", "failed", OURS)]))
+    assert facts["native.binary_size@build"].state == "not_run"
+
+
+def test_a_ratio_tells_our_own_failure_before_a_gap() -> None:
+    gap = Fact(
+        id="native.startup_time@process",
+        subject="native",
+        metric="startup_time",
+        arm="process",
+        state="not_run",
+        value=None,
+        reason=WHY,
+    )
+    ours = gap.model_copy(update={"id": "wasm.startup_time@wasmtime", "arm": "wasmtime", "reason": OURS})
+    ratios = by_id(ratios_not_measured(LAB, [gap, ours]))
+    assert ratios["startup_time.ratio@process/wasmtime"].reason == OURS

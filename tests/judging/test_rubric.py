@@ -172,6 +172,63 @@ def test_trouble_of_the_host_is_an_error_that_costs_nothing(lab: Lab) -> None:
     assert judged.score.lost == 0
 
 
+def test_our_own_failure_never_hides_behind_another_arms_reason(lab: Lab) -> None:
+    facts = [f for f in good_facts() if f.id != "wasm.cli_output@wasmtime"]
+    facts.append(fact("wasm.cli_output@ctr-wasmtime", None, state="not_run"))
+    facts.append(fact("wasm.cli_output@wasmtime", None, state="not_run", code="infra.run-broke"))
+    assert outcomes(run(lab, good_claims(), facts))["t3.module"] == "error"
+    failed = [*facts[:-1], fact("wasm.cli_output@wasmtime", None, state="failed", code="probe.exit")]
+    assert outcomes(run(lab, good_claims(), failed))["t3.module"] == "fail"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_our_own_failure_counts_before_a_gap_of_another_quantity(lab: Lab, order: int) -> None:
+    both = lab.rubric[0].model_copy(update={"from_": ("native.server_mode", "wasm.cli_output")[::order]})
+    gap = fact("native.server_mode@process", None, state="not_run")
+    ours = fact("wasm.cli_output@wasmtime", None, state="not_run", code="infra.run-broke")
+    changed = lab.model_copy(update={"rubric": (both,)})
+    assert outcomes(run(changed, good_claims(), [gap, ours])) == {both.id: "error"}
+
+
+def test_a_size_that_we_failed_to_measure_is_our_error(lab: Lab) -> None:
+    where = ALL_THERE.model_copy(update={"known_values_apply": False})
+    facts = [f for f in good_facts() if f.id != "native.binary_size@build"]
+    facts.append(fact("native.binary_size@build", None, state="not_run", code="infra.build-broke"))
+    judged = run(lab, good_claims(), facts, where)
+    assert outcomes(judged)["t2.binary_size"] == "error"
+    assert judged.score.state == "infra_error"
+
+
+def needing(lab: Lab, *needs: str) -> Lab:
+    spec = next(s for s in lab.rubric if s.id == "t1.evidence").model_copy(update={"needs": needs})
+    return lab.model_copy(update={"rubric": (*(s for s in lab.rubric if s.id != spec.id), spec)})
+
+
+def test_a_failed_need_counts_before_a_gap_whatever_their_order(lab: Lab) -> None:
+    claims = [c for c in good_claims() if c.id != "tinygo.version"]  # t3.tinygo fails, t1.server is a gap
+    for needs in (("t1.server", "t3.tinygo"), ("t3.tinygo", "t1.server")):
+        assert outcomes(run(needing(lab, *needs), claims, good_facts()))["t1.evidence"] == "fail"
+
+
+@pytest.mark.parametrize(("points", "expected"), [(0.5, "pass"), (0.0, "fail")])
+def test_a_need_that_a_person_gave_points_for_blocks_nothing(lab: Lab, points: float, expected: str) -> None:
+    claims = [c for c in good_claims() if c.id != "tinygo.version"]
+    judged = run(needing(lab, "t3.tinygo"), claims, good_facts(), marks={"t3.tinygo": ManualMark(points=points)})
+    assert outcomes(judged)["t1.evidence"] == expected
+
+
+def test_a_check_that_breaks_is_our_error_and_leaves_the_others_alone(lab: Lab) -> None:
+    broken = next(s for s in lab.rubric if s.id == "t2.startup").model_copy(update={"from_": ("native.no_such",)})
+    changed = lab.model_copy(update={"rubric": tuple(broken if s.id == broken.id else s for s in lab.rubric)})
+    claims = [*good_claims(), claim("native.no_such", 1.0)]
+    judged, before = run(changed, claims, good_facts()), run(lab, good_claims(), good_facts())
+    reason = next(c.reason for c in judged.criteria if c.id == broken.id)
+    assert (reason.code, reason.params) == ("infra.check-broke", {"detail": "KeyError"})
+    assert outcomes(judged) == outcomes(before) | {broken.id: "error"}
+    assert judged.score.state == "infra_error"
+    assert judged.score.lost == 0
+
+
 def test_a_persons_marks_stand_whatever_we_find(lab: Lab) -> None:
     marks = {"t1.explain": ManualMark(points=0.3, note="short"), "t1.once": ManualMark(points=0.75)}
     judged = run(lab, [], [], marks=marks)
