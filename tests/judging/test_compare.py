@@ -67,9 +67,64 @@ def test_a_size_is_set_against_our_fact_then_the_known_values(lab: Lab, claimed:
 
 
 def test_an_exact_byte_count_leaves_no_room_for_rounding(lab: Lab) -> None:
-    exact = claim("native.binary_size", 4_698_000, low=4_698_000, high=4_698_000, written_unit="B")
+    exact = claim("native.binary_size", 4_698_000, low=4_698_000, high=4_698_000, unit="byte")
     found = verdict(lab, [exact], [fact("native.binary_size@build", 4_698_112)], "native.binary_size")
     assert found.verdict == "contradicted"
+
+
+@pytest.mark.parametrize("unit", ["B", "bytes", "байт", None])
+def test_a_byte_count_is_exact_in_whatever_words(lab: Lab, unit: str | None) -> None:
+    exact = claim(
+        "native.binary_size", 4_698_000, low=4_698_000, high=4_698_000, unit="byte", written_unit=unit, qualifier="~"
+    )
+    facts = [fact("native.binary_size@build", 4_698_112)]
+    assert verdict(lab, [exact], facts, "native.binary_size").verdict == "consistent"
+    exact = exact.model_copy(update={"qualifier": None})
+    found = verdict(lab, [exact], facts, "native.binary_size")
+    assert (found.verdict, found.tolerance) == ("contradicted", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("qualifier", "bound", "agrees"),
+    [(">", 1_000_000, True), (">", 9_000_000, False), ("<", 9_000_000, True), ("<", 3_000_000, False)],
+)
+@pytest.mark.parametrize("built", [True, False])
+def test_a_bound_is_contradicted_only_where_it_is_untrue(
+    lab: Lab, qualifier: str, bound: int, agrees: bool, built: bool
+) -> None:
+    low, high = (bound, bound * 1.01) if qualifier == ">" else (0, bound)
+    stated = claim("native.binary_size", bound, low=low, high=high, unit="byte", qualifier=qualifier)
+    facts = [fact("native.binary_size@build", 4_698_112 if built else None)]
+    assert (verdict(lab, [stated], facts, "native.binary_size").verdict != "contradicted") == agrees
+
+
+@pytest.mark.parametrize(
+    ("measured", "spread", "expected"),
+    [
+        (1_040_000, 0.045, "reproduced"),
+        (1_049_000, 0.045, "consistent"),
+        (1_060_000, 0.045, "contradicted"),  # precision and 5 % are alternatives, not added up
+        (1_060_000, 0.001, "contradicted"),
+        (951_000, 0.001, "consistent"),
+        (949_000, 0.001, "contradicted"),
+    ],
+)
+def test_near_is_the_larger_of_printed_precision_and_five_percent(
+    lab: Lab, measured: int, spread: float, expected: str
+) -> None:
+    low, high = 1_000_000 * (1 - spread), 1_000_000 * (1 + spread)
+    stated = claim("native.binary_size", 1_000_000, low=low, high=high, unit="byte")
+    facts = [fact("native.binary_size@build", measured)]
+    assert verdict(lab, [stated], facts, "native.binary_size", CHANGED).verdict == expected
+
+
+def test_the_reason_of_our_own_failure_is_told_before_the_reason_of_another_arm(lab: Lab) -> None:
+    docker = fact("native.startup_time@docker", None)
+    broke = fact("native.startup_time@process", None, reason=Message(code="infra.run-broke"))
+    failed = fact("native.startup_time@process", None, state="failed", reason=Message(code="probe.exit"))
+    stated = [claim("native.startup_time", 0.3, unit="second")]
+    for facts, code in (([docker, broke], "infra.run-broke"), ([docker, broke, failed], "probe.exit")):
+        assert verdict(lab, stated, facts, "native.startup_time").reason.code == code
 
 
 def test_a_claim_that_the_committed_file_refutes_says_that_the_artifact_does(lab: Lab) -> None:
@@ -133,6 +188,15 @@ def test_a_percentage_that_also_meets_our_facts_is_reproduced(lab: Lab) -> None:
     claims = [*row(4_700_000, 2_450_000), claim("binary_size.reduction", 47.8, unit="percent")]
     facts = [fact("native.binary_size@build", 4_698_112), fact("wasm.binary_size@committed", 2_450_459)]
     assert verdict(lab, claims, facts, "binary_size.reduction").verdict == "reproduced"
+
+
+def test_a_verdict_names_the_tolerance_that_was_applied(lab: Lab) -> None:
+    sizes = [*row(4_700_000, 2_450_000), claim("binary_size.reduction", 48.0, unit="percent")]
+    percent = verdict(lab, sizes, [], "binary_size.reduction")
+    assert (percent.tolerance, percent.reason.params) == (None, {"points": 1.0})
+    times = [claim("native.startup_time", 0.3), claim("wasm.startup_time", 0.6), claim("startup_time.ratio", 0.5)]
+    ratio = verdict(lab, times, [], "startup_time.ratio")
+    assert (ratio.tolerance, ratio.reason.params) == (0.05, {})
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])
