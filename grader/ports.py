@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +25,13 @@ class SandboxStatus(Record):
     reason: Message | None = None
     remedy: str = ""
     weak: tuple[Message, ...] = ()
+
+
+class Call(Record):
+    """A command as it is told before it runs, in the sandbox's own paths; no `argv` where nothing need run."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str] = {}
 
 
 class Runner(Protocol):
@@ -67,8 +74,11 @@ class Engine(Protocol):
     def build(self, subject: str, step: Step, source: BuildSource, source_dir: Path, out_dir: Path) -> BuildResult:
         """Build one subject from read-only `source_dir` into `out_dir`."""
 
-    def build_argv(self, source: BuildSource, source_dir: Path) -> tuple[str, ...] | Message:
-        """Return the command that `build` runs for this source, or why it runs none."""
+    def build_call(self, source: BuildSource, source_dir: Path) -> Call | Message:
+        """Return the command that `build` runs for this source, or why it is refused."""
+
+    def prepare_call(self, arm: str) -> Call | None:
+        """Return the command that `prepare` runs for this arm, None if it runs none."""
 
     def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
         """Return what the arm runs: the artifact itself, or for `wasmtime-aot` its compiled form in `out_dir`."""
@@ -162,6 +172,3 @@ class SampleSink(Protocol):
 
     def __call__(self, line: Mapping[str, object], /) -> None:
         """Write one sample at once."""
-
-
-Samples = Iterator[Completed]

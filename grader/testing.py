@@ -12,7 +12,7 @@ from grader.model.base import Message, digest
 from grader.model.host import Fingerprint, Tool
 from grader.model.lab import BuildSource, Probe, Step
 from grader.model.run import Artifact, BuildResult, Command, Completed, Limits
-from grader.ports import SandboxStatus
+from grader.ports import Call, SandboxStatus
 
 
 def completed(stdout: str = "", **changes: object) -> Completed:
@@ -87,8 +87,11 @@ class FakeEngine:
         self.built.append(subject)
         return self.builds[subject](source, out_dir)
 
-    def build_argv(self, source: BuildSource, source_dir: Path) -> tuple[str, ...] | Message:
-        return ("/build", source.kind)
+    def build_call(self, source: BuildSource, source_dir: Path) -> Call | Message:
+        return Call(argv=("/build", source.kind), env={"CGO_ENABLED": "0"})
+
+    def prepare_call(self, arm: str) -> Call | None:
+        return Call(argv=("/compile",)) if arm.endswith("-aot") else None
 
     def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
         return artifact

@@ -9,7 +9,7 @@ from typing import Literal
 
 from grader.adapters import wasmtime_cli
 from grader.adapters.artifacts import Taken, take_file
-from grader.adapters.gocompiler import OUTPUT, SOURCE, GoCompiler, Variant, go_argv
+from grader.adapters.gocompiler import OUTPUT, SOURCE, GoCompiler, Variant, go_argv, go_env
 from grader.adapters.host import tool
 from grader.adapters.sandbox import find_tool
 from grader.adapters.toolchains import Installed, find_go, find_tinygo, find_wasmtime
@@ -28,7 +28,8 @@ from grader.model.lab import (
     ToolCommand,
 )
 from grader.model.run import Artifact, Bind, BuildResult, Command, Completed, Limits
-from grader.ports import Progress, Runner, Store
+from grader.model.trouble import trouble, without_host_paths
+from grader.ports import Call, Progress, Runner, Store
 from grader.recipes.artifact import elf_problem, wasm_problem
 from grader.recipes.dockerfile import MAX_BYTES as DOCKERFILE_BYTES
 from grader.recipes.gobuild import GoBuild, go_build_argv
@@ -46,6 +47,7 @@ CONTAINER_ARMS = (
 
 _NO_NETWORK = "module lookup disabled by GOPROXY=off"
 _PROGRAM = "/app/program"
+_BROKE = "infra.build-broke"
 
 
 class EmbeddedEngine:
@@ -138,16 +140,23 @@ class EmbeddedEngine:
         made = _Made(subject, f"{source.compiler or 'Go'} {go.version}", source.comparable, source.output)
         return self._go(made, step, flags, packages, source.env, source_dir, out_dir)
 
-    def build_argv(self, source: BuildSource, source_dir: Path) -> tuple[str, ...] | Message:
-        """Return the command that `build` runs inside the sandbox for this source, or why there is none."""
+    def build_call(self, source: BuildSource, source_dir: Path) -> Call | Message:
+        """Return the command that `build` runs inside the sandbox for this source, or why it is refused."""
         if isinstance(source, CommittedFile):
-            return wasmtime_cli.COMPILE if source.file.endswith(".wasm") else ()
+            return wasmtime_cli.COMPILE if source.file.endswith(".wasm") else Call(argv=())
         if isinstance(source, ToolCommand):
-            program = "/tinygo/bin/tinygo" if source.tool == "tinygo" else "/go/bin/go"
+            if source.tool == "tinygo":
+                return _tinygo_call(source)
             flags, packages = _split(source)
-            return (program, "build", *flags, "-o", OUTPUT, *packages)
+            return Call(argv=go_argv(flags, packages), env=go_env(source.env))
         build = self._read_dockerfile(source, source_dir)
-        return build.message if isinstance(build, Refusal) else go_argv(build.flags, build.packages)
+        if isinstance(build, Refusal):
+            return build.message
+        return Call(argv=go_argv(build.flags, build.packages), env=go_env(_stated_env(source, build)))
+
+    def prepare_call(self, arm: str) -> Call | None:
+        """Return the command that `prepare` runs inside the sandbox, None for an arm that runs the artifact itself."""
+        return wasmtime_cli.COMPILE if arm == "wasmtime-aot" else None
 
     def _committed(
         self, subject: str, step: Step, source: CommittedFile, source_dir: Path, out_dir: Path
@@ -165,7 +174,7 @@ class EmbeddedEngine:
                 try:
                     done = self._compile(Path(taken.path), None, step.timeout_s)
                 except HostError as error:
-                    return base.without("error", _broken(error))
+                    return base.without("error", trouble(_BROKE, error))
                 if done.outcome != "ok":
                     return base.without(_blame(done), _why("artifact.not-compiled", done), done)
         known = next((k for k in self._lab.known_artifacts if k.sha256 == taken.sha256), None)
@@ -207,7 +216,7 @@ class EmbeddedEngine:
         version = self._installed["go"].tool.version
         same = build.go is not None and (version == build.go or version.startswith(f"{build.go}."))
         made = _Made(subject, f"Go {version}", source.comparable and same, build.output)
-        env = {name: value for name, value in source.env.items() if name in build.env}
+        env = _stated_env(source, build)
         return self._go(made, step, build.flags, build.packages, env, source_dir, out_dir)
 
     def _go(
@@ -235,10 +244,7 @@ class EmbeddedEngine:
         tinygo, go = self._installed["tinygo"], self._installed.get("go")
         binds = [Bind(source=str(tinygo.root), target="/tinygo"), Bind(source=str(source_dir), target=SOURCE)]
         binds += [Bind(source=str(go.root), target="/go")] if go else []
-        flags, packages = _split(source)
-        argv = ("/tinygo/bin/tinygo", "build", *flags, "-o", OUTPUT, *packages)
-        env = {"GOROOT": "/go", "GOCACHE": "/tmp/go", "HOME": "/tmp", "PATH": "/go/bin:/tinygo/bin", "GOPROXY": "off"}
-        env |= {"GOTOOLCHAIN": "local", "GOFLAGS": "", "TINYGOROOT": "/tinygo", "XDG_CACHE_HOME": "/tmp", **source.env}
+        call = _tinygo_call(source)
         same = tinygo.tool.version == self._lab.toolchains.get("tinygo", tinygo.tool.version)
         made = _Made(subject, f"TinyGo {tinygo.tool.version}", source.comparable and same, source.output)
         try:
@@ -246,12 +252,12 @@ class EmbeddedEngine:
                 (work / "out").mkdir()
                 out = Bind(source=str(work / "out"), target="/out", writable=True)
                 limits = Limits(timeout_s=step.timeout_s, memory_bytes=4 << 30)
-                command = Command(argv=argv, env=env, cwd=SOURCE, binds=(*binds, out), limits=limits)
+                command = Command(argv=call.argv, env=call.env, cwd=SOURCE, binds=(*binds, out), limits=limits)
                 done = self._runner.run(command)
                 taken = take_file(work / "out" / Path(OUTPUT).name, out_dir / "artifact")
         except HostError as error:
-            return _broke(subject, argv, error)
-        return made.result(argv, done, taken)
+            return _broke(subject, call.argv, error)
+        return made.result(call.argv, done, taken)
 
     def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
         """Return what the arm runs: the artifact, or for `wasmtime-aot` its compiled form in `out_dir`.
@@ -372,6 +378,18 @@ def _split(source: ToolCommand) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(w for w in words if w not in packages), tuple(packages)
 
 
+def _stated_env(source: DockerfileCommand, build: GoBuild) -> dict[str, str]:
+    """Return the variables that the Dockerfile sets, with the only values that the lab allows."""
+    return {name: value for name, value in source.env.items() if name in build.env}
+
+
+def _tinygo_call(source: ToolCommand) -> Call:
+    flags, packages = _split(source)
+    env = {"GOROOT": "/go", "GOCACHE": "/tmp/go", "HOME": "/tmp", "PATH": "/go/bin:/tinygo/bin", "GOPROXY": "off"}
+    env |= {"GOTOOLCHAIN": "local", "GOFLAGS": "", "TINYGOROOT": "/tinygo", "XDG_CACHE_HOME": "/tmp", **source.env}
+    return Call(argv=("/tinygo/bin/tinygo", "build", *flags, "-o", OUTPUT, *packages), env=env)
+
+
 def _blame(done: Completed) -> Literal["failed", "error"]:
     """A compiler that was killed or cut short says nothing about the source."""
     ended = done.exit_code is not None and done.outcome == "failed" and done.reason is None
@@ -389,18 +407,18 @@ def _cut(done: Completed) -> str:
 
 
 def _broke(subject: str, argv: tuple[str, ...], error: HostError) -> BuildResult:
-    return BuildResult(subject=subject, state="error", artifact=None, argv=argv, reason=_broken(error))
-
-
-def _broken(error: HostError) -> Message:
-    """Without `where`, which may be a path of this host."""
-    return Message(code="infra.build-broke", params={"detail": error.what})
+    reason = trouble(_BROKE, error)
+    return BuildResult(subject=subject, state="error", artifact=None, argv=argv, reason=reason)
 
 
 def _first_line(done: Completed) -> str:
-    """The first line that says something: Go's `# command-line-arguments` only names the package."""
+    """The first line that says something: Go's `# command-line-arguments` only names the package.
+
+    A program that is trusted runs in the host's own paths, and its words name them.
+    """
     lines = done.stderr_bytes().decode("utf-8", "replace").splitlines()
-    return next((line.strip()[:200] for line in lines if line.strip() and not line.startswith("#")), "")
+    first = next((line.strip() for line in lines if line.strip() and not line.startswith("#")), "")
+    return without_host_paths(first)[:200]
 
 
 def _log(done: Completed) -> str:

@@ -10,6 +10,7 @@ from grader.adapters.toolchains import Installed
 from grader.errors import HostError
 from grader.model.base import Record, canonical_json, digest
 from grader.model.run import Bind, Command, Completed, Limits
+from grader.model.trouble import without_host_paths
 from grader.ports import Progress, Runner, Store
 
 FIXED_ENV = {
@@ -56,6 +57,11 @@ def go_argv(flags: Sequence[str], packages: Sequence[str]) -> tuple[str, ...]:
     return ("/go/bin/go", "build", *flags, "-o", OUTPUT, *packages)
 
 
+def go_env(env: Mapping[str, str]) -> dict[str, str]:
+    """Return all variables of a build inside the sandbox."""
+    return {**FIXED_ENV, **env}
+
+
 class GoCompiler:
     """Builds with one Go toolchain."""
 
@@ -83,7 +89,7 @@ class GoCompiler:
         return self._runner.run(
             Command(
                 argv=tuple(argv),
-                env={**FIXED_ENV, **env},
+                env=go_env(env),
                 cwd=SOURCE,
                 binds=(
                     Bind(source=str(self._go.root), target="/go"),
@@ -112,5 +118,9 @@ class GoCompiler:
             done = self._run(argv, variant.env, work, (Bind(source=str(work / "src"), target=SOURCE),), WARM_S)
             if done.outcome != "ok":
                 said = done.stderr.strip()[:300] or (done.reason.code if done.reason else done.outcome)
-                raise HostError(f"the Go standard library cannot be compiled here: {said}", where="go build")
+                raise HostError(
+                    f"the Go standard library cannot be compiled here: {without_host_paths(said)}",
+                    where="go build",
+                    hint="see what `grader doctor --for grade` misses, then run again",
+                )
             shutil.copytree(work / "cache", folder, dirs_exist_ok=True)

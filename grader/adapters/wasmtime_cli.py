@@ -8,11 +8,12 @@ from pathlib import Path
 from grader.adapters.libraries import program_binds
 from grader.adapters.toolchains import Installed
 from grader.model.run import Artifact, Bind, Command, Limits
+from grader.ports import Call
 
 _PROGRAM = "/tool/wasmtime"
 _MODULE = "/app/main.wasm"
 COMPILED = "module.cwasm"
-COMPILE = (_PROGRAM, "compile", "-C", "cache=n", "-o", f"/out/{COMPILED}", _MODULE)
+COMPILE = Call(argv=(_PROGRAM, "compile", "-C", "cache=n", "-o", f"/out/{COMPILED}", _MODULE), env={"HOME": "/tmp"})
 
 
 class WasmtimeCli:
@@ -24,8 +25,8 @@ class WasmtimeCli:
     def compile(self, module: Path, out_dir: Path, timeout_s: float) -> Command:
         """Return the command that compiles `module` to `out_dir/COMPILED`, and so proves that it is one."""
         return Command(
-            argv=COMPILE,
-            env={"HOME": "/tmp"},
+            argv=COMPILE.argv,
+            env=COMPILE.env,
             binds=(
                 *self._binds,
                 Bind(source=str(module), target=_MODULE),

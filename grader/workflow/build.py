@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from grader.model.base import Message, Record, canonical_json, digest
 from grader.model.lab import BuildSource, CommittedFile, Step
 from grader.model.run import BuildResult
 from grader.model.submission import Submission
 from grader.ports import Engine, HostLock, Progress, Store
 from grader.workflow.plan import choose_source, source_dir, source_key
+from grader.workflow.records import load_record, read_record
 
 RECIPE = "1"
 """Raised when the same inputs would give another artifact or another reason."""
@@ -66,9 +65,9 @@ def build_subject(
         folder.mkdir()
         return Built(result=build(folder), cached=False)
     key = _key(subject, step, source, submission, engine)
-    failure = store.load("build-failure", key)
+    failure = load_record(store, "build-failure", key, BuildResult)
     if failure is not None:
-        return Built(result=BuildResult.model_validate_json(failure), cached=True)
+        return Built(result=failure, cached=True)
 
     def fill(folder: Path) -> None:
         result = build(folder)
@@ -101,14 +100,17 @@ def _key(subject: str, step: Step, source: BuildSource, submission: Submission, 
 
 
 def _read(folder: Path) -> BuildResult | None:
-    """Return the record of a kept artifact; None if either is missing or damaged."""
-    try:
-        result = _placed(BuildResult.model_validate_json((folder / RECORD).read_bytes()), folder)
-        if result.artifact is None or digest(Path(result.artifact.path).read_bytes()) != result.artifact.sha256:
-            return None
-    except (OSError, ValidationError):
+    """Return the record of a kept artifact; None if either is missing or damaged, or of another version."""
+    stored = read_record(folder / RECORD, BuildResult)
+    if stored is None or stored.artifact is None:
         return None
-    return result
+    result = _placed(stored, folder)
+    assert result.artifact is not None
+    try:
+        whole = digest(Path(result.artifact.path).read_bytes()) == result.artifact.sha256
+    except OSError:
+        return None
+    return result if whole else None
 
 
 def _placed(result: BuildResult, folder: Path) -> BuildResult:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 from grader.errors import HostError
 from grader.judging.probes import WallClock, check_run
-from grader.model.base import Message, Record
+from grader.model.base import Record
 from grader.model.lab import Parameters, StdoutJsonProbe
 from grader.model.run import Campaign, Command, Completed, Sample
+from grader.model.trouble import trouble
 from grader.ports import Progress, SampleSink
 from grader.stats.plan import plan_rounds
 
@@ -78,7 +79,6 @@ def _timed_run(
         completed = run(arm.command)
         after = wall()
     except HostError as error:
-        reason = Message(code="infra.run-broke", params={"detail": error.what})
         return Sample(
             arm=arm.name,
             round_index=round_index,
@@ -87,7 +87,7 @@ def _timed_run(
             first_output_s=None,
             exit_code=None,
             started_s=started_s,
-            reason=reason,
+            reason=trouble("infra.run-broke", error),
         )
     outcome, reason_or_none = completed.outcome, completed.reason
     if arm.probe is not None:

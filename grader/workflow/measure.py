@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,14 +25,16 @@ from grader.model.host import Fingerprint
 from grader.model.lab import Lab, StdoutJsonProbe
 from grader.model.run import Artifact, BuildResult, Campaign, Limits, ProbeResult
 from grader.model.submission import Submission
+from grader.model.trouble import trouble, without_host_paths
 from grader.ports import Engine, Host, HostLock, Progress, SampleSink, Store
 from grader.stats.estimate import summary
 from grader.stats.timing import facts_from_campaign
 from grader.workflow.build import build_subject, content_key
 from grader.workflow.campaign import TimedArm, run_campaign
-from grader.workflow.plan import run_limits, timed_arms
+from grader.workflow.plan import run_limits, timed_arms, used_arms, why_not
 from grader.workflow.prepare import prepare_artifact
 from grader.workflow.probe import run_probe
+from grader.workflow.records import load_record
 
 RECIPE = "1"
 """Raised when the same runs would be timed otherwise."""
@@ -40,9 +43,6 @@ TIMING_STEP = "time"
 
 Runnable = dict[tuple[str, str], Artifact]
 """What is run, by subject and arm."""
-
-_UNKNOWN_ARM = Message(code="plan.unknown-to-engine")
-"""Stands for a capability that an engine does not mention: it has none."""
 
 
 class StepMeta(Record):
@@ -70,7 +70,10 @@ class StepOutput(Record):
 
 
 class Measured(Record):
-    """All that measuring gave.  `work_s` is the time spent in builds, probes and timed runs, seconds."""
+    """All that measuring gave.
+
+    `work_s` is the time spent in builds, probes and timed runs, seconds: no look-up, and no wait for the host lock.
+    """
 
     facts: tuple[Fact, ...]
     findings: tuple[Finding, ...]
@@ -96,19 +99,28 @@ class Measured(Record):
         return files
 
 
-class _Stopwatch:
-    """Adds up the seconds spent inside `with` blocks."""
+class _Working:
+    """The host lock, and the seconds for which it was held: all work is done under it, and nothing else is."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, lock: HostLock, monotonic: Callable[[], float]) -> None:
+        self._lock = lock
         self._monotonic = monotonic
-        self._began = 0.0
         self.seconds = 0.0
 
-    def __enter__(self) -> None:
-        self._began = self._monotonic()
+    def shared(self) -> AbstractContextManager[None]:
+        return self._held(self._lock.shared())
 
-    def __exit__(self, *_: object) -> None:
-        self.seconds += self._monotonic() - self._began
+    def exclusive(self) -> AbstractContextManager[None]:
+        return self._held(self._lock.exclusive())
+
+    @contextmanager
+    def _held(self, lock: AbstractContextManager[None]) -> Iterator[None]:
+        with lock:
+            began = self._monotonic()
+            try:
+                yield
+            finally:
+                self.seconds += self._monotonic() - began
 
 
 def measure_submission(
@@ -152,12 +164,12 @@ class _Session:
         monotonic: Callable[[], float],
     ) -> None:
         self.submission, self.lab, self.engine = submission, lab, engine
-        self.store, self.lock, self.progress, self.sink = store, lock, progress, sink
+        self.store, self.progress, self.sink = store, progress, sink
         self.use_cache, self.wall, self.monotonic = use_cache, wall, monotonic
         self.limits: Limits = run_limits(lab)
         self.capabilities = engine.capabilities()
         self.steps: list[StepOutput] = []
-        self.working = _Stopwatch(monotonic)
+        self.lock = _Working(lock, monotonic)
 
     def measure(self, work: Path, host: Fingerprint) -> Measured:
         builds = [self._build(subject, work) for subject in self.lab.steps]
@@ -178,22 +190,21 @@ class _Session:
             probes=tuple(probes),
             campaign=campaign,
             steps=tuple(self.steps),
-            work_s=self.working.seconds,
+            work_s=self.lock.seconds,
         )
 
     def _build(self, subject: str, work: Path) -> BuildResult:
-        with self.working:
-            built = build_subject(
-                subject,
-                self.lab.steps[subject],
-                self.submission,
-                self.engine,
-                self.store,
-                self.lock,
-                self.progress,
-                work=work,
-                use_cache=self.use_cache,
-            )
+        built = build_subject(
+            subject,
+            self.lab.steps[subject],
+            self.submission,
+            self.engine,
+            self.store,
+            self.lock,
+            self.progress,
+            work=work,
+            use_cache=self.use_cache,
+        )
         result = built.result
         meta = StepMeta(
             step=build_step(subject),
@@ -211,33 +222,27 @@ class _Session:
         """Return by subject and arm what is run there, and by capability why an arm has nothing to run."""
         runnable: Runnable = {}
         missing: dict[str, Message] = {}
-        for subject, arm in self._arms():
+        for subject, arm in used_arms(self.lab):
             artifact = artifacts.get(subject)
-            if artifact is None or self.capabilities.get(f"arm:{arm}", _UNKNOWN_ARM) is not None:
+            if artifact is None or why_not(self.capabilities, f"arm:{arm}") is not None:
                 continue
             try:
-                with self.working:
-                    runnable[subject, arm] = prepare_artifact(
-                        arm, artifact, self.engine, self.store, self.lock, work=work, use_cache=self.use_cache
-                    )
+                runnable[subject, arm] = prepare_artifact(
+                    arm, artifact, self.engine, self.store, self.lock, work=work, use_cache=self.use_cache
+                )
             except SubmissionError as error:
-                missing[f"arm:{arm}"] = Message(code="run.not-prepared", params={"arm": arm, "detail": error.what})
+                params = {"arm": arm, "detail": without_host_paths(error.what)}
+                missing[f"arm:{arm}"] = Message(code="run.not-prepared", params=params)
             except HostError as error:
-                missing[f"arm:{arm}"] = Message(code="infra.run-broke", params={"detail": error.what})
+                missing[f"arm:{arm}"] = trouble("infra.run-broke", error)
         return runnable, missing
-
-    def _arms(self) -> tuple[tuple[str, str], ...]:
-        """Return each subject and arm that is probed or timed, once."""
-        timed = [(subject, arm) for subject, arms in self.lab.timing.arms.items() for arm in arms]
-        probed = [(s, arm) for probe in self.lab.probes.values() for s, arms in probe.arms.items() for arm in arms]
-        return tuple(dict.fromkeys((*timed, *probed)))
 
     def _probes_of(self, runnable: Runnable) -> tuple[tuple[str, str, str], ...]:
         """Return probe, subject and arm of what the engine can probe, in the lab's order."""
         return tuple(
             (name, subject, arm)
             for name, probe in self.lab.probes.items()
-            if self.capabilities.get(f"probe:{probe.kind}", _UNKNOWN_ARM) is None
+            if why_not(self.capabilities, f"probe:{probe.kind}") is None
             for subject, arms in probe.arms.items()
             for arm in arms
             if (subject, arm) in runnable
@@ -246,21 +251,20 @@ class _Session:
     def _probe(self, name: str, subject: str, arm: str, runnable: Runnable) -> ProbeResult:
         probe = self.lab.probes[name]
         assert isinstance(probe, StdoutJsonProbe)  # the only kind that an engine has by now
-        with self.working:
-            probed = run_probe(
-                name,
-                probe,
-                subject,
-                arm,
-                runnable[subject, arm],
-                self.engine,
-                self.store,
-                self.lock,
-                self.progress,
-                self.limits,
-                use_cache=self.use_cache,
-                wall=self.wall,
-            )
+        probed = run_probe(
+            name,
+            probe,
+            subject,
+            arm,
+            runnable[subject, arm],
+            self.engine,
+            self.store,
+            self.lock,
+            self.progress,
+            self.limits,
+            use_cache=self.use_cache,
+            wall=self.wall,
+        )
         result, run = probed.result, probed.result.completed
         meta = StepMeta(
             step=probe_step(name, subject, arm),
@@ -290,7 +294,7 @@ class _Session:
         cached = campaign is not None
         if campaign is None:
             self.progress.step("time", f"{self.lab.parameters.rounds} rounds of {len(chosen)} arms")
-            with self.lock.exclusive(), self.working:
+            with self.lock.exclusive():
                 campaign = run_campaign(
                     [arm for arm, _ in chosen],
                     self.lab.parameters,
@@ -312,7 +316,7 @@ class _Session:
         """Return an arm with its command and all that tells it from others, None if it cannot run."""
         probe = self.lab.probes[self.lab.timing.probe]
         artifact = runnable.get((subject, arm)) if subject is not None else None
-        there = self.capabilities.get(f"arm:{arm}", _UNKNOWN_ARM) is None
+        there = why_not(self.capabilities, f"arm:{arm}") is None
         if not there or not isinstance(probe, StdoutJsonProbe) or (subject is not None and artifact is None):
             return None, subject, b""
         command = self.engine.command(arm, artifact, probe, self.limits)
@@ -321,11 +325,8 @@ class _Session:
         return timed, subject, canonical_json(run) + (artifact.sha256.encode() if artifact else b"")
 
     def _earlier_campaign(self, key: str) -> Campaign | None:
-        data = self.store.load("campaign", key) if self.use_cache else None
-        if data is None:
-            return None
-        campaign = Campaign.model_validate_json(data)
-        for sample in campaign.samples:
+        campaign = load_record(self.store, "campaign", key, Campaign) if self.use_cache else None
+        for sample in campaign.samples if campaign is not None else ():
             self.sink(sample.model_dump(mode="json"))
         return campaign
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from grader.model.base import Message, Record, digest
-from grader.model.lab import BuildSource, CommittedFile, Lab, StdoutJsonProbe, Step
-from grader.model.run import Artifact, Limits
+from grader.model.lab import BuildSource, CommittedFile, Lab, Probe, Step
+from grader.model.run import Artifact, Command, Limits
 from grader.model.submission import REPORT_ENTRY, Submission
-from grader.ports import Engine
+from grader.ports import Call, Engine
 
 Capabilities = Mapping[str, Message | None]
 
@@ -30,32 +30,60 @@ def plan_submission(submission: Submission, lab: Lab, engine: Engine) -> tuple[P
 
 def _planned(submission: Submission, lab: Lab, engine: Engine) -> Iterator[PlannedStep]:
     capabilities = engine.capabilities()
+    unbuilt: dict[str, Message] = {}
     for subject, step in lab.steps.items():
-        source = choose_source(submission, step, capabilities)
-        argv = source if isinstance(source, Message) else engine.build_argv(source, source_dir(submission))
-        if isinstance(argv, Message):
-            yield PlannedStep(id=f"build-{subject}", reason=argv)
-        else:
-            yield PlannedStep(id=f"build-{subject}", argv=argv)
-    limits = run_limits(lab)
+        planned = _planned_build(subject, choose_source(submission, step, capabilities), submission, engine)
+        if planned.reason is not None:
+            unbuilt[subject] = planned.reason
+        yield planned
+    for subject, arm in used_arms(lab):
+        call = engine.prepare_call(arm)
+        if call is not None:
+            reason = why_not(capabilities, f"arm:{arm}") or unbuilt.get(subject)
+            yield _step(f"prepare-{arm}-{subject}", reason or call)
     for name, probe in lab.probes.items():
         for subject, arms in probe.arms.items():
             for arm in arms:
-                reason = capabilities.get(f"arm:{arm}") or capabilities.get(f"probe:{probe.kind}")
-                step_id = f"probe-{name}-{subject}-{arm}"
-                if reason is not None or not isinstance(probe, StdoutJsonProbe):
-                    yield PlannedStep(id=step_id, reason=reason)
-                    continue
-                command = engine.command(arm, _unbuilt(subject), probe, limits)
-                yield PlannedStep(id=step_id, env=command.env, argv=command.argv)
+                run = _run_of(subject, arm, probe, lab, engine, unbuilt)
+                yield _step(f"probe-{name}-{subject}-{arm}", run)
     probe = lab.probes[lab.timing.probe]
-    for arm, timed in timed_arms(lab).items():
-        reason = capabilities.get(f"arm:{arm}")
-        if reason is not None:
-            yield PlannedStep(id=f"time-{arm}", reason=reason)
-            continue
-        command = engine.command(arm, _unbuilt(timed) if timed is not None else None, probe, limits)
-        yield PlannedStep(id=f"time-{arm}", env=command.env, argv=command.argv)
+    for timed, subject_or_none in timed_arms(lab).items():
+        yield _step(f"time-{timed}", _run_of(subject_or_none, timed, probe, lab, engine, unbuilt))
+
+
+def _planned_build(subject: str, source: BuildSource | Message, submission: Submission, engine: Engine) -> PlannedStep:
+    call = source if isinstance(source, Message) else engine.build_call(source, source_dir(submission))
+    return _step(f"build-{subject}", call)
+
+
+def _run_of(
+    subject: str | None, arm: str, probe: Probe, lab: Lab, engine: Engine, unbuilt: Mapping[str, Message]
+) -> Command | Message:
+    """Return the command of one run, or the first reason against it; no subject stands for the control arm."""
+    capabilities = engine.capabilities()
+    reason = why_not(capabilities, f"arm:{arm}") or why_not(capabilities, f"probe:{probe.kind}")
+    reason = reason or (unbuilt.get(subject) if subject is not None else None)
+    if reason is not None:
+        return reason
+    return engine.command(arm, _unbuilt(subject) if subject is not None else None, probe, run_limits(lab))
+
+
+def _step(step_id: str, what: Call | Command | Message) -> PlannedStep:
+    if isinstance(what, Message):
+        return PlannedStep(id=step_id, reason=what)
+    return PlannedStep(id=step_id, env=what.env, argv=what.argv)
+
+
+def why_not(capabilities: Capabilities, name: str) -> Message | None:
+    """Return why an engine lacks a capability, None if it has it; one that it does not mention it has not."""
+    return capabilities.get(name, Message(code="plan.unknown-to-engine"))
+
+
+def used_arms(lab: Lab) -> tuple[tuple[str, str], ...]:
+    """Return each subject and arm that is probed or timed, once."""
+    timed = [(subject, arm) for subject, arms in lab.timing.arms.items() for arm in arms]
+    probed = [(s, arm) for probe in lab.probes.values() for s, arms in probe.arms.items() for arm in arms]
+    return tuple(dict.fromkeys((*timed, *probed)))
 
 
 def choose_source(submission: Submission, step: Step, capabilities: Capabilities) -> BuildSource | Message:

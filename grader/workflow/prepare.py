@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from grader.model.base import canonical_json, digest
 from grader.model.run import Artifact
 from grader.ports import Engine, HostLock, Store
 from grader.workflow.build import content_key
+from grader.workflow.records import read_record
 
 RECIPE = "1"
 """Raised when the same artifact would be prepared otherwise."""
@@ -53,11 +52,12 @@ def prepare_artifact(
 
 
 def _read(folder: Path) -> Artifact | None:
-    try:
-        artifact = Artifact.model_validate_json((folder / RECORD).read_bytes())
-        path = folder / Path(artifact.path).name
-        if digest(path.read_bytes()) != artifact.sha256:
-            return None
-    except (OSError, ValidationError):
+    artifact = read_record(folder / RECORD, Artifact)
+    if artifact is None:
         return None
-    return artifact.model_copy(update={"path": str(path)})
+    path = folder / Path(artifact.path).name
+    try:
+        whole = digest(path.read_bytes()) == artifact.sha256
+    except OSError:
+        return None
+    return artifact.model_copy(update={"path": str(path)}) if whole else None

@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 from grader.errors import HostError
 from grader.judging.probes import WallClock, judge_probe
-from grader.model.base import Message, Record, canonical_json
+from grader.model.base import Record, canonical_json
 from grader.model.lab import StdoutJsonProbe
 from grader.model.run import Artifact, Limits, ProbeResult
+from grader.model.trouble import trouble
 from grader.ports import Engine, HostLock, Progress, Store
 from grader.workflow.build import content_key
+from grader.workflow.records import load_record
 
 RECIPE = "1"
 """Raised when the same output would be judged otherwise."""
@@ -46,9 +48,9 @@ def run_probe(
     command = engine.command(arm, artifact, probe, limits)
     what = (canonical_json(probe), artifact.sha256, "\0".join(command.argv), canonical_json(limits))
     key = content_key(RECIPE, engine.name, name, subject, arm, *what, *(canonical_json(t) for t in engine.tools()))
-    stored = store.load("probe", key) if use_cache else None
+    stored = load_record(store, "probe", key, ProbeResult) if use_cache else None
     if stored is not None:
-        return Probed(result=ProbeResult.model_validate_json(stored), cached=True)
+        return Probed(result=stored, cached=True)
     progress.step(f"probe {name}", f"{subject} on {arm}")
     try:
         with lock.shared():
@@ -56,7 +58,7 @@ def run_probe(
             completed = engine.run_once(command)
             after = wall()
     except HostError as error:
-        reason = Message(code="infra.run-broke", params={"detail": error.what})
+        reason = trouble("infra.run-broke", error)
         broken = ProbeResult(probe=name, subject=subject, arm=arm, state="not_run", reason=reason)
         return Probed(result=broken, cached=False)
     result = judge_probe(name, probe, subject, arm, completed, WallClock(before=before, after=after))

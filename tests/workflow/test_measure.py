@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from grader.model.grade import Fact
 from grader.model.lab import BuildSource, Lab
 from grader.model.run import BuildResult, Completed
 from grader.model.submission import Submission
+from grader.model.trouble import trouble
 from grader.testing import FakeEngine, FakeHost, FakeLock, FakeProgress, FakeStore, artifact_file, completed
 from grader.workflow.measure import Measured, measure_submission
 from tests.samplelab import NOW, engine, right_output, small_lab, submission
@@ -29,6 +31,7 @@ class Desk:
         self.submission: Submission = submission(folder / "submission")
         self.lock = FakeLock()
         self.saved: list[Mapping[str, object]] = []
+        self.clock: Callable[[], float] = lambda: 1.0
 
     def measure(self, fake: FakeEngine, *, use_cache: bool = True) -> Measured:
         return measure_submission(
@@ -42,7 +45,7 @@ class Desk:
             use_cache=use_cache,
             sink=self.saved.append,
             wall=lambda: NOW,
-            monotonic=lambda: 1.0,
+            monotonic=self.clock,
         )
 
 
@@ -277,3 +280,60 @@ def test_the_prepared_form_of_an_artifact_is_made_once(tmp_path: Path) -> None:
         assert found["wasm.binary_size@build"].value == len("program wasm")
         assert found["wasm.startup_time@wasmtime"].state == "measured"
     assert Compiling.prepared == 1
+
+
+@pytest.mark.parametrize("kind", ["campaign", "probe", "build-failure"])
+def test_a_record_of_another_version_is_made_anew(desk: Desk, kind: str) -> None:
+    fakes = {"campaign": engine, "probe": engine, "build-failure": lambda: failing("failed", "build.failed")}
+    first = facts(desk.measure(fakes[kind]()))
+    for place in desk.store.results:
+        if place[0] == kind:
+            desk.store.results[place] = b'{"schema": "of another version"}'
+    busy = fakes[kind]()
+    assert facts(desk.measure(busy)) == first
+    assert busy.ran or busy.built, "nothing was made anew"
+
+
+def test_work_is_what_is_done_under_the_lock_and_not_the_wait_for_it(desk: Desk) -> None:
+    now = [0.0]
+
+    class Busy(FakeLock):
+        @contextmanager
+        def shared(self) -> Iterator[None]:
+            now[0] += 1000
+            with super().shared():
+                yield
+
+        exclusive = shared
+
+    def slow() -> Completed:
+        now[0] += 3
+        return completed(right_output())
+
+    desk.lock, desk.clock = Busy(), lambda: now[0]
+    runs = {"process": slow, "wasmtime": completed_right}
+    assert desk.measure(engine(runs=runs)).work_s == 3 * (1 + 2 + 8)
+    assert desk.measure(engine(runs=runs)).work_s == 0
+
+
+def completed_right() -> Completed:
+    return completed(right_output())
+
+
+@pytest.mark.parametrize("what", ["`{}/x/entry` is damaged", "bwrap: Can't find source path {}/x: No such file", "{}"])
+@pytest.mark.parametrize("where", ["build", "run"])
+def test_no_reason_names_a_path_of_this_host(desk: Desk, what: str, where: str, tmp_path: Path) -> None:
+    for place in (tmp_path, Path.home() / "some where"):
+
+        def broken(said: str = what.format(place)) -> Completed:
+            raise HostError(said)
+
+        def build(_: BuildSource, __: Path, said: str = what.format(place)) -> BuildResult:
+            reason = trouble("infra.build-broke", HostError(said))
+            return BuildResult(subject="native", state="error", artifact=None, reason=reason)
+
+        fake = engine(builds={"native": build}) if where == "build" else engine(runs={"process": broken})
+        measured = desk.measure(fake, use_cache=False)
+        reasons = [fact.reason for fact in measured.facts if fact.reason is not None]
+        assert any(reason.code.startswith("infra.") for reason in reasons)
+        assert not [reason for reason in reasons if any(part in str(reason.params) for part in place.parts[1:])]

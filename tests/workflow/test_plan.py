@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from grader.model.base import Message
+from grader.model.lab import Lab
 from grader.model.submission import ManifestEntry
+from grader.testing import FakeEngine, completed
 from grader.workflow.plan import choose_source, plan_submission, source_key, timed_arms
 from tests.samplelab import engine, small_lab, submission
 
@@ -80,3 +82,35 @@ def test_a_plan_names_every_step_with_its_command_or_why_there_is_none(tmp_path:
 
 def test_the_control_arm_has_no_subject() -> None:
     assert timed_arms(LAB) == {"process": "native", "wasmtime": "wasm", "sandbox-noop": None}
+
+
+def planned(folder: Path, fake: FakeEngine, lab: Lab = LAB, files: dict[str, bytes] | None = None) -> dict[str, object]:
+    return {step.id: step.reason or step.argv for step in plan_submission(submission(folder, files), lab, fake)}
+
+
+def test_what_has_no_build_is_planned_with_the_builds_reason(tmp_path: Path) -> None:
+    no_go = Message(code="no-go")
+    steps = planned(tmp_path, engine(missing={"tool:go": no_go}), files={"main.wasm": b"w"})
+    assert [steps[step] for step in ("build-native", "probe-once-native-process", "time-process")] == [no_go] * 3
+    assert steps["time-wasmtime"] == ("/wasmtime",)
+
+
+def test_an_arm_that_the_engine_does_not_mention_is_not_planned(tmp_path: Path) -> None:
+    arms = {"native": ("process", "unheard-of"), "wasm": ("wasmtime",)}
+    lab = LAB.model_copy(update={"timing": LAB.timing.model_copy(update={"arms": arms})})
+    assert planned(tmp_path, engine(), lab)["time-unheard-of"] == Message(code="plan.unknown-to-engine")
+
+
+def test_what_is_compiled_ahead_of_time_is_planned_between_builds_and_probes(tmp_path: Path) -> None:
+    arms = {"native": ("process",), "wasm": ("wasmtime-aot",)}
+    lab = LAB.model_copy(update={"timing": LAB.timing.model_copy(update={"arms": arms})})
+    steps = planned(tmp_path, engine(runs={"wasmtime-aot": lambda: completed("")}), lab)
+    assert list(steps)[:3] == ["build-native", "build-wasm", "prepare-wasmtime-aot-wasm"]
+    assert steps["prepare-wasmtime-aot-wasm"] == ("/compile",)
+    missing = Message(code="no-wasmtime")
+    assert planned(tmp_path, engine(missing={"arm:wasmtime-aot": missing}), lab)["prepare-wasmtime-aot-wasm"] == missing
+
+
+def test_a_build_is_planned_with_its_environment(tmp_path: Path) -> None:
+    steps = {step.id: step for step in plan_submission(submission(tmp_path), LAB, engine())}
+    assert steps["build-native"].env == {"CGO_ENABLED": "0"}
