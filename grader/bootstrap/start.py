@@ -12,11 +12,10 @@ from typing import NoReturn
 from grader import __version__
 from grader.bootstrap import doctor, environment, packages
 from grader.bootstrap.survey import environment_check
-from grader.bootstrap.usage import command_of, help_text, wants_help
-from grader.errors import GraderError, HostError, UsageError
+from grader.bootstrap.usage import command_of, help_text, refuse_platform, wants_help
+from grader.errors import GraderError, HostError
 
 INTERRUPTED = 130
-WORKS_ANYWHERE = frozenset({"claims", "doctor"})
 
 
 def main(argv: Sequence[str]) -> int:
@@ -72,22 +71,13 @@ def _without_environment(root: Path, command: str, arguments: Sequence[str]) -> 
         return 0
     if command == "doctor":
         return doctor.main(root, arguments)
-    refuse_platform(command)
+    refuse_platform(command, sys.platform)
     if command == "claims":
         raise HostError(
             "`claims` needs the environment in `.venv`, and that is not set up yet",
             hint=f"run `{environment_check(root).remedy}`",
         )
     return None
-
-
-def refuse_platform(command: str, platform: str = sys.platform) -> None:
-    """Refuse what needs Linux.
-
-    Raises: UsageError on macOS and Windows for every command but `claims` and `doctor`.
-    """
-    if platform != "linux" and command not in WORKS_ANYWHERE:
-        raise UsageError(f"`{command}` needs Linux, this is `{platform}`", hint="use WSL2 or a Linux VM")
 
 
 def _say(text: str) -> None:

@@ -9,15 +9,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from grader.errors import UsageError
+from grader.errors import HostError, UsageError
 
 HELP = Path(__file__).with_name("help")
+WORKS_ANYWHERE = frozenset({"claims", "lab"})
+"""Commands that run nothing of a submission."""
 HELP_OPTIONS = frozenset({"--help", "-h"})
 
 
 def commands() -> tuple[str, ...]:
     """Return the names of all commands."""
     return tuple(sorted(path.stem for path in HELP.glob("*.txt") if "." not in path.stem and path.stem != "grader"))
+
+
+def refuse_platform(command: str, platform: str) -> None:
+    """Refuse what needs Linux.
+
+    Args:
+        platform: As in `sys.platform`.
+
+    Raises: HostError on macOS and Windows for every command that is not in `WORKS_ANYWHERE`.
+    """
+    if platform != "linux" and command not in WORKS_ANYWHERE:
+        raise HostError(f"`{command}` needs Linux, this is `{platform}`", hint="use WSL2 or a Linux VM")
 
 
 def wants_help(arguments: Sequence[str]) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 import typer
 
 from grader import __version__
+from grader.bootstrap.usage import refuse_platform, wants_help
 from grader.cli.cache import cache_app
 from grader.cli.claims import claims_command
 from grader.cli.doctor import doctor_command
@@ -18,6 +20,10 @@ from grader.errors import GraderError
 
 EXIT_INFRASTRUCTURE = 3
 EXIT_INTERRUPTED = 130
+
+INTERRUPTED = (
+    "interrupted; builds and probes are kept, a cut-off timing starts again (its samples lie beside the output folder)"
+)
 
 app = typer.Typer(
     name="grader",
@@ -49,15 +55,16 @@ app.add_typer(lab_app, name="lab")
 app.add_typer(cache_app, name="cache")
 
 
-def main() -> None:
+def main(platform: str = sys.platform) -> None:
     """Run the command line; every failure becomes one clear message and the exit code of the contract."""
     try:
+        refuse_command(sys.argv[1:], platform)
         app(standalone_mode=True)
     except GraderError as error:
         _fail(str(error), error.exit_code)
     except SystemExit as ended:
         if ended.code == EXIT_INTERRUPTED:
-            _fail("interrupted; what was finished is kept, run the same command again to go on", EXIT_INTERRUPTED)
+            _fail(INTERRUPTED, EXIT_INTERRUPTED)
         raise
     except BrokenPipeError:
         # The reader of our output went away; Python would print a traceback while flushing at exit.
@@ -73,6 +80,16 @@ def main() -> None:
             "hint: run again with GRADER_DEBUG=1 and report what it prints",
             EXIT_INFRASTRUCTURE,
         )
+
+
+def refuse_command(arguments: Sequence[str], platform: str) -> None:
+    """Refuse what needs Linux elsewhere, before it is loaded; help and the version are answered anywhere.
+
+    Raises: HostError.
+    """
+    command = next((argument for argument in arguments if not argument.startswith("-")), "")
+    if command and not wants_help(arguments):
+        refuse_platform(command, platform)
 
 
 def _fail(text: str, code: int) -> None:

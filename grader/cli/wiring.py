@@ -1,4 +1,4 @@
-"""Which adapters a command works with; the only place that knows them all, and reads the environment."""
+"""Which adapters a command that runs something works with; it takes their settings from the environment."""
 
 from __future__ import annotations
 

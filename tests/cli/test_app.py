@@ -1,0 +1,33 @@
+"""The command line before any command: where it runs at all."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from grader.cli.app import main
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str, platform: str) -> object:
+    monkeypatch.setattr(sys, "argv", ["grader", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main(platform)
+    return caught.value.code
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+@pytest.mark.parametrize("command", ["grade", "fill", "doctor", "cache"])
+def test_what_needs_linux_is_refused_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, platform: str
+) -> None:
+    assert ended(monkeypatch, command, "info", platform=platform) == 3
+    assert f"`{command}` needs Linux, this is `{platform}`\nhint: use WSL2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["grade", "--help"], ["lab", "--help"], ["lab", "schema"]])
+def test_what_runs_nothing_works_anywhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert ended(monkeypatch, *arguments, platform="darwin") in (0, None)
+    assert capsys.readouterr().out
