@@ -75,7 +75,7 @@ def test_only_an_approximate_claim_is_approximate() -> None:
 
 
 def test_a_fact_is_named_by_its_claim_or_with_its_arm() -> None:
-    facts = [measured("wasm.binary_size@build", 800), measured("wasm.binary_size@committed", 200)]
+    facts = [measured("wasm.binary_size@committed", 200), measured("wasm.binary_size@build", 800)]
     assert fired("fact(wasm.binary_size).value == 200", [], facts)  # the lab prefers the committed file
     assert fired('fact("wasm.binary_size@build").value == 800', [], facts)
 
