@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections import Counter
 from collections.abc import Generator
 from typing import Any
@@ -11,6 +12,10 @@ from typing import Any
 import pytest
 
 from tests.groups import GROUPS, group_of
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell starts background jobs so, and every program that a test interrupts would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REQUIRED = frozenset(filter(None, os.environ.get("GRADER_TEST_REQUIRE", "").split(",")))
 

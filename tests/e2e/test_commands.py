@@ -36,7 +36,7 @@ def no_traceback(text: str) -> bool:
         (("grade", ".", "--engine", "podman"), "podman"),
         (("grade", "git:--upload-pack=x@main"), "-"),
         (("claims", "nowhere.md"), "nowhere.md"),
-        (("fill", ".", "--in-place"), "no report"),
+        (("fill", ".", "--in-place"), "no known input"),
         (("cache", "prune", "--older-than-days", "-1"), "older-than-days"),
     ],
 )
