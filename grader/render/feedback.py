@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from grader.model.base import Record
 from grader.model.grade import Criterion, Fact, Grade, Quantity, Verdict
 from grader.model.lab import Lab, Row
+from grader.model.report import preferred_claims
 from grader.model.selection import best_fact
 from grader.render import escape
 from grader.render.cells import fact_text, quantity_text, row_text
@@ -32,7 +33,7 @@ class ComparisonLine(Record):
 
 def comparison(lab: Lab, grade: Grade) -> tuple[ComparisonLine, ...]:
     """Return a line per verdict, in the lab's order; `grade` must be worded."""
-    quotes = {c.id: c for c in grade.claims if c.preferred}
+    quotes = preferred_claims(grade.claims)
     return tuple(
         ComparisonLine(
             id=v.id,

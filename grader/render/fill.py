@@ -10,7 +10,7 @@ from typing import Literal
 from grader.model.base import Record
 from grader.model.grade import Fact, Verdict
 from grader.model.lab import Lab, Row
-from grader.model.report import ANNOTATION, Cell, CellAddress, Claim, ReportReading, Span, TableRow
+from grader.model.report import Cell, CellAddress, Claim, ReportReading, Span, TableRow, own_text
 from grader.render.cells import row_text, row_unit
 
 FillStyle = Literal["annotate", "only-empty", "replace"]
@@ -62,7 +62,7 @@ def filled_by_us(
     return frozenset(
         place.cell.address
         for place in _places(reading, lab, facts, verdicts)
-        if place.ours is not None and _is_ours(_kept(place.cell.text), place.ours)
+        if place.ours is not None and _is_ours(own_text(place.cell.text), place.ours)
     )
 
 
@@ -103,7 +103,7 @@ def _changes(
 
 def _new_text(text: str, claim: Claim | None, ours: str | None, verdict: str, style: FillStyle) -> str | None:
     """Return the cell's new text, None to leave it; an annotation of a run that measured more is taken back."""
-    kept = _kept(text)
+    kept = own_text(text)
     if ours is None:
         return kept if kept != text else None
     if _is_ours(kept, ours):
@@ -113,11 +113,6 @@ def _new_text(text: str, claim: Claim | None, ours: str | None, verdict: str, st
     if style == "only-empty":
         return None
     return f"{kept}{ARROW}{ours}, {verdict}" if verdict and verdict != "missing" else f"{kept}{ARROW}{ours}"
-
-
-def _kept(text: str) -> str:
-    """Return the student's part of a cell: what stands before an annotation of ours."""
-    return ANNOTATION.split(text, maxsplit=1)[0].rstrip()
 
 
 def _is_ours(kept: str, ours: str) -> bool:
