@@ -27,6 +27,8 @@ from grader.model.submission import Copied, IntakeCaps, shown
 
 _SUFFIXES = re.compile(r"\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
 _KINDS = "`.zip`, `.tar`, `.tar.gz`, `.tar.bz2` or `.tar.xz`"
+_ONLY_FILES = "hand in only the lab's own files"
+_PLAINER = "hand in a folder or an archive without such files"
 _MAC_OS = "__MACOSX"  # the Finder's zips carry each file's attributes in this folder
 _TAR_OVERHEAD = 4096  # per member: a header, an extended one with its data, padding
 _ZIP_DIRECTORY_ENTRY = 512  # mean bytes per member in the directory of a zip, several times an honest one's
@@ -69,7 +71,9 @@ class ArchiveSource:
         """Copy every plain member; links are settled from the copy."""
         size = self._file.seek(0, io.SEEK_END)
         if size > caps.total_bytes:
-            raise IntakeError(f"the archive has more than {caps.total_bytes} bytes", where=shown(self._where))
+            raise IntakeError(
+                f"the archive has more than {caps.total_bytes} bytes", where=shown(self._where), hint=_ONLY_FILES
+            )
         self._file.seek(0)
         start = self._file.read(512)
         self._file.seek(0)
@@ -115,12 +119,12 @@ class _Inflow:
         data = self._source.read(min(size, CHUNK))
         self.count += len(data)
         if self.count > self._limit:
-            raise IntakeError(f"it unpacks to more than {self._limit} bytes", where=self._where)
+            raise IntakeError(f"it unpacks to more than {self._limit} bytes", where=self._where, hint=_ONLY_FILES)
         if self.count > self._ratio_limit:
             raise IntakeError(
                 f"it unpacks to more than {self._ratio} times its packed size",
                 where=self._where,
-                hint="hand in a folder or an archive without such files",
+                hint=_PLAINER,
             )
         return data
 
@@ -167,7 +171,9 @@ def _copy_zip(file: BinaryIO, packed_bytes: int, copier: Copier, caps: IntakeCap
             if path and copier.listed(path) and path.split("/")[0] != _MAC_OS:
                 unpacked += _copy_zip_member(archive, info, path, copier, caps)
             if unpacked > max(caps.ratio_free_bytes, caps.ratio * packed_bytes):
-                raise IntakeError(f"it unpacks to more than {caps.ratio} times its packed size", where="the archive")
+                raise IntakeError(
+                    f"it unpacks to more than {caps.ratio} times its packed size", where="the archive", hint=_PLAINER
+                )
 
 
 def _copy_zip_member(
@@ -196,7 +202,7 @@ def _copy_zip_member(
         if kind == stat.S_IFLNK:
             target = inflow.read(caps.path_bytes + 1)
             if len(target) > caps.path_bytes:
-                raise IntakeError("the link's target is too long", where=shown(path))
+                raise IntakeError("the link's target is too long", where=shown(path), hint="leave the link out")
             copier.link(path, target.decode("utf-8", "surrogateescape"))
         else:
             copier.file(path, bool(mode & stat.S_IXUSR), inflow.chunks())
@@ -214,7 +220,7 @@ def _refuse_large_directory(file: BinaryIO, size: int, caps: IntakeCaps) -> None
     large = [int.from_bytes(tail[m.start() + 40 : m.start() + 48], "little") for m in re.finditer(b"PK\6\6", tail)]
     # All ones say that the zip64 record counts.
     if max([0, *(s for s in stated if s != 0xFFFFFFFF), *large]) > caps.files * _ZIP_DIRECTORY_ENTRY:
-        raise IntakeError(f"more than {caps.files} members", where="the archive", hint="hand in only the lab's files")
+        raise IntakeError(f"more than {caps.files} members", where="the archive", hint=_ONLY_FILES)
     file.seek(0)
 
 

@@ -48,5 +48,9 @@ def take_file(source: Path, target: Path, *, cap: int = MAX_BYTES) -> Taken | Me
             target.write_bytes(data)
             target.chmod(0o755)
         except OSError as error:
-            raise HostError(f"cannot be kept: {error.strerror}", where=str(target)) from error
+            raise HostError(
+                f"cannot be kept: {error.strerror}",
+                where=str(target),
+                hint="free some space there, or name another directory in GRADER_CACHE",
+            ) from error
     return Taken(path=str(target), size=len(data), sha256=hashlib.sha256(data).hexdigest(), head=data[:_HEAD])

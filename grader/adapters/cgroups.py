@@ -19,6 +19,7 @@ from pathlib import Path
 from grader.errors import HostError
 from grader.model.base import Message
 from grader.model.run import Limits
+from grader.model.trouble import trouble
 
 _CONTROLLERS = ("memory", "pids")
 _NAME = re.compile(r"lab-grader-(?P<namespace>\d+)-(?P<pid>\d+)-(?P<start>\d+)-\d+")
@@ -91,7 +92,7 @@ class Cgroups:
             with found.fresh(Limits()):
                 pass
         except HostError as error:
-            return cls(0, {}, missing=Message(code="sandbox.no-cgroup", params={"detail": error.what}))
+            return cls(0, {}, missing=trouble("sandbox.no-cgroup", error))
         return found
 
     @contextmanager

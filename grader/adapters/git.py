@@ -166,7 +166,11 @@ class Git:
                 hint="list what it has with `git for-each-ref`",
             ) from error
         if not _OBJECT.fullmatch(found):
-            raise IntakeError(f"`{shown(ref)}` names no commit", where=shown(str(self._directory)))
+            raise IntakeError(
+                f"`{shown(ref)}` names no commit",
+                where=shown(str(self._directory)),
+                hint="name a branch, a tag or a commit",
+            )
         return found
 
     def list_tree(self, treeish: str) -> Generator[_Listed, None, None]:
@@ -201,7 +205,9 @@ class Git:
         if size is None:
             raise missing_object(path)
         if size > caps.file_bytes:
-            raise IntakeError(f"the file has more than {caps.file_bytes} bytes", where=shown(path))
+            raise IntakeError(
+                f"the file has more than {caps.file_bytes} bytes", where=shown(path), hint="commit a smaller one"
+            )
         with self.blobs([object_id]) as contents:
             return b"".join(next(contents))
 
@@ -289,9 +295,17 @@ class Git:
     def _check(self, arguments: Sequence[str], returncode: int, stderr: bytes) -> None:
         where = shown(str(self._directory))
         if returncode == -signal.SIGKILL:
-            raise IntakeError(f"`git {arguments[0]}` gave no answer in {_TIMEOUT_S:.0f} s", where=where)
+            raise IntakeError(
+                f"`git {arguments[0]}` gave no answer in {_TIMEOUT_S:.0f} s",
+                where=where,
+                hint="clone the repository yourself, and name the clone",
+            )
         if returncode:
-            raise IntakeError(f"`git {arguments[0]}` failed{_last_line(stderr)}", where=where)
+            raise IntakeError(
+                f"`git {arguments[0]}` failed{_last_line(stderr)}",
+                where=where,
+                hint="check its address and your access, or clone it yourself and name the clone",
+            )
 
 
 @contextmanager
@@ -383,7 +397,7 @@ def _link_target(content: Iterator[bytes], path: str, caps: IntakeCaps) -> str:
     for chunk in content:
         target += chunk
         if len(target) > caps.path_bytes:
-            raise IntakeError("the link's target is too long", where=shown(path))
+            raise IntakeError("the link's target is too long", where=shown(path), hint="leave the link out")
     return target.decode("utf-8", "surrogateescape")
 
 

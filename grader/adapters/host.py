@@ -15,6 +15,7 @@ from grader.adapters.cgroups import mount_points
 from grader.adapters.spawn import spawn
 from grader.errors import HostError
 from grader.model.host import Fingerprint, Tool
+from grader.model.trouble import without_host_paths
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+(?:[-+~][0-9A-Za-z.+~-]+)?")
 _VERSION_S = 20.0
@@ -76,7 +77,11 @@ def tool(name: str, path: Path, version_argv: Sequence[str], env: Mapping[str, s
     found = _VERSION.search(said.stdout or said.stderr) if said.outcome == "ok" else None
     if found is None:
         shown = (said.stdout or said.stderr).strip()[:200] or said.outcome
-        raise HostError(f"`{' '.join(version_argv)}` names no version: `{shown}`", where=name)
+        raise HostError(
+            f"`{name}` names no version: `{without_host_paths(shown)}`",
+            where=name,
+            hint=f"see what `{' '.join(version_argv)}` prints, and install it again",
+        )
     return Tool(name=name, version=found[0], sha256=file_digest(path))
 
 
@@ -86,7 +91,9 @@ def file_digest(path: Path) -> str:
         found = path.stat()
         return _digest(str(path.resolve()), found.st_size, found.st_mtime_ns)
     except OSError as error:
-        raise HostError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        raise HostError(
+            f"cannot be read: {error.strerror}", where=str(path), hint="make it readable for you"
+        ) from error
 
 
 @functools.cache

@@ -14,8 +14,6 @@ from grader.errors import IntakeError
 from grader.model.submission import IntakeCaps, ManifestEntry, shown
 from grader.ports import Source
 
-__all__ = ["LocalIntake", "read_plain_file"]
-
 
 class LocalIntake:
     """Implements `ports.Intake`; `environ` is what git inherits, without its `GIT_*`."""
@@ -44,7 +42,9 @@ class LocalIntake:
             try:
                 file = path.open("rb")
             except OSError as error:
-                raise IntakeError(f"it cannot be read: {error.strerror}", where=shown(source)) from error
+                raise IntakeError(
+                    f"it cannot be read: {error.strerror}", where=shown(source), hint="make it readable for you"
+                ) from error
             with file:
                 yield ArchiveSource(path, file)
         else:

@@ -97,9 +97,13 @@ def _read(file: Path) -> bytes:
         with file.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise LabError(f"cannot be read: {error.strerror}", where=_shown(file)) from error
+        raise LabError(
+            f"cannot be read: {error.strerror}", where=_shown(file), hint="make it readable for you"
+        ) from error
     if len(data) > MAX_BYTES:
-        raise LabError(f"larger than {MAX_BYTES} bytes, which is the most allowed", where=_shown(file))
+        raise LabError(
+            f"larger than {MAX_BYTES} bytes, which is the most allowed", where=_shown(file), hint="shorten it"
+        )
     return data
 
 

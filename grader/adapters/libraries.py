@@ -10,6 +10,7 @@ from pathlib import Path
 from grader.adapters.spawn import spawn
 from grader.errors import HostError
 from grader.model.run import Bind
+from grader.model.trouble import without_host_paths
 
 _ELF64_LITTLE_ENDIAN = b"\x7fELF\x02\x01"
 _PT_INTERP = 3
@@ -27,7 +28,9 @@ def program_binds(program: Path, target: str) -> tuple[Bind, ...]:
     try:
         stat = program.stat()
     except OSError as error:
-        raise HostError(f"`{program.name}` cannot be read: {error.strerror}", where=str(program)) from error
+        raise HostError(
+            f"`{program.name}` cannot be read: {error.strerror}", where=str(program), hint="install it again"
+        ) from error
     libraries = _libraries(str(program), stat.st_size, stat.st_mtime_ns)
     return (Bind(source=str(program), target=target), *(Bind(source=path, target=path) for path in libraries))
 
@@ -39,9 +42,11 @@ def _libraries(program: str, size: int, mtime_ns: int) -> tuple[str, ...]:
     if loader is None:
         return ()
     listed = spawn([loader, "--list", str(Path(program).absolute())], {}, timeout_s=20, output_bytes=1 << 20)
+    said = (listed.stderr or listed.stdout).strip()
     if listed.outcome != "ok" or "not found" in listed.stdout:
         raise HostError(
-            f"the shared libraries of `{program}` cannot be listed: {(listed.stderr or listed.stdout).strip()[:300]}",
+            f"the shared libraries of `{Path(program).name}` cannot be listed: {without_host_paths(said)[:300]}",
+            where=program,
             hint=f"see what `ldd {program}` misses",
         )
     return tuple(sorted({loader, *_LISTED.findall(listed.stdout)}))

@@ -39,7 +39,7 @@ def read_plain_file(path: Path, max_bytes: int) -> bytes:
     """
     where = str(path)
     if not os.path.lexists(path):
-        raise IntakeError("there is no such file", where=shown(where), hint="check the path of the report")
+        raise IntakeError("there is no such file", where=shown(where), hint="check its path")
     with unreadable(where):
         about = path.lstat()
     chunks, size = [], 0
@@ -47,7 +47,9 @@ def read_plain_file(path: Path, max_bytes: int) -> bytes:
         for chunk in content(descriptor, where):
             size += len(chunk)
             if size > max_bytes:
-                raise IntakeError(f"the file has more than {max_bytes} bytes", where=shown(where))
+                raise IntakeError(
+                    f"the file has more than {max_bytes} bytes", where=shown(where), hint="give a smaller one"
+                )
             chunks.append(chunk)
     return b"".join(chunks)
 

@@ -29,6 +29,7 @@ from grader.adapters.spawn import spawn
 from grader.errors import HostError
 from grader.model.base import Message
 from grader.model.run import Bind, Command, Completed, Limits
+from grader.model.trouble import without_host_paths
 from grader.ports import SandboxStatus
 
 UIDS = range(64012, 64112)
@@ -52,6 +53,7 @@ _SYSCTLS = (
     ("kernel.unprivileged_userns_clone", "0", "1"),  # Debian before 11, hardened kernels.
     ("user.max_user_namespaces", "0", "15000"),
 )
+_PACKAGES = {"bwrap": "bubblewrap", "setpriv": "util-linux"}
 _NEVER_SHOWN = ("/proc", "/sys", "/dev")
 
 
@@ -145,7 +147,8 @@ class Sandbox:
             if not boundary.started and done.stderr.startswith("bwrap: execvp "):
                 return _not_started(command, done.stderr.strip().rpartition(": ")[2])
             if not boundary.started and hit is None:
-                raise HostError(f"the sandbox broke: {done.stderr.strip()[:500] or f'exit {done.exit_code}'}")
+                said = without_host_paths(done.stderr.strip())[:500] or f"exit {done.exit_code}"
+                raise HostError(f"the sandbox broke: {said}", hint="run `grader doctor --for grade`")
             if done.exit_code in (126, 127) and done.stderr.startswith("setpriv: failed to execute "):
                 return _not_started(command, done.stderr.strip().rpartition(": ")[2])
             done = _unfold_signal(done).model_copy(update={"reason": hit})
@@ -198,18 +201,30 @@ class Sandbox:
         for bind, target in zip(binds, targets, strict=True):
             source = os.path.realpath(bind.source)
             if source == "/" or any(source == p or source.startswith(p + "/") for p in _NEVER_SHOWN):
-                raise HostError(f"`{source}` must not be shown to a submission", where=bind.target)
+                raise HostError(
+                    f"what is to be `{target}` must not be shown to a submission",
+                    where=source,
+                    hint="name another folder",
+                )
             if Path(os.path.realpath(self._lock)).is_relative_to(source):
-                raise HostError(f"`{source}` would show the host lock `{self._lock}`", where=bind.target)
+                raise HostError(
+                    f"what is to be `{target}` would show the host lock",
+                    where=source,
+                    hint=f"keep the cache and the tools apart from `{self._lock}`",
+                )
             if any(other in target.parents for other in targets):
-                raise HostError(f"`{target}` lies inside another bind", where=bind.source)
+                raise HostError(f"`{target}` lies inside another bind", where=bind.source, hint="report this mistake")
             self._check_readable(bind, source)
 
     def _check_readable(self, bind: Bind, source: str) -> None:
         try:
             mode = Path(source).stat().st_mode
         except OSError as error:
-            raise HostError(f"cannot be shown in the sandbox: {error.strerror}", where=source) from error
+            raise HostError(
+                f"cannot be shown in the sandbox: {error.strerror}",
+                where=source,
+                hint="make it readable, and run again",
+            ) from error
         needed = 0o5 if Path(source).is_dir() else 0o4
         if self._root and not bind.writable and mode & needed != needed:
             raise HostError(
@@ -230,7 +245,11 @@ class Sandbox:
             finally:
                 disk.hand_over(directory, before.st_uid, before.st_gid)
         except OSError as error:
-            raise HostError(f"cannot be given to the sandbox and back: {error.strerror}", where=directory) from error
+            raise HostError(
+                f"cannot be given to the sandbox and back: {error.strerror}",
+                where=directory,
+                hint="name a folder on a local disk of your own in GRADER_CACHE",
+            ) from error
 
     def _processes_cap(self, limits: Limits, cgroup: Cgroup | None) -> int | None:
         """Return what RLIMIT_NPROC must be where no cgroup counts the processes; it counts by user, not by run."""
@@ -241,10 +260,10 @@ class Sandbox:
     def _prove(self) -> SandboxStatus:
         kind = "bubblewrap" if self._root else "bubblewrap-userns"
         weak = tuple(m for m in (self._cgroups.missing,) if m is not None)
-        for name, package in (("bwrap", "bubblewrap"), *((("setpriv", "util-linux"),) if self._root else ())):
+        for name in ("bwrap", "setpriv") if self._root else ("bwrap",):
             if find_tool(name) is None:
                 reason = Message(code="sandbox.no-tool", params={"tool": name})
-                return SandboxStatus(works=False, kind=kind, reason=reason, remedy=f"apt-get install {package}")
+                return SandboxStatus(works=False, kind=kind, reason=reason, remedy=f"apt-get install {_PACKAGES[name]}")
         try:
             hole = self._hole()
         except HostError as error:
@@ -274,7 +293,11 @@ class Sandbox:
         target = f"/bin/{tool}"
         seen = self._run(Command(argv=(target, *arguments), binds=program_binds(_tool(tool), target)))
         if seen.outcome != "ok":
-            raise HostError(f"`{tool}` in the sandbox: {seen.outcome}, exit {seen.exit_code}, {seen.stderr[:200]}")
+            said = without_host_paths(seen.stderr)[:200]
+            raise HostError(
+                f"`{tool}` in the sandbox: {seen.outcome}, exit {seen.exit_code}, {said}",
+                hint="run `grader doctor --for grade`",
+            )
         return seen.stdout
 
 
@@ -310,7 +333,11 @@ class _Boundary:
         deadline = time.monotonic() + _GONE_S
         while self._alive():
             if time.monotonic() > deadline:
-                raise HostError(f"processes of the sandbox are still there after {_GONE_S:.0f} s", where=str(self.pid))
+                raise HostError(
+                    f"processes of the sandbox are still there after {_GONE_S:.0f} s",
+                    where=str(self.pid),
+                    hint="see what they wait for with `ps`, often a disk that does not answer",
+                )
             time.sleep(0.0005)
 
     def _alive(self) -> bool:
@@ -326,7 +353,7 @@ class _Boundary:
 
 def _refusal(said: str) -> tuple[Message, str]:
     """Return why bubblewrap was refused and the command that mends it."""
-    reason = Message(code="sandbox.refused", params={"detail": said})
+    reason = Message(code="sandbox.refused", params={"detail": without_host_paths(said)})
     if "no system call filter" in said:
         return reason, "grade on x86_64 or aarch64"
     if "Failed to make / slave" in said:  # A chroot into a plain directory.
@@ -357,7 +384,9 @@ def find_tool(name: str) -> Path | None:
 def _tool(name: str) -> Path:
     found = find_tool(name)
     if found is None:
-        raise HostError(f"`{name}` is not installed")
+        raise HostError(
+            f"`{name}` is not installed", hint=f"install it: `apt-get install {_PACKAGES.get(name, 'coreutils')}`"
+        )
     return found
 
 

@@ -100,7 +100,8 @@ class DiskStore:
             mode = root.stat().st_mode
         if mode & stat.S_IWOTH:
             raise HostError(
-                f"the cache `{root}` may be written by every user of this host, so its results cannot be trusted",
+                "the cache may be written by every user of this host, so its results cannot be trusted",
+                where=str(root),
                 hint=f"run `chmod o-w {root}`, or name another directory in GRADER_CACHE",
             )
 
@@ -154,7 +155,9 @@ class DiskStore:
                 with _disk_errors(path):
                     self._publish(fresh, path, work)
         raise HostError(
-            f"`{path}` is damaged or gone each time it is made", hint="check that disk, or name another in GRADER_CACHE"
+            "an entry of the cache is damaged or gone each time it is made",
+            where=str(path),
+            hint="check that disk, or name another in GRADER_CACHE",
         )
 
     @contextmanager
@@ -238,7 +241,8 @@ class DiskStore:
                 return
             time.sleep(0.1)
         raise HostError(
-            f"`{path}` is damaged and another process is using it",
+            "an entry of the cache is damaged and another process is using it",
+            where=str(path),
             hint=f"wait for that process to end, remove `{path}` and run again",
         )
 
@@ -261,7 +265,9 @@ class DiskStore:
                 return
             with suppress(FileNotFoundError):
                 path.rename(work / f"broken-{attempt}")
-        raise HostError(f"`{path}` cannot be replaced", hint=f"remove `{path}` and run again")
+        raise HostError(
+            "an entry of the cache cannot be replaced", where=str(path), hint=f"remove `{path}` and run again"
+        )
 
     def _drop(self, path: Path) -> bool:
         """Remove an entry; False if it is in use."""
@@ -421,6 +427,7 @@ def _space_errors(path: Path) -> Iterator[None]:
         if error.errno not in _NO_SPACE:
             raise
         raise HostError(
-            f"no space left for `{path}`",
+            "no space left for the cache",
+            where=str(path),
             hint="free some there, run `grader cache prune`, or name another directory in GRADER_CACHE",
         ) from error
