@@ -99,7 +99,9 @@ class JsonCheck(Record):
     key: str
     within_s: float | None = Field(default=None, gt=0)
     offset: str | None = Field(default=None, pattern=r"^[+-]\d\d:\d\d$")
-    format: str = Field(default="%Y-%m-%d %H:%M:%S", description="strptime format of the local time.")
+    format: str = Field(
+        default="%Y-%m-%d %H:%M:%S", description="strftime format in which the local time must be printed."
+    )
     same_instant_as: str | None = None
 
 
@@ -288,7 +290,6 @@ class Parameters(Record):
     warmups: int = Field(default=2, ge=0, le=100)
     seed: int = 20251127
     run_timeout_s: float = Field(default=60, gt=0)
-    freshness_s: float = Field(default=2, gt=0)
 
 
 class Timing(Record):
@@ -333,7 +334,3 @@ class Lab(Record):
     messages: dict[str, dict[str, str]] = Field(
         default={}, description="By language: the lab's own wordings, by code (`rule.<id>`)."
     )
-
-    def row_of(self, metric: str) -> Row | None:
-        """Return the table row of a metric."""
-        return next((r for r in self.table.rows if r.metric == metric), None)

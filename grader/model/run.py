@@ -67,7 +67,11 @@ class Completed(Record):
 
 
 class Sample(Record):
-    """One timed run of one arm.  Invariant: times are None if and only if `outcome` is not `ok`."""
+    """One timed run of one arm.
+
+    Invariant: `total_s` is None if and only if `outcome` is not `ok`; `first_output_s` is None then too, and after a
+    run that printed nothing.
+    """
 
     arm: str
     round_index: int = Field(ge=0)
@@ -108,7 +112,7 @@ class Artifact(Record):
 
 
 class BuildResult(Record):
-    """What a build step gave.  Invariant: `artifact` is None if and only if `state` is not `built`."""
+    """What a build step gave.  Invariant: there is an `artifact` if and only if `state` is `built` or `committed`."""
 
     subject: str
     label: Literal["build", "committed"] = Field(default="build", description="Where the artifact was to come from.")
@@ -128,7 +132,7 @@ class BuildResult(Record):
 
 
 class ProbeResult(Record):
-    """What one probe of one arm saw.  `value` is a short text such as the checked time of day."""
+    """What one probe of one arm saw.  `value` is `valid` if the probe passed, else None."""
 
     probe: str
     subject: str

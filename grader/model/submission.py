@@ -97,5 +97,4 @@ class Submission(Record):
     frozen_dir: str
     root: str = Field(default=".", description="Folder of the lab's files inside the copy.")
     report_path: str | None = Field(default=None, description="Manifest path of the report, None if there is none.")
-    notes: tuple[str, ...] = Field(default=(), description="Codes of `messages`, in the same order.")
     messages: tuple[Message, ...] = Field(default=(), description="What intake left out of the copy, and why.")

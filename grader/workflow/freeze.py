@@ -12,6 +12,7 @@ from grader.model.base import Message, digest
 from grader.model.lab import Lab
 from grader.model.submission import REPORT_ENTRY, Copied, IntakeCaps, Manifest, ManifestEntry, Submission, shown
 from grader.ports import Intake, Source, Store
+from grader.workflow.records import read_record
 
 _KIND = "frozen"
 _TREE, _REPORT, _MANIFEST = "tree", "report", "manifest.json"
@@ -188,13 +189,6 @@ def _move(staging: Path, target: Path) -> None:
         item.rename(target / item.name)
 
 
-def _saved(copy: Path) -> Manifest | None:
-    try:
-        return Manifest.model_validate_json((copy / _MANIFEST).read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
 def _intact(copy: Path, intake: Intake, manifest: Manifest) -> bool:
     """Return whether a frozen copy is still what its manifest says."""
     tree = [entry for entry in manifest.entries if entry.path != REPORT_ENTRY]
@@ -203,7 +197,7 @@ def _intact(copy: Path, intake: Intake, manifest: Manifest) -> bool:
         report_whole = outside is None or digest((copy / _REPORT).read_bytes()) == outside.sha256
     except OSError:
         return False
-    return report_whole and _saved(copy) == manifest and intake.intact(copy / _TREE, tree)
+    return report_whole and read_record(copy / _MANIFEST, Manifest) == manifest and intake.intact(copy / _TREE, tree)
 
 
 def _submission(
@@ -222,7 +216,6 @@ def _submission(
         frozen_dir=str(place / _TREE),
         root=root,
         report_path=report,
-        notes=tuple(message.code for message in messages),
         messages=messages,
     )
 

@@ -140,7 +140,7 @@ def test_a_link_to_nothing_is_left_out_with_a_note(tmp_path: Path, target: str) 
     handed_in = folder(tmp_path / "lab12")
     (handed_in / "x").symlink_to(target)
     submission = frozen(handed_in, tmp_path / "cache")
-    assert submission.notes == ("intake.link-dangling",)
+    assert [message.code for message in submission.messages] == ["intake.link-dangling"]
     assert submission.manifest.find("x") is None
 
 

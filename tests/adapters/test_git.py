@@ -111,7 +111,7 @@ def test_a_submodule_is_left_out_with_a_note(tmp_path: Path) -> None:
     git("update-index", "--add", "--cacheinfo", f"160000,{commit},module", cwd=made)
     git("commit", "-q", "-m", "module", cwd=made)
     submission = frozen(f"git:{made}@HEAD", tmp_path / "cache")
-    assert submission.notes == ("intake.submodule",)
+    assert [message.code for message in submission.messages] == ["intake.submodule"]
     assert contents(submission) == SMALL
 
 
@@ -197,7 +197,7 @@ def test_nothing_that_the_repository_configures_is_run(tmp_path: Path) -> None:
     for hook in ("post-checkout", "pre-auto-gc", "reference-transaction", "post-index-change"):
         (tmp_path / "hooks" / hook).symlink_to(script)
     submission = frozen(f"git:{made}@HEAD", tmp_path / "cache")
-    assert submission.notes == ("intake.object-absent",)
+    assert [message.code for message in submission.messages] == ["intake.object-absent"]
     assert not proof.exists()
 
 
