@@ -59,7 +59,7 @@ def main(platform: str = sys.platform) -> None:
     """Run the command line; every failure becomes one clear message and the exit code of the contract."""
     try:
         refuse_command(sys.argv[1:], platform)
-        app(standalone_mode=True)
+        app(prog_name="grader")
     except GraderError as error:
         _fail(str(error), error.exit_code)
     except SystemExit as ended:
