@@ -12,6 +12,9 @@ from grader.units import find_unit, format_bytes, format_percent, format_ratio, 
 NOT_COMPARABLE = "not comparable"
 """A derived cell whose inputs are of different compilers."""
 
+SMALLEST_SPREAD = 1e-4
+"""An interval narrower than this share of its value sets no digits: nobody reads a percentage to nine places."""
+
 NO_CONTAINER = frozenset({"process", "wasmtime", "wasmtime-cached", "wasmtime-aot", "spin"})
 """Arms that start no container, which the cell then says."""
 
@@ -26,6 +29,8 @@ def quantity_text(quantity: Quantity, unit: str | None = None, *, count: bool = 
     if not isinstance(value, int | float):
         return str(value)
     half_width = (high - low) / 2 if low is not None and high is not None else None
+    if half_width is not None and half_width < SMALLEST_SPREAD * abs(value):
+        half_width = None
     if quantity.unit == "byte":
         text = format_bytes(value, unit)
         return text if count else text.partition(" (")[0]

@@ -93,12 +93,20 @@ def _places(reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: S
 def _changes(
     reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: Sequence[Verdict], style: FillStyle
 ) -> Iterator[CellChange]:
-    words = {v.id: v.verdict for v in verdicts}
+    words = {v.id: v.verdict for v in verdicts if _is_about_ours(v)}
     for place in _places(reading, lab, facts, verdicts):
         claim = _claim_at(reading, place.cell)
         new = _new_text(place.cell.text, claim, place.ours, words.get(place.claim_id, ""), style)
         if new is not None and new != place.cell.text:
             yield CellChange(row=place.row, role=place.role, span=place.cell.span, old=place.cell.text, new=new)
+
+
+def _is_about_ours(verdict: Verdict) -> bool:
+    """True if the verdict set the claim against the value that stands beside it in the cell.
+
+    Agreement with a known value or with the row's own cells says nothing about a number of ours.
+    """
+    return verdict.verdict not in ("consistent", "contradicted") or verdict.basis in ("artifact", "rebuild")
 
 
 def _new_text(text: str, claim: Claim | None, ours: str | None, verdict: str, style: FillStyle) -> str | None:
