@@ -103,7 +103,7 @@ def run_session(request: Request) -> Finished:
         measured.step_files(),
         request.style,
     )
-    run = _run_record(began, time.monotonic() - clock, measured, used)
+    run = _run_record(began, time.monotonic() - clock, measured, used) | {"boundary": wiring.runner.status().kind}
     output.write(graded.files | {"run.json": json.dumps(run, indent=2, sort_keys=True).encode() + b"\n"})
     raw.remove()
     return Finished(lab=loaded.lab, graded=graded, folder=folder, report_file=report_file)
