@@ -337,3 +337,22 @@ def test_no_reason_names_a_path_of_this_host(desk: Desk, what: str, where: str, 
         reasons = [fact.reason for fact in measured.facts if fact.reason is not None]
         assert any(reason.code.startswith("infra.") for reason in reasons)
         assert not [reason for reason in reasons if any(part in str(reason.params) for part in place.parts[1:])]
+
+
+def test_what_another_grading_timed_while_we_waited_is_not_timed_again(desk: Desk) -> None:
+    """Two gradings of the same content at once: equal inputs have to give equal facts."""
+    other: list[Measured] = []
+
+    class Waiting(FakeLock):
+        @contextmanager
+        def exclusive(self) -> Iterator[None]:
+            if not other:
+                other.append(Measured.model_construct())  # holds the lock itself, so it must not wait again
+                other[0] = desk.measure(engine())
+            with super().exclusive():
+                yield
+
+    desk.lock = Waiting()
+    ours = desk.measure(engine())
+    assert ours.campaign == other[0].campaign
+    assert {s.meta.step: s.meta.cached for s in ours.steps}["time"] is True
