@@ -103,7 +103,7 @@ def run_session(request: Request) -> Finished:
         measured.step_files(),
         request.style,
     )
-    run = _run_record(began, time.monotonic() - clock, measured, used) | {"boundary": wiring.runner.status().kind}
+    run = _run_record(began, time.monotonic() - clock, measured, used, wiring.runner.status().kind)
     output.write(graded.files | {"run.json": json.dumps(run, indent=2, sort_keys=True).encode() + b"\n"})
     raw.remove()
     return Finished(lab=loaded.lab, graded=graded, folder=folder, report_file=report_file)
@@ -168,7 +168,7 @@ def _measure(
     )
 
 
-def _run_record(began: datetime, total_s: float, measured: Measured, used: LabUsed) -> dict[str, object]:
+def _run_record(began: datetime, total_s: float, measured: Measured, used: LabUsed, boundary: str) -> dict[str, object]:
     """Everything that differs between two runs of the same inputs."""
     return {
         "schema": "grader/run/1",
@@ -181,4 +181,5 @@ def _run_record(began: datetime, total_s: float, measured: Measured, used: LabUs
         "python": sys.version.split()[0],
         "grader": __version__,
         "lab_sha256": used.digest,
+        "boundary": boundary,
     }

@@ -62,9 +62,8 @@ def show_grade(lab: Lab, grade: Grade, folder: Path) -> None:
     console.print(Text(f"Files: {folder}"))
 
 
-def show_comparison(lab: Lab, grade: Grade, console: Console | None = None) -> None:
+def show_comparison(lab: Lab, grade: Grade, console: Console) -> None:
     """Print claimed | recomputed | measured with the verdicts."""
-    console = console or Console(highlight=False)
     table = Table(title=f"{grade.submission.id}: {lab.title}", title_justify="left", box=None, pad_edge=False)
     for head in ("Quantity", "Claimed", "Recomputed", "Measured", "Verdict"):
         table.add_column(head, overflow="fold")

@@ -160,7 +160,7 @@ def _judge_text(lab: Lab, claim: Claim, facts: Sequence[Fact]) -> Verdict:
         claimed=claimed_quantity(claim),
         measured=measured_quantity(fact),
         fact=fact.id if fact else None,
-        reason=Message(code="verdict.not-run", params={"why": ""}),
+        reason=Message(code="verdict.nothing-to-compare"),
     )
     if claim.placeholder:
         return _decide(base, "missing", "verdict.missing")

@@ -160,7 +160,6 @@ class Circumstances(Record):
     sources_changed: bool = Field(description="A file that the course provides is there with other content.")
     known_values_apply: bool = Field(description="Nothing contradicts that the reference values are for this source.")
     own_files: tuple[str, ...] = Field(default=(), description="Files below the lab's root that no course provides.")
-    has_report: bool = False
     own_words: int = Field(default=0, ge=0, description="Words of the report that are not in the lab's template.")
     pictures: int = Field(default=0, ge=0, description="Pictures that the report shows; only a person reads them.")
     has_table: bool = False

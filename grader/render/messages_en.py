@@ -19,7 +19,6 @@ EN: dict[str, str] = {
     "verdict.lab-version": "the version that the lab asks for ({expected})",
     "verdict.other-version": "the lab asks for {expected}",
     "verdict.same-command": "the same command runs here and prints what it should",
-    "verdict.not-run": "not run: {why}",
     "verdict.nothing-to-compare": "nothing on this host measures this quantity",
     "criterion.executed": "built and run here, with the right output",
     "criterion.usable": "stated, and a usable measurement",

@@ -111,7 +111,6 @@ def circumstances_of(lab: Lab, submission: Submission, reading: ReportReading | 
         sources_changed=any(differs(known) for known in lab.inputs.provided),
         known_values_apply=not any(differs(known) for known in lab.known_values_for),
         own_files=tuple(path for path in entries if path not in provided and path in _asked_for(lab)),
-        has_report=reading is not None,
         own_words=reading.own_words if reading else 0,
         pictures=len(reading.pictures) if reading else 0,
         has_table=reading is not None and reading.table is not None,

@@ -17,7 +17,6 @@ ALL_THERE = Circumstances(
     sources_changed=False,
     known_values_apply=True,
     own_files=("main.wasm",),
-    has_report=True,
     own_words=500,
     has_table=True,
 )
@@ -116,9 +115,7 @@ def test_a_good_submission_loses_nothing_and_gaps_of_the_host_cost_nothing(lab: 
 
 
 def test_provided_files_with_an_empty_report_give_nothing(lab: Lab) -> None:
-    empty = Circumstances(
-        sources_changed=False, known_values_apply=True, has_report=True, has_table=True, empty_cells=("a.native",)
-    )
+    empty = Circumstances(sources_changed=False, known_values_apply=True, has_table=True, empty_cells=("a.native",))
     judged = run(lab, [], good_facts(), empty)
     assert judged.score.points == 0
     assert judged.score.lost == judged.score.max == 10
