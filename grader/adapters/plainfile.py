@@ -27,7 +27,8 @@ _SPECIAL = {
     stat.S_IFLNK: "a link",
     stat.S_IFDIR: "a folder",
 }
-_REPLACED = (errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.ENXIO)
+# EINVAL is what reading a link says of a name that is no link any more.
+_REPLACED = (errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.ENXIO, errno.EINVAL)
 
 
 def read_plain_file(path: Path, max_bytes: int) -> bytes:

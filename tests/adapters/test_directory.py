@@ -222,6 +222,25 @@ def test_an_unreadable_file_is_refused_by_name(tmp_path: Path) -> None:
     assert refused(handed_in, tmp_path / "cache").where == "main.go"
 
 
+def test_a_link_that_became_a_file_before_it_was_read_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The swap of the race below at its rarest moment: between looking at the link and asking where it leads."""
+    handed_in = folder(tmp_path / "lab12")
+    link = handed_in / "link"
+    link.symlink_to("main.go")
+    ask = os.readlink
+
+    def swapped(name: str, *, dir_fd: int | None = None) -> str:
+        link.unlink()
+        link.write_bytes(b"a file")
+        return ask(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "readlink", swapped)
+    error = refused(handed_in, tmp_path / "cache")
+    assert (error.where, error.what) == ("link", "it changed while it was being read")
+
+
 @contextmanager
 def swapping(place: Path, other: Path) -> Iterator[None]:
     """Swap the two names as fast as can be while the body runs."""
