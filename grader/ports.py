@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from grader.model.base import Message, Record
 from grader.model.host import Fingerprint, Tool
-from grader.model.lab import BuildSource, Probe, Step
-from grader.model.run import Artifact, BuildResult, Command, Completed, Limits
+from grader.model.lab import BuildSource, HttpGet, Probe, Step
+from grader.model.run import Artifact, BuildResult, Command, Completed, Limits, MemoryReading
 from grader.model.submission import Copied, IntakeCaps, ManifestEntry
 
 
@@ -34,16 +35,61 @@ class Call(Record):
     env: dict[str, str] = {}
 
 
+class Server(Protocol):
+    """A program that runs behind the boundary with a network of its own, until `stop` or its own end."""
+
+    def connect(self, timeout_s: float) -> socket.socket:
+        """Return a new TCP connection to the server's port; as root and as a plain user.
+
+        Raises: OSError as `socket.connect` does (refused while it is not listening, timeout); HostError if the
+            boundary broke.
+        """
+
+    def started_ns(self) -> int:
+        """Return when the program was let go, on `time.perf_counter_ns`."""
+
+    def ended(self) -> bool:
+        """Return whether the program has ended by itself or at a limit."""
+
+    def memory(self) -> tuple[MemoryReading, ...]:
+        """Return what it has now by each notion that this host can give; empty if it has ended or none can.
+
+        Source of the cgroup figure: usage without inactive file pages, what `docker stats` shows (moby#42140).
+        """
+
+    def stop(self, grace_s: float) -> Stopped:
+        """Send SIGTERM to the program, after `grace_s` seconds SIGKILL to all of it; return how it ended.
+
+        Once stopped it answers the same again.  No process of it is left afterwards.
+        """
+
+
+class Stopped(Record):
+    """How a server ended, with all that it printed."""
+
+    how: Literal["by-itself", "terminated", "killed"]
+    completed: Completed
+
+
 class Runner(Protocol):
     """Runs one command behind a boundary and reports how it ended; no exception for a command that fails."""
 
     def status(self) -> SandboxStatus:
         """Prove the boundary once with a real run; the answer is kept."""
 
-    def run(self, command: Command) -> Completed:
+    def run(self, command: Command, *, memory: bool = False) -> Completed:
         """Run to the end or to a limit; no process of it is left when this returns.
 
+        Args:
+            memory: Read the peak of memory too.  Where that means sampling it costs time: never in a timed run.
+
         Raises: HostError if the boundary itself broke.
+        """
+
+    def serve(self, command: Command, port: int) -> AbstractContextManager[Server]:
+        """Start a server; it is stopped at the end at the latest, whatever happens in between.
+
+        Raises: HostError if the boundary broke, or if `port` is taken where the server shares a network.
         """
 
     def noop(self) -> Command:
@@ -51,12 +97,15 @@ class Runner(Protocol):
 
 
 class HostLock(Protocol):
-    """Host-wide reader/writer lock with a turnstile: builds share, timing excludes and never starves."""
+    """Host-wide reader/writer lock with a turnstile: builds share, timing excludes and never starves.
 
-    def shared(self) -> AbstractContextManager[None]:
+    Both wait `timeout_s` at most, without it as long as it takes.  Raises: TimeLimitError after that.
+    """
+
+    def shared(self, timeout_s: float | None = None) -> AbstractContextManager[None]:
         """Hold while building or probing."""
 
-    def exclusive(self) -> AbstractContextManager[None]:
+    def exclusive(self, timeout_s: float | None = None) -> AbstractContextManager[None]:
         """Hold while timing."""
 
 
@@ -83,11 +132,23 @@ class Engine(Protocol):
     def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
         """Return what the arm runs: the artifact itself, or for `wasmtime-aot` its compiled form in `out_dir`."""
 
-    def command(self, arm: str, artifact: Artifact | None, probe: Probe, limits: Limits) -> Command:
-        """Return the command that runs the artifact once on this arm; None for the control arm."""
+    def command(
+        self, arm: str, artifact: Artifact | None, probe: Probe, limits: Limits, get: HttpGet | None = None
+    ) -> Command:
+        """Return the command that runs the artifact once on this arm; None for the control arm.
+
+        Args:
+            get: The request that a CGI program answers; given if and only if the probe is of that kind.
+        """
 
     def run_once(self, command: Command) -> Completed:
         """Run a command of this engine once, behind its boundary."""
+
+    def memory(self, command: Command) -> Completed:
+        """Run a command of this engine once and read the peak of its memory; never for a timed run."""
+
+    def serve(self, command: Command, port: int) -> AbstractContextManager[Server]:
+        """Start a server of this engine behind its boundary; it is stopped at the end at the latest."""
 
 
 class Store(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from grader.model.base import Record
 from grader.model.grade import Severity
@@ -124,16 +124,27 @@ class HttpGet(Record):
     checks: tuple[JsonCheck, ...] = ()
 
 
+def _one_or_more(value: object) -> object:
+    """Take a single text for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
 class HttpProbe(Record):
-    """Start a server and ask it; `expect_failure` by subject: words that its failure must print."""
+    """Start a server and ask it.
+
+    `expect_failure` by subject: words of which its failure must print one; the server's coming up is no failure.
+    The port lies outside the range of ephemeral ports (Linux: 32768 to 60999), where a client that asks a port on
+    which nobody listens can be given that very port and connect to itself.
+    """
 
     kind: Literal["http"] = "http"
     metric: Identifier
     env: dict[str, str] = {}
     port: int = Field(gt=0, lt=65536)
     get: tuple[HttpGet, ...] = Field(min_length=1)
-    expect_failure: dict[str, str] = {}
+    expect_failure: dict[str, Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)]] = {}
     arms: dict[str, tuple[str, ...]]
+    starts: int = Field(default=7, ge=1, le=100, description="Timed starts to the first valid answer.")
 
 
 class CgiProbe(Record):
@@ -155,6 +166,8 @@ class Metric(Record):
     `arms` by subject: the lab's own arm first, then those that may stand in for it, in order.
     `tolerance`: `printed` for sizes (compared within printed precision and 5 %), `usable` for times and memory
     (never graded by how fast or how small), `value` for texts.
+    `source` `memory` is read while the metric's probe runs: the peak of a `stdout_json` run, the idle figure of an
+    `http` server.  `answer` is the time from a server's start to its first valid answer.
     """
 
     unit: Unit | None
@@ -162,7 +175,7 @@ class Metric(Record):
     tolerance: Literal["printed", "usable", "value"]
     notions: tuple[str, ...] = ()
     probe: Identifier | None = None
-    source: Literal["artifact", "timing", "probe", "image", "memory"]
+    source: Literal["artifact", "timing", "probe", "image", "memory", "answer"]
     floor: float | None = Field(default=None, description="Smallest usable claim, in the base unit.")
     ceiling: float | None = Field(default=None, description="Largest usable claim, in the base unit.")
 
@@ -198,11 +211,15 @@ class Columns(Record):
 
 
 class Row(Record):
-    """A row of the comparison table.  A row without `metric` is known but not measured."""
+    """A row of the comparison table.  A row without `metric` is known but not measured.
+
+    `instead` names the metric whose values fill the row, labelled, where a subject can have none of `metric`.
+    """
 
     key: Identifier
     labels: tuple[str, ...] = Field(min_length=1, description="Lower-case words that the row's label contains.")
     metric: Identifier | None = None
+    instead: Identifier | None = None
     derived: Derived | None = None
     required: bool = Field(default=True, description="Must be filled for the table to count as complete.")
 
@@ -284,11 +301,12 @@ class CriterionSpec(Record):
 
 
 class Parameters(Record):
-    """Numbers of the timed campaign; `seed` makes its order repeatable."""
+    """Numbers of the timed campaign and of the memory runs; `seed` makes the campaign's order repeatable."""
 
     rounds: int = Field(default=12, ge=1, le=5000)
     warmups: int = Field(default=2, ge=0, le=100)
     seed: int = 20251127
+    memory_runs: int = Field(default=3, ge=1, le=100, description="Runs per arm whose peak of memory is read.")
     run_timeout_s: float = Field(default=60, gt=0)
 
 

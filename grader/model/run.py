@@ -39,12 +39,25 @@ class Command(Record):
     limits: Limits = Limits()
 
 
+class MemoryReading(Record):
+    """How much memory a run's processes had, at one moment or at most.
+
+    `cgroup`: what the kernel charged to the run's own group, the boundary's processes included.  `smaps`: the
+    proportional set sizes of the program's whole process tree, summed.
+    """
+
+    notion: Literal["cgroup", "smaps"]
+    size_bytes: int = Field(ge=0)
+    method: str = Field(description="The file that was read, and for a sampled figure how often and what it misses.")
+
+
 class Completed(Record):
     """How a command ended.
 
     Times are seconds from just before the spawn, on a monotonic clock: `first_output_s` to the first byte on
     stdout (None if there was none), `total_s` to the exit that was reaped.  `exit_code` is None if a signal or a
     limit ended it.  `stdout` and `stderr` are cut at the output cap, bytes as Latin-1 so that none is lost.
+    `memory_peak` holds a reading per notion where the caller asked for it and this host can give it.
     """
 
     argv: tuple[str, ...]
@@ -56,6 +69,7 @@ class Completed(Record):
     first_output_s: float | None
     total_s: float
     reason: Message | None = None
+    memory_peak: tuple[MemoryReading, ...] = ()
 
     def stdout_bytes(self) -> bytes:
         """Return stdout exactly as printed, up to the cap."""
@@ -131,8 +145,41 @@ class BuildResult(Record):
         return self
 
 
+class Answer(Record):
+    """What a server or a CGI program said to one request.  `reason` is None if it was what the probe expects.
+
+    `body` is cut at the cap, bytes as Latin-1; `status` and `content_type` are None where nothing readable came.
+    """
+
+    path: str
+    status: int | None
+    content_type: str | None
+    body: str
+    total_s: float | None = Field(default=None, description="From connecting, or spawning, to the last byte.")
+    reason: Message | None = None
+
+
+class ServerRun(Record):
+    """What a server's run gave beside its answers.
+
+    `first_answers_s`: seconds from spawn to the last byte of the first valid answer, one per start that had the host
+    to itself.  `idle` was read after the figure had settled, `after_requests` after `requests` more answers.
+    `stopped` says what ended it: its own exit, SIGTERM within the grace period, or SIGKILL after it.
+    """
+
+    first_answers_s: tuple[float, ...] = ()
+    idle: tuple[MemoryReading, ...] = ()
+    after_requests: tuple[MemoryReading, ...] = ()
+    requests: int = Field(default=0, ge=0)
+    stopped: Literal["by-itself", "terminated", "killed"]
+
+
 class ProbeResult(Record):
-    """What one probe of one arm saw.  `value` is `valid` if the probe passed, else None."""
+    """What one probe of one arm saw.
+
+    `value` is None unless the probe passed: `valid`, or for a server that is expected to fail and did
+    `no server: ` with the expected words that it printed.
+    """
 
     probe: str
     subject: str
@@ -141,3 +188,5 @@ class ProbeResult(Record):
     value: str | None = None
     reason: Message | None = None
     completed: Completed | None = None
+    answers: tuple[Answer, ...] = ()
+    server: ServerRun | None = None
