@@ -88,6 +88,8 @@ class GitSource:
     def copy(self, tree: Path, caps: IntakeCaps) -> Copied:
         """Copy every blob that the repository holds; links are settled from the copy."""
         copier = Copier(tree, caps)
+        if self._top:
+            self._git.folder(self._commit, self._top)
         wanted = []
         with closing(self._git.list_tree(self._treeish(self._top))) as tree_lines:
             for listed in tree_lines:
@@ -172,6 +174,21 @@ class Git:
                 hint="name a branch, a tag or a commit",
             )
         return found
+
+    def folder(self, commit: str, path: str) -> None:
+        """Raise IntakeError unless the commit holds a folder at `path`; a folder's blobs may still be missing."""
+        found, cause = "nothing", None
+        try:
+            found = self._output("cat-file", "-t", f"{commit}:{path}").decode().strip()
+        except IntakeError as error:
+            cause = error
+        if found != "tree":
+            kind = {"blob": "a file", "commit": "a submodule"}.get(found, "nothing")
+            raise IntakeError(
+                f"`{shown(path)}` is {kind} in this commit, not a folder",
+                where=shown(str(self._directory)),
+                hint=f"list what it holds with `git ls-tree -r --name-only {commit[:12]}`",
+            ) from cause
 
     def list_tree(self, treeish: str) -> Generator[_Listed, None, None]:
         """Yield all blobs and submodules below a tree; a caller that stops stops git."""

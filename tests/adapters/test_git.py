@@ -261,7 +261,12 @@ def test_a_local_folder_may_look_like_a_protocol(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("tail", "words"), [("@nothing", "no commit `nothing`"), ("@HEAD:nowhere", "ls-tree"), ("@HEAD:main.go", "ls-tree")]
+    ("tail", "words"),
+    [
+        ("@nothing", "no commit `nothing`"),
+        ("@HEAD:nowhere", "`nowhere` is nothing"),
+        ("@HEAD:main.go", "`main.go` is a file"),
+    ],
 )
 def test_what_is_not_there_is_named(tmp_path: Path, tail: str, words: str) -> None:
     assert words in refused(f"git:{repository(tmp_path / 'lab12')}{tail}", tmp_path / "cache").what
