@@ -18,7 +18,7 @@ from grader.cli.grade import (
     StyleOption,
     TrustOption,
 )
-from grader.cli.options import CacheOption, LabOption, LockOption, MaxReportBytes
+from grader.cli.options import CacheOption, LabOption, LangOption, LockOption, MaxReportBytes
 
 
 def fill_command(
@@ -31,6 +31,7 @@ def fill_command(
     ] = False,
     engine: EngineOption = "auto",
     style: StyleOption = "annotate",
+    lang: LangOption = "en",
     trust: TrustOption = False,
     no_cache: NoCacheOption = False,
     max_report_bytes: MaxReportBytes = 2_000_000,
@@ -55,6 +56,7 @@ def fill_command(
         out=out,
         engine=engine,
         style=style,
+        language=lang,
         trust=trust,
         use_cache=not no_cache,
         marks=None,
@@ -70,7 +72,7 @@ def fill_command(
     done = run_session(request)
     target = done.report_file
     console = Console(highlight=False)
-    show_comparison(done.lab, done.graded.grade, console)
+    show_comparison(done.lab, done.graded.grade, console, lang)
     for change in done.graded.changes:
         console.print(Text(f"{change.row}, {change.role}: {one_line(change.old) or 'empty'} ⇒ {one_line(change.new)}"))
     if target is None:

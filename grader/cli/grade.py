@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from grader.cli.options import CacheOption, LabOption, LockOption, MaxReportBytes
+from grader.cli.options import CacheOption, LabOption, LangOption, LockOption, MaxReportBytes
 
 Engine = Literal["auto", "embedded", "containers"]
 Style = Literal["annotate", "only-empty", "replace"]
@@ -34,6 +34,7 @@ def grade_command(
     out: OutOption = None,
     engine: EngineOption = "auto",
     style: StyleOption = "annotate",
+    lang: LangOption = "en",
     trust: TrustOption = False,
     no_cache: NoCacheOption = False,
     marks: Annotated[
@@ -64,6 +65,7 @@ def grade_command(
         out=out,
         engine=engine,
         style=style,
+        language=lang,
         trust=trust,
         use_cache=not no_cache,
         marks=marks,
@@ -79,7 +81,7 @@ def grade_command(
     if as_json:
         typer.echo(done.graded.files["grade.json"].decode(), nl=False)
     else:
-        show_grade(done.lab, done.graded.grade, done.folder)
+        show_grade(done.lab, done.graded.grade, done.folder, lang)
     held = holding(fail_on or [], done.graded.grade)
     if held:
         typer.echo(f"grader: --fail-on holds: {', '.join(held)}", err=True)

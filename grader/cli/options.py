@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from grader.model.base import Language
+
 LabOption = Annotated[
     str, typer.Option("--lab", envvar="GRADER_LAB", help="A lab's id, or the path of its folder or lab.yml.")
 ]
@@ -27,5 +29,9 @@ CacheOption = Annotated[
 LockOption = Annotated[
     Path | None,
     typer.Option("--lock", envvar="GRADER_LOCK", help="Host lock instead of /run/lock/lab-grader.lock."),
+]
+LangOption = Annotated[
+    Language,
+    typer.Option("--lang", envvar="GRADER_LANG", help="Language of feedback, table.md and the printed tables."),
 ]
 EXIT_FAIL_ON = 4

@@ -17,7 +17,7 @@ from grader.cli.marks import load_marks
 from grader.cli.progress import ConsoleProgress
 from grader.cli.wiring import Wiring, wire
 from grader.errors import UsageError
-from grader.model.base import Record
+from grader.model.base import Language, Record
 from grader.model.lab import Lab
 from grader.model.report import ReportReading
 from grader.model.submission import REPORT_ENTRY, IntakeCaps, Submission
@@ -47,6 +47,7 @@ class Request(Record):
     lock: Path | None
     quiet: bool
     in_place: bool = False
+    language: Language = "en"
 
 
 class Finished(Record):
@@ -102,6 +103,7 @@ def run_session(request: Request) -> Finished:
         measured.logs,
         measured.step_files(),
         request.style,
+        request.language,
     )
     run = _run_record(began, time.monotonic() - clock, measured, used, wiring.runner.status().kind)
     output.write(graded.files | {"run.json": json.dumps(run, indent=2, sort_keys=True).encode() + b"\n"})

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from grader.model.base import Message
+from grader.model.base import Language, Message
 from grader.model.grade import Grade
 from grader.model.lab import Lab
 from grader.model.report import ReportReading
-from grader.render.catalogue import words
+from grader.render.catalogue import worded, words
 from grader.render.cells import quantity_text
 from grader.render.escape import one_line
 from grader.render.feedback import comparison, points, timed_arms
@@ -31,10 +31,11 @@ VERDICT_STYLE = {
 OUTCOME_STYLE = {"pass": "green", "partial": "yellow", "fail": "red", "review": "cyan", "not_run": "dim"}
 
 
-def show_grade(lab: Lab, grade: Grade, folder: Path) -> None:
-    """Print the comparison, the criteria, the score and where the files are; `grade` must be worded."""
+def show_grade(lab: Lab, grade: Grade, folder: Path, language: Language = "en") -> None:
+    """Print the comparison, the criteria, the score and where the files are."""
+    grade = worded(grade, lab.messages.get(language), language=language)
     console = Console(highlight=False)
-    show_comparison(lab, grade, console)
+    show_comparison(lab, grade, console, language)
     table = Table(title="Criteria", title_justify="left", box=None, pad_edge=False)
     for head in ("Criterion", "Points", "Outcome", "Why"):
         table.add_column(head, justify="right" if head == "Points" else "left", overflow="fold")
@@ -62,8 +63,9 @@ def show_grade(lab: Lab, grade: Grade, folder: Path) -> None:
     console.print(Text(f"Files: {folder}"))
 
 
-def show_comparison(lab: Lab, grade: Grade, console: Console) -> None:
+def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language = "en") -> None:
     """Print claimed | recomputed | measured with the verdicts."""
+    grade = worded(grade, lab.messages.get(language), language=language)
     table = Table(title=f"{grade.submission.id}: {lab.title}", title_justify="left", box=None, pad_edge=False)
     for head in ("Quantity", "Claimed", "Recomputed", "Measured", "Verdict"):
         table.add_column(head, overflow="fold")

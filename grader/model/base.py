@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Language = Literal["en", "ru"]
+"""Languages of pages and printed tables; stored data are worded in English whatever is shown."""
 
 Scalar = str | int | float | bool | None
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from grader.model.base import Message, Record
+from grader.model.base import Language, Message, Record
 from grader.render.messages_en import EN
+from grader.render.messages_ru import RU
 
-LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": EN}
+LANGUAGES: Mapping[Language, Mapping[str, str]] = {"en": EN, "ru": RU}
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -20,20 +21,20 @@ class _Blank(dict[str, object]):
         return f"<{key}>"
 
 
-def words(message: Message, own: Mapping[str, str] | None = None, *, language: str = "en") -> str:
+def words(message: Message, own: Mapping[str, str] | None = None, *, language: Language = "en") -> str:
     """Return the sentence of a message.
 
     Args:
         own: The lab's wordings in that language, by code; they come before the catalogue's.
-    Returns: The wording with its params in place; the bare code if no catalogue knows it.
+    Returns: The wording with its params in place; in English, or the bare code, if no catalogue knows it.
     """
-    template = (own or {}).get(message.code) or LANGUAGES[language].get(message.code)
+    template = (own or {}).get(message.code) or LANGUAGES[language].get(message.code) or EN.get(message.code)
     if template is None:
         return message.code
     return template.format_map(_Blank(message.params)).strip()
 
 
-def worded(record: AnyRecord, own: Mapping[str, str] | None = None, *, language: str = "en") -> AnyRecord:
+def worded(record: AnyRecord, own: Mapping[str, str] | None = None, *, language: Language = "en") -> AnyRecord:
     """Return a copy of a record in which every message below it carries its wording in `text`."""
     changes: dict[str, object] = {}
     for name in type(record).model_fields:
@@ -44,7 +45,7 @@ def worded(record: AnyRecord, own: Mapping[str, str] | None = None, *, language:
     return record.model_copy(update=changes) if changes else record
 
 
-def _worded_value(value: object, own: Mapping[str, str] | None, language: str) -> object:
+def _worded_value(value: object, own: Mapping[str, str] | None, language: Language) -> object:
     if isinstance(value, Message):
         return value.model_copy(update={"text": words(value, own, language=language)})
     if isinstance(value, Record):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from grader.model.base import Record
+from grader.model.base import Language, Record
 from grader.model.grade import Criterion, Fact, Grade, Quantity, Verdict
 from grader.model.lab import Lab, Row
 from grader.model.report import preferred_claims
@@ -57,7 +57,7 @@ def comparison_markdown(lines: Sequence[ComparisonLine]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]]) -> str:
+def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], language: Language = "en") -> str:
     """Return one student's feedback; `grade` must be worded, `logs` are tools' messages by step."""
     # Markdown, not HTML, so no autoescape: every text of a student goes through `md` or `fenced`.
     environment = Environment(
@@ -78,7 +78,7 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]]) -
     )
 
 
-def table_markdown(lab: Lab, grade: Grade) -> str:
+def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
     """Return the lab's comparison table filled by this run alone, with the reason under each gap."""
     heads = ["Metric", *(_title(s) for s in lab.subjects), "Difference"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]

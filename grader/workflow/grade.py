@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from grader.claims.parse import is_unanswered
 from grader.judging.compare import judge_claims
 from grader.judging.judge import judge
-from grader.model.base import Record, digest
+from grader.model.base import Language, Record, digest
 from grader.model.grade import (
     Circumstances,
     Fact,
@@ -128,6 +128,7 @@ def output_files(
     logs: Sequence[tuple[str, str]],
     steps: Mapping[str, bytes],
     style: FillStyle,
+    language: Language = "en",
 ) -> Graded:
     """Return every file of the output folder but `run.json`.
 
@@ -135,6 +136,7 @@ def output_files(
         template_reading: The reading of the lab's template, filled where the student handed in no report.
         logs: Messages of tools that failed, by step, for the feedback.
         steps: Files below `steps/`.
+        language: Of what people read; `grade.json` stays as it is.
     """
     lab = used.lab
     data, read = (report, reading) if report is not None else (used.template.encode(), template_reading)
@@ -143,12 +145,13 @@ def output_files(
     if read is not None:
         verdicts = students_verdicts(lab, read, grade)
         filled, changes = fill_table(data, read.encoding, read, lab, grade.facts, verdicts, style)
+    shown = worded(grade, lab.messages.get(language), language=language)
     files = {
         "grade.json": grade.model_dump_json(by_alias=True, indent=2).encode() + b"\n",
         "report.md": filled,
         "report.orig.md": report or b"",
-        "table.md": table_markdown(lab, grade).encode(),
-        "feedback.md": feedback_markdown(lab, grade, logs).encode(),
+        "table.md": table_markdown(lab, shown, language).encode(),
+        "feedback.md": feedback_markdown(lab, shown, logs, language).encode(),
         "samples.csv": samples_csv(campaign, grade),
     }
     files |= {f"steps/{name}": content for name, content in steps.items()}
