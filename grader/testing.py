@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
+from grader.errors import TimeLimitError
 from grader.model.base import Message, digest
 from grader.model.host import Fingerprint, Tool
-from grader.model.lab import BuildSource, Probe, Step
-from grader.model.run import Artifact, BuildResult, Command, Completed, Limits
-from grader.ports import Call, SandboxStatus
+from grader.model.lab import BuildSource, HttpGet, Probe, Step
+from grader.model.run import Artifact, BuildResult, Command, Completed, Limits, MemoryReading
+from grader.ports import Call, SandboxStatus, Stopped
 
 
 def completed(stdout: str = "", **changes: object) -> Completed:
@@ -29,20 +34,117 @@ def completed(stdout: str = "", **changes: object) -> Completed:
     return Completed.model_validate(good | changes)
 
 
-class FakeRunner:
-    """A boundary that answers with what `script` says; `commands` are all that it was asked to run."""
+def http_answer(body: str, content_type: str = "text/html; charset=utf-8", status: str = "200 OK") -> bytes:
+    """Return what a server sends for one request before it closes the connection."""
+    data = body.encode()
+    lines = (f"HTTP/1.1 {status}", f"Content-Type: {content_type}", f"Content-Length: {len(data)}", "Connection: close")
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode() + data
 
-    def __init__(self, script: Callable[[Command], Completed], *, missing: Message | None = None) -> None:
+
+class FakeServer:
+    """A server whose answers are given; each connection is one end of a pair of sockets, so no port is needed.
+
+    Args:
+        answers: By path, all that it sends for a request before it closes; for any other path a 404.
+        refusals: Connections that are refused before the first that is taken; None for a server that never listens.
+        dies_after: Answers after which it has ended by itself; 0 for one that ends at once.
+        memory: What it has, read anew each time.
+        how: How it ends when it is stopped, unless it has ended by itself.
+        end: What became of the program, as `stop` tells it.
+
+    `asked` are the paths of all requests that it answered, in order; `stops` counts the calls of `stop`.
+    """
+
+    def __init__(
+        self,
+        answers: Mapping[str, bytes] | None = None,
+        *,
+        refusals: int | None = 0,
+        dies_after: int | None = None,
+        memory: Callable[[], tuple[MemoryReading, ...]] = tuple,
+        how: Literal["terminated", "killed"] = "terminated",
+        end: Completed | None = None,
+    ) -> None:
+        self.answers = answers or {}
+        self.refusals = refusals
+        self.dies_after = dies_after
+        self.read_memory = memory
+        self.how: Literal["by-itself", "terminated", "killed"] = how
+        self.end = end or completed()
+        self.asked: list[str] = []
+        self.stops = 0
+        self._started_ns = time.perf_counter_ns()
+        self._talks: list[threading.Thread] = []
+
+    def connect(self, timeout_s: float) -> socket.socket:
+        if self.ended() or self.refusals is None or self.refusals > 0:
+            self.refusals = self.refusals and self.refusals - 1
+            raise ConnectionRefusedError("refused")
+        ours, its = socket.socketpair()
+        ours.settimeout(timeout_s)
+        talk = threading.Thread(target=self._talk, args=(its,), daemon=True)
+        self._talks.append(talk)
+        talk.start()
+        return ours
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as lines:
+            request = lines.readline().split()
+            while lines.readline().strip():
+                pass
+            if len(request) > 1:
+                path = request[1].decode("latin-1")
+                self.asked.append(path)
+                connection.sendall(self.answers.get(path, http_answer("no such page", status="404 Not Found")))
+
+    def started_ns(self) -> int:
+        return self._started_ns
+
+    def ended(self) -> bool:
+        return self.stops > 0 or (self.dies_after is not None and len(self.asked) >= self.dies_after)
+
+    def memory(self) -> tuple[MemoryReading, ...]:
+        return () if self.ended() else self.read_memory()
+
+    def stop(self, grace_s: float) -> Stopped:
+        if self.stops == 0 and self.ended():
+            self.how = "by-itself"
+        self.stops += 1
+        for talk in self._talks:
+            talk.join()
+        return Stopped(how=self.how, completed=self.end)
+
+
+class FakeRunner:
+    """A boundary that answers with what `script` says; `commands` are all that it was asked to run or to serve."""
+
+    def __init__(
+        self,
+        script: Callable[[Command], Completed],
+        *,
+        missing: Message | None = None,
+        serve: Callable[[Command], FakeServer] | None = None,
+    ) -> None:
         self.script = script
         self.missing = missing
+        self.server = serve
         self.commands: list[Command] = []
 
     def status(self) -> SandboxStatus:
         return SandboxStatus(works=self.missing is None, kind="fake", reason=self.missing)
 
-    def run(self, command: Command) -> Completed:
+    def run(self, command: Command, *, memory: bool = False) -> Completed:
         self.commands.append(command)
         return self.script(command)
+
+    @contextmanager
+    def serve(self, command: Command, port: int) -> Iterator[FakeServer]:
+        self.commands.append(command)
+        server = self.server(command) if self.server is not None else FakeServer()
+        try:
+            yield server
+        finally:
+            server.stop(0)
 
     def noop(self) -> Command:
         return Command(argv=("/noop",))
@@ -55,8 +157,12 @@ class FakeEngine:
         builds: By subject, what its build gives; a callable is asked each time and may raise.
         runs: By arm, what a run of it gives; the control arm gives an empty success unless named.
         missing: By capability, why it is not there.
+        cgi: By arm, what a run of it gives as a CGI program, asked with the path of the request.
+        servers: By arm, what a start of it gives; raises HostError for a daemon that is dead.
+        peaks: By arm, the peak of memory that `memory` adds to what a run of it gives.
 
-    `built` and `ran` record every build and every run by subject and arm, in order.
+    `built`, `ran`, `weighed` and `served` record every build, run, run for its memory and start, by subject and arm,
+    in order.
     """
 
     name = "fake"
@@ -67,18 +173,28 @@ class FakeEngine:
         runs: Mapping[str, Callable[[], Completed]],
         missing: Mapping[str, Message] | None = None,
         tools: tuple[Tool, ...] = (),
+        *,
+        cgi: Mapping[str, Callable[[str], Completed]] | None = None,
+        servers: Mapping[str, Callable[[], FakeServer]] | None = None,
+        peaks: Mapping[str, tuple[MemoryReading, ...]] | None = None,
     ) -> None:
         self.builds = builds
         self.runs = runs
         self.missing = missing or {}
+        self.cgi = cgi or {}
+        self.servers = servers or {}
+        self.peaks = peaks or {}
         self._tools = tools
         self.built: list[str] = []
         self.ran: list[str] = []
+        self.weighed: list[str] = []
+        self.served: list[str] = []
 
     def capabilities(self) -> Mapping[str, Message | None]:
         there: dict[str, Message | None] = {f"build:{subject}": None for subject in self.builds}
-        there |= {f"arm:{arm}": None for arm in self.runs}
-        return {"tool:go": None, "probe:stdout_json": None, **there, **self.missing}
+        there |= {f"arm:{arm}": None for arm in (*self.runs, *self.cgi, *self.servers)}
+        there |= {f"probe:{kind}": None for kind in ("stdout_json", "http", "cgi")}
+        return {"tool:go": None, "memory": None, **there, **self.missing}
 
     def tools(self) -> tuple[Tool, ...]:
         return self._tools
@@ -96,13 +212,32 @@ class FakeEngine:
     def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
         return artifact
 
-    def command(self, arm: str, artifact: Artifact | None, probe: Probe, limits: Limits) -> Command:
-        return Command(argv=(f"/{arm}",), env=probe.env, limits=limits)
+    def command(
+        self, arm: str, artifact: Artifact | None, probe: Probe, limits: Limits, get: HttpGet | None = None
+    ) -> Command:
+        asked = (get.path,) if get is not None else ()
+        return Command(argv=(f"/{arm}", *asked), env=probe.env, limits=limits)
 
     def run_once(self, command: Command) -> Completed:
-        arm = command.argv[0].removeprefix("/")
+        arm, *asked = command.argv
+        arm = arm.removeprefix("/")
         self.ran.append(arm)
-        return self.runs[arm]()
+        return self.cgi[arm](asked[0]) if asked else self.runs[arm]()
+
+    def memory(self, command: Command) -> Completed:
+        arm = command.argv[0].removeprefix("/")
+        self.weighed.append(arm)
+        return self.runs[arm]().model_copy(update={"memory_peak": self.peaks.get(arm, ())})
+
+    @contextmanager
+    def serve(self, command: Command, port: int) -> Iterator[FakeServer]:
+        arm = command.argv[0].removeprefix("/")
+        self.served.append(arm)
+        server = self.servers[arm]()
+        try:
+            yield server
+        finally:
+            server.stop(0)
 
 
 def artifact_file(out_dir: Path, subject: str, data: bytes, **changes: object) -> Artifact:
@@ -114,20 +249,26 @@ def artifact_file(out_dir: Path, subject: str, data: bytes, **changes: object) -
 
 
 class FakeLock:
-    """A lock that only writes down who held it: `events` is a sequence of `+shared`, `-shared`, …"""
+    """A lock that only writes down who held it: `events` is a sequence of `+shared`, `-shared`, …
 
-    def __init__(self) -> None:
+    While `busy` is true, whoever waits with a time limit gets a TimeLimitError at once.
+    """
+
+    def __init__(self, *, busy: bool = False) -> None:
         self.events: list[str] = []
+        self.busy = busy
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
-        yield from self._hold("shared")
+    def shared(self, timeout_s: float | None = None) -> Iterator[None]:
+        yield from self._hold("shared", timeout_s)
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        yield from self._hold("exclusive")
+    def exclusive(self, timeout_s: float | None = None) -> Iterator[None]:
+        yield from self._hold("exclusive", timeout_s)
 
-    def _hold(self, mode: str) -> Iterator[None]:
+    def _hold(self, mode: str, timeout_s: float | None) -> Iterator[None]:
+        if self.busy and timeout_s is not None:
+            raise TimeLimitError(f"the lock was busy for {timeout_s} s", hint="try again later")
         self.events.append(f"+{mode}")
         try:
             yield
