@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from grader.model.base import canonical_json, digest
+from grader.errors import HostError, SubmissionError
+from grader.model.base import Message, canonical_json, digest
+from grader.model.lab import Lab
 from grader.model.run import Artifact
+from grader.model.trouble import trouble, without_host_paths
 from grader.ports import Engine, HostLock, Store
 from grader.workflow.build import content_key
+from grader.workflow.plan import used_arms, why_not
 from grader.workflow.records import read_record
+from grader.workflow.site import Site
 
 RECIPE = "1"
 """Raised when the same artifact would be prepared otherwise."""
 
 RECORD = "prepared.json"
 
+Runnable = Mapping[tuple[str, str], Artifact]
+"""What is run, by subject and arm."""
+
 
 class _AsItIsError(Exception):
     """Leaves `Store.directory` without an entry: the arm runs the artifact itself."""
+
+
+def prepare_arms(
+    site: Site, lab: Lab, artifacts: Mapping[str, Artifact], work: Path
+) -> tuple[Runnable, dict[str, Message]]:
+    """Return by subject and arm what is run there, and by capability why an arm has nothing to run."""
+    runnable: dict[tuple[str, str], Artifact] = {}
+    missing: dict[str, Message] = {}
+    for subject, arm in used_arms(lab):
+        artifact = artifacts.get(subject)
+        if artifact is None or why_not(site.engine.capabilities(), f"arm:{arm}") is not None:
+            continue
+        try:
+            runnable[subject, arm] = prepare_artifact(
+                arm, artifact, site.engine, site.store, site.lock, work=work, use_cache=site.use_cache
+            )
+        except SubmissionError as error:
+            params = {"arm": arm, "detail": without_host_paths(error.what)}
+            missing[f"arm:{arm}"] = Message(code="run.not-prepared", params=params)
+        except HostError as error:
+            missing[f"arm:{arm}"] = trouble("infra.run-broke", error)
+    return runnable, missing
 
 
 def prepare_artifact(

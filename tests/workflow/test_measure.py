@@ -299,7 +299,7 @@ def test_work_is_what_is_done_under_the_lock_and_not_the_wait_for_it(desk: Desk)
 
     class Busy(FakeLock):
         @contextmanager
-        def shared(self) -> Iterator[None]:
+        def shared(self, timeout_s: float | None = None) -> Iterator[None]:
             now[0] += 1000
             with super().shared():
                 yield
@@ -346,7 +346,7 @@ def test_what_another_grading_timed_while_we_waited_is_not_timed_again(desk: Des
 
     class Waiting(FakeLock):
         @contextmanager
-        def exclusive(self) -> Iterator[None]:
+        def exclusive(self, timeout_s: float | None = None) -> Iterator[None]:
             if not waited[0]:
                 waited[0] = True
                 other.append(desk.measure(engine()))

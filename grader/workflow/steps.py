@@ -1,0 +1,74 @@
+"""The evidence of each step: what `steps/<step>/` of the output folder holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from grader.judging.facts import build_step, probe_step
+from grader.model.base import Message, Record
+from grader.model.run import BuildResult, ProbeResult
+
+
+class StepMeta(Record):
+    """What `meta.json` of a step says; times are of the run that was done, however long ago."""
+
+    schema_: Annotated[Literal["grader/step/1"], Field(alias="schema")] = "grader/step/1"
+    step: str
+    cached: bool
+    argv: tuple[str, ...] = ()
+    state: str
+    exit_code: int | None = None
+    signal: int | None = None
+    total_s: float | None = None
+    artifact_sha256: str | None = None
+    artifact_size: int | None = None
+    reason: Message | None = None
+
+
+class StepOutput(Record):
+    """One step's evidence: the streams as they were, and what is known about the run."""
+
+    meta: StepMeta
+    stdout: bytes
+    stderr: bytes
+
+    def files(self) -> dict[str, bytes]:
+        """Return the step's files by path below `steps/`."""
+        return {
+            f"{self.meta.step}/stdout": self.stdout,
+            f"{self.meta.step}/stderr": self.stderr,
+            f"{self.meta.step}/meta.json": self.meta.model_dump_json(indent=2, by_alias=True).encode() + b"\n",
+        }
+
+
+def step_of_build(result: BuildResult, *, cached: bool) -> StepOutput:
+    """Return a build's evidence; its tools' messages are the step's stderr."""
+    meta = StepMeta(
+        step=build_step(result.subject),
+        cached=cached,
+        argv=result.argv,
+        state=result.state,
+        artifact_sha256=result.artifact.sha256 if result.artifact else None,
+        artifact_size=result.artifact.size if result.artifact else None,
+        reason=result.reason,
+    )
+    return StepOutput(meta=meta, stdout=b"", stderr=result.log.encode("utf-8", "replace"))
+
+
+def step_of_probe(result: ProbeResult, *, cached: bool) -> StepOutput:
+    """Return a probe's evidence: what the program printed, byte for byte."""
+    run = result.completed
+    meta = StepMeta(
+        step=probe_step(result.probe, result.subject, result.arm),
+        cached=cached,
+        argv=run.argv if run else (),
+        state=result.state,
+        exit_code=run.exit_code if run else None,
+        signal=run.signal if run else None,
+        total_s=run.total_s if run else None,
+        reason=result.reason,
+    )
+    stdout, stderr = (run.stdout_bytes(), run.stderr_bytes()) if run else (b"", b"")
+    return StepOutput(meta=meta, stdout=stdout, stderr=stderr)
