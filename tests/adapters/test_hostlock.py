@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from grader.adapters.hostlock import FileHostLock
-from grader.errors import HostError
+from grader.errors import HostError, TimeLimitError
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -24,10 +24,10 @@ import sys, time
 from pathlib import Path
 from grader.adapters.hostlock import FileHostLock
 lock = FileHostLock(Path(sys.argv[1]))
-kind, hold_s = sys.argv[2], float(sys.argv[3])
+kind, hold_s, timeout_s = sys.argv[2], float(sys.argv[3]), float(sys.argv[4]) if sys.argv[4:] else None
 print("up", flush=True)
 while True:
-    with getattr(lock, kind)():
+    with getattr(lock, kind)(timeout_s):
         print("in", flush=True)
         time.sleep(hold_s)
         print("out", flush=True)
@@ -35,11 +35,10 @@ while True:
 
 
 @contextmanager
-def looping(path: Path, kind: str, hold_s: float) -> Iterator[subprocess.Popen[str]]:
+def looping(path: Path, kind: str, hold_s: float, *timeout_s: float) -> Iterator[subprocess.Popen[str]]:
     """A process that takes the lock again and again."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _LOOP, str(path), kind, str(hold_s)], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
-    )
+    argv = [sys.executable, "-c", _LOOP, *map(str, (path, kind, hold_s, *timeout_s))]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
     try:
         yield process
     finally:
@@ -115,8 +114,9 @@ def test_threads_of_one_process_exclude_each_other(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_timed_run_gets_its_turn_among_looping_builders(path: Path) -> None:
-    """Plain flock got one turn in six seconds here."""
+@pytest.mark.parametrize("timeout_s", [None, 30.0], ids=["asleep", "asking"])
+def test_timed_run_gets_its_turn_among_looping_builders(path: Path, timeout_s: float | None) -> None:
+    """Plain flock got one turn in six seconds here, and who asks again and again loses to those who sleep."""
     turns = 0
     with ExitStack() as stack:
         builders = [stack.enter_context(looping(path, "shared", 0.03)) for _ in range(5)]
@@ -125,7 +125,7 @@ def test_timed_run_gets_its_turn_among_looping_builders(path: Path) -> None:
         lock = FileHostLock(path)
         until = time.monotonic() + 30
         while turns < 10 and time.monotonic() < until:
-            with lock.exclusive():
+            with lock.exclusive(timeout_s):
                 turns += 1
             time.sleep(0.01)
         for builder in builders:
@@ -133,9 +133,95 @@ def test_timed_run_gets_its_turn_among_looping_builders(path: Path) -> None:
     assert turns == 10
 
 
-def test_waiting_timed_run_keeps_later_builders_out(path: Path) -> None:
+def test_turns_come_in_the_order_of_coming_however_one_waits(path: Path) -> None:
+    lock, order, threads = FileHostLock(path), list[int](), list[threading.Thread]()
+
+    def come(number: int, queued: threading.Event) -> None:
+        waiting = FileHostLock(path, waiting=lambda _: queued.set())
+        with waiting.exclusive(60 if number % 2 else None):
+            order.append(number)
+
+    with lock.exclusive():
+        for number in range(8):
+            queued = threading.Event()
+            threads.append(threading.Thread(target=come, args=(number, queued)))
+            threads[-1].start()
+            assert queued.wait(60)
+    for thread in threads:
+        thread.join()
+    assert order == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("held", "kind"), [("exclusive", "shared"), ("exclusive", "exclusive"), ("shared", "exclusive")]
+)
+def test_wait_ends_after_its_time(path: Path, held: str, kind: str) -> None:
     lock = FileHostLock(path)
-    with lock.shared(), looping(path, "exclusive", 0) as timed:
+    with getattr(lock, held)():
+        began = time.monotonic()
+        with pytest.raises(TimeLimitError) as caught, getattr(lock, kind)(0.3):
+            pytest.fail("it is held")
+        assert time.monotonic() - began >= 0.3
+        assert str(path) in caught.value.where
+        # Whoever gave up stands in nobody's way.
+        assert waits(path, "shared") == (held == "exclusive")
+    with getattr(lock, kind)(0.3):
+        pass
+
+
+def test_wait_behind_others_ends_after_its_time(path: Path) -> None:
+    lock, queued = FileHostLock(path), threading.Event()
+
+    def timed() -> None:
+        with FileHostLock(path, waiting=lambda _: queued.set()).exclusive():
+            pass
+
+    thread = threading.Thread(target=timed)
+    with lock.shared():
+        thread.start()
+        assert queued.wait(60)
+        with pytest.raises(TimeLimitError), lock.shared(0.1):
+            pytest.fail("a timed run waits before it")
+    thread.join()
+
+
+@pytest.mark.parametrize("kind", ["shared", "exclusive"])
+def test_free_lock_is_taken_even_if_there_is_no_time_to_wait(path: Path, kind: str) -> None:
+    with getattr(FileHostLock(path), kind)(0):
+        assert waits(path, "exclusive")
+
+
+def test_lock_that_comes_free_is_taken_within_the_time(path: Path) -> None:
+    taken = threading.Event()
+
+    def timed() -> None:
+        with FileHostLock(path).exclusive(60):
+            taken.set()
+
+    with FileHostLock(path).shared():
+        thread = threading.Thread(target=timed)
+        thread.start()
+        assert not taken.wait(0.2)
+    thread.join()
+    assert taken.is_set()
+
+
+def test_bytes_that_another_program_has_locked_to_the_end_are_an_error(path: Path) -> None:
+    """Asking for the next ticket would find no end."""
+    script = "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX, 0, 5); print(); input()"
+    path.touch()
+    argv = [sys.executable, "-u", "-c", script, str(path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        said(other)
+        with pytest.raises(HostError, match="another program"), FileHostLock(path).shared():
+            pytest.fail("there is no ticket")
+        other.communicate("\n")
+
+
+@pytest.mark.parametrize("timeout_s", [(), (600,)], ids=["asleep", "asking"])
+def test_waiting_timed_run_keeps_later_builders_out(path: Path, timeout_s: tuple[float, ...]) -> None:
+    lock = FileHostLock(path)
+    with lock.shared(), looping(path, "exclusive", 0, *timeout_s) as timed:
         assert said(timed) == "up"
         for _ in range(1000):
             if waits(path, "shared"):
@@ -169,8 +255,9 @@ def test_wait_tells_who_holds_the_lock(path: Path) -> None:
         assert caught.value.args[0] in ((holder.pid,), ())  # Unknown where the host's locks are hidden.
 
 
-def test_interrupt_ends_the_wait(path: Path) -> None:
-    with FileHostLock(path).exclusive(), looping(path, "shared", 0) as waiting:
+@pytest.mark.parametrize("timeout_s", [(), (600,)], ids=["asleep", "asking"])
+def test_interrupt_ends_the_wait(path: Path, timeout_s: tuple[float, ...]) -> None:
+    with FileHostLock(path).exclusive(), looping(path, "shared", 0, *timeout_s) as waiting:
         assert said(waiting) == "up"
         time.sleep(0.2)
         waiting.send_signal(signal.SIGINT)
