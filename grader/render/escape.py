@@ -6,7 +6,6 @@ import re
 import unicodedata
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~$])")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def plain(text: str) -> str:
@@ -23,11 +22,6 @@ def one_line(text: str, limit: int = 200) -> str:
 def markdown(text: str) -> str:
     """Return text that Markdown, and the HTML in it, shows as written."""
     return _MARKDOWN.sub(r"\\\1", one_line(text)).replace("&", "&amp;").replace("\\<", "&lt;").replace("\\>", "&gt;")
-
-
-def csv_cell(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _acts(char: str) -> bool:
