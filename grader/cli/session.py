@@ -184,4 +184,5 @@ def _run_record(began: datetime, total_s: float, measured: Measured, used: LabUs
         "grader": __version__,
         "lab_sha256": used.digest,
         "boundary": boundary,
+        "locks": [span.model_dump(by_alias=True) for span in measured.locks],
     }

@@ -159,6 +159,17 @@ class Answer(Record):
     reason: Message | None = None
 
 
+class LockSpan(Record):
+    """A span of time for which a grading held the host lock, in Unix seconds: taken after, and let go before.
+
+    Spans of all gradings on a host can be set side by side: an `exclusive` one overlaps no other.
+    """
+
+    kind: Literal["shared", "exclusive"]
+    from_: float = Field(alias="from")
+    to: float
+
+
 class ServerRun(Record):
     """What a server's run gave beside its answers.
 

@@ -17,7 +17,7 @@ from grader.model.base import Message, Record
 from grader.model.grade import Fact, Finding
 from grader.model.host import Fingerprint
 from grader.model.lab import Lab
-from grader.model.run import BuildResult, Campaign, ProbeResult
+from grader.model.run import BuildResult, Campaign, LockSpan, ProbeResult
 from grader.model.submission import Submission
 from grader.ports import Engine, Host, HostLock, Progress, SampleSink, Store
 from grader.stats.timing import facts_from_campaign
@@ -35,6 +35,7 @@ class Measured(Record):
     """All that measuring gave.
 
     `work_s` is the time spent in builds, probes and timed runs, seconds: no look-up, and no wait for the host lock.
+    `locks` are the spans of time for which the host lock was held, in order.
     """
 
     facts: tuple[Fact, ...]
@@ -45,6 +46,7 @@ class Measured(Record):
     campaign: Campaign | None
     steps: tuple[StepOutput, ...]
     work_s: float
+    locks: tuple[LockSpan, ...]
 
     @property
     def logs(self) -> tuple[tuple[str, str], ...]:
@@ -75,7 +77,7 @@ def measure_submission(
     Nothing that a submission does raises.  What was built, probed and timed before is taken from the store, unless
     `use_cache` is false: then nothing is read from it or kept in it.
     """
-    working = Working(lock, monotonic)
+    working = Working(lock, monotonic, wall)
     site = Site(engine, store, working, progress, run_limits(lab), use_cache, wall, monotonic)
     fingerprint = host.fingerprint(engine.tools())
     session = _Session(site, lab, submission)
@@ -90,6 +92,7 @@ def measure_submission(
         campaign=session.campaign,
         steps=tuple(session.steps),
         work_s=working.seconds,
+        locks=tuple(working.spans),
     )
 
 
