@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.model.base import Message
@@ -31,6 +31,9 @@ _GATE = 'read -r _ <&3 || exit 125; exec 3<&-; unset PWD OLDPWD SHLVL _; exec "$
 _CHUNK = 1 << 16
 _WATCH_S = 0.25
 """Pause between two calls of `watch`; shorter runs are never interrupted by it."""
+
+Watch = Callable[[], Message | None]
+"""Looks at a run from outside; a message ends it."""
 
 _INHERITED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that Python or a shell may have set to ignored, which a program would inherit."""
@@ -73,48 +76,164 @@ def spawn(
     output_bytes: int,
     fds: Mapping[int, int] | None = None,
     hold: Callable[[int], None] | None = None,
-    watch: Callable[[], Message | None] | None = None,
+    watch: Watch | None = None,
 ) -> Completed:
-    """Run `argv` (its first entry a path) in a session of its own with exactly `env`, and reap it.
+    """Run `argv` to its end or to a limit, and reap it.
 
-    stdin is /dev/null; stdout and stderr are both read, each up to `output_bytes`; more ends the run.  At a limit,
-    or when the caller is interrupted, the whole process group is killed.  A program that cannot be started is an
-    outcome, not an exception.
+    A program that cannot be started is an outcome, not an exception.
 
     Args:
-        fds: File descriptors for the child, by its number there (above `GATE_FD`); ours stay open.
+        fds: As for `start`.
         hold: Called with the process id while the program waits at a gate, before the clock starts: the place to
             put it into a cgroup or to set its limits.  Moving a process between cgroups takes from 20 µs to
-            more than 10 ms, which would be noise in the time.  The gate is a shell that then becomes the program.
-        watch: Called every quarter of a second; a message ends the run with outcome `disk-limit`.
+            more than 10 ms, which would be noise in the time.
+        watch: As for `Program.follow`.
     """
     with ExitStack() as stack:
         try:
-            child = stack.enter_context(_started(argv, env, fds or {}, gated=hold is not None))
+            program = stack.enter_context(start(argv, env, output_bytes=output_bytes, fds=fds, gated=hold is not None))
         except (OSError, ValueError) as error:
-            why = (error.strerror or "unknown") if isinstance(error, OSError) else str(error)
-            reason = Message(code="run.not-started", params={"program": argv[0], "error": why})
-            return _completed(argv, "not-started", None, None, 0, 0, reason)
-        stdout = _Stream(child.stdout, "stdout", output_bytes, bytearray())
-        stderr = _Stream(child.stderr, "stderr", output_bytes, bytearray())
+            return not_started(argv, error)
         if hold is not None:
-            hold(child.pid)
+            hold(program.pid)
         with _no_gc():
-            start_ns = child.start_ns
-            if child.gate is not None:
-                start_ns = time.perf_counter_ns()
-                os.write(child.gate, b"\n")
-            limit = _follow(child.exit_fd, (stdout, stderr), start_ns, timeout_s, watch)
-            status = child.reap()
-            end_ns = time.perf_counter_ns()
-        for stream in (stdout, stderr):
+            program.let_go()
+            return program.follow(timeout_s, watch)
+
+
+def not_started(argv: Sequence[str], error: OSError | ValueError) -> Completed:
+    """Return what became of a program that `start` could not start."""
+    why = (error.strerror or "unknown") if isinstance(error, OSError) else str(error)
+    reason = Message(code="run.not-started", params={"program": argv[0], "error": why})
+    return _completed(argv, "not-started", None, None, 0, 0, reason)
+
+
+@contextmanager
+def start(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    output_bytes: int,
+    fds: Mapping[int, int] | None = None,
+    gated: bool = False,
+) -> Iterator[Program]:
+    """Start `argv` (its first entry a path) in a session of its own with exactly `env`; at the end it is reaped.
+
+    stdin is /dev/null; stdout and stderr are both read, each up to `output_bytes`; more ends the run.  At a limit,
+    or when the caller is interrupted, the whole process group is killed.
+
+    Args:
+        fds: File descriptors for the child, by its number there (above `GATE_FD`); ours stay open.
+        gated: Keep the program waiting for `let_go`.  The gate is a shell that then becomes the program.
+    Raises: OSError or ValueError if it cannot be started.
+    """
+    with _started(argv, env, fds or {}, gated=gated) as child:
+        yield Program(argv, child, output_bytes)
+
+
+class Program:
+    """A started program, to be let go once and followed once, in one thread or two."""
+
+    def __init__(self, argv: Sequence[str], child: _Child, output_bytes: int) -> None:
+        self._argv = argv
+        self._child = child
+        self._stdout = _Stream(child.stdout, "stdout", output_bytes, bytearray())
+        self._stderr = _Stream(child.stderr, "stderr", output_bytes, bytearray())
+        self.start_ns = child.start_ns
+        """When it was let go, on `time.perf_counter_ns`: the spawn itself where there is no gate."""
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def let_go(self) -> None:
+        """Start the clock and open the gate."""
+        if self._child.gate is not None:
+            self.start_ns = time.perf_counter_ns()
+            os.write(self._child.gate, b"\n")
+
+    def follow(self, timeout_s: float, watch: Watch | None = None) -> Completed:
+        """Read what it says until it ends or meets a limit, and reap it.
+
+        Args:
+            watch: Called every quarter of a second; a message ends the run with outcome `disk-limit`.
+        """
+        streams = (self._stdout, self._stderr)
+        limit = _follow(self._child.exit_fd, streams, self.start_ns, timeout_s, watch)
+        status = self._child.reap()
+        end_ns = time.perf_counter_ns()
+        for stream in streams:
             stream.drain(end_ns)
             if stream.over and limit is None:
                 limit = _over(stream)
         if limit is not None:
             outcome, reason = limit
-            return _completed(argv, outcome, None, (stdout, stderr), start_ns, end_ns, reason)
-        return _completed(argv, "ok" if status == 0 else "failed", status, (stdout, stderr), start_ns, end_ns, None)
+            return _completed(self._argv, outcome, None, streams, self.start_ns, end_ns, reason)
+        outcome = "ok" if status == 0 else "failed"
+        return _completed(self._argv, outcome, status, streams, self.start_ns, end_ns, None)
+
+    def tell(self, what: signal.Signals) -> None:
+        """Send a signal to the program alone, unless it has ended."""
+        self._child.tell(what)
+
+    def kill(self) -> None:
+        """Kill its whole process group, unless it has ended."""
+        self._child.kill()
+
+
+class Followed:
+    """A program that a thread of ours follows while the caller goes on."""
+
+    def __init__(self, program: Program, timeout_s: float, watch: Watch | None) -> None:
+        self._program = program
+        self._limits = (timeout_s, watch)
+        self._done: Completed | None = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    def _follow(self) -> None:
+        try:
+            self._done = self._program.follow(*self._limits)
+        except Exception as error:  # Raised again where somebody can act on it.
+            self._error = error
+
+    @property
+    def start_ns(self) -> int:
+        return self._program.start_ns
+
+    def tell(self, what: signal.Signals) -> None:
+        """Send a signal to the program alone, unless it has ended."""
+        self._program.tell(what)
+
+    def kill(self) -> None:
+        """Kill its whole process group, unless it has ended."""
+        self._program.kill()
+
+    def ended(self, within_s: float = 0.0) -> bool:
+        """Return whether it has ended, waiting so long for that."""
+        self._thread.join(within_s)
+        return not self._thread.is_alive()
+
+    def done(self) -> Completed:
+        """Wait for its end and return what became of it."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._done is not None
+        return self._done
+
+    @classmethod
+    @contextmanager
+    def let_go(cls, program: Program, timeout_s: float, watch: Watch | None = None) -> Iterator[Followed]:
+        """Let a program go and follow it; at the end it is killed."""
+        followed = cls(program, timeout_s, watch)
+        program.let_go()
+        followed._thread.start()
+        try:
+            yield followed
+        finally:
+            program.kill()
+            followed._thread.join()
 
 
 def _completed(
@@ -150,7 +269,7 @@ def _follow(
     streams: tuple[_Stream, _Stream],
     start_ns: int,
     timeout_s: float,
-    watch: Callable[[], Message | None] | None,
+    watch: Watch | None,
 ) -> tuple[Outcome, Message] | None:
     """Read until the child ends or must be killed; return the limit that it hit."""
     deadline_ns = start_ns + int(timeout_s * 1e9)
@@ -198,6 +317,22 @@ class _Child:
     gate: int | None
     exit_fd: int = -1
     status: int | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the number is used, so that it cannot be another process's by then."""
+
+    def tell(self, what: signal.Signals) -> None:
+        with self.lock:
+            if self.status is None:
+                os.kill(self.pid, what)
+
+    def kill(self) -> None:
+        with self.lock:
+            if self.status is None:
+                self._kill_group()
+
+    def _kill_group(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def reap(self) -> int:
         """Kill what is left of the process group, wait for the program, return its exit code or minus its signal.
@@ -205,13 +340,12 @@ class _Child:
         Its group outlives a program that left children behind, and no other group can have its number until it
         was waited for.
         """
-        if self.status is not None:
+        with self.lock:
+            if self.status is None:
+                self._kill_group()
+                _, status, _ = os.wait4(self.pid, 0)
+                self.status = os.waitstatus_to_exitcode(status)
             return self.status
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        _, status, _ = os.wait4(self.pid, 0)
-        self.status = os.waitstatus_to_exitcode(status)
-        return self.status
 
 
 class _Pipes:
