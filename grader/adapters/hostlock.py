@@ -16,17 +16,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from grader.adapters.lockfile import open_lock_file
 from grader.errors import HostError, TimeLimitError
 
 DEFAULT_LOCK = Path("/run/lock/lab-grader.lock")
-MODE = 0o666
 
 _COUNTER = 0
 """The byte that is locked while a ticket is drawn; the tickets are the bytes behind it."""
@@ -102,7 +101,9 @@ class FileHostLock:
             start, length = found
             if length == 0:  # To the end of all files: none of ours.
                 raise HostError(
-                    "another program has locked the host lock's bytes", where=str(self._path), hint=self._remedy()
+                    "another program has locked the bytes of the host lock",
+                    where=str(self._path),
+                    hint="find out which in `/proc/locks`; only `flock` takes part",
                 )
             ticket = start + length
         _lock(fd, fcntl.F_WRLCK, ticket, 1, wait=False)
@@ -118,37 +119,11 @@ class FileHostLock:
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
-        fd = self._open()
+        fd = open_lock_file(self._path)
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise HostError("the host lock is not a regular file", where=str(self._path), hint=self._remedy())
             yield fd
         finally:
             os.close(fd)
-
-    def _open(self) -> int:
-        """Open the file, creating it with mode 0666 whatever the umask says.
-
-        O_CREAT only for a file that is not there: with `fs.protected_regular` the kernel refuses it for another
-        user's file in a directory like /run/lock.
-        """
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        try:
-            for _ in range(100):
-                with suppress(FileNotFoundError):
-                    return os.open(self._path, flags)
-                with suppress(FileExistsError):
-                    fd = os.open(self._path, flags | os.O_CREAT | os.O_EXCL, MODE)
-                    os.fchmod(fd, MODE)
-                    return fd
-            raise FileNotFoundError(2, "it comes and goes")
-        except OSError as error:
-            raise HostError(
-                f"the host lock cannot be opened: {error.strerror}", where=str(self._path), hint=self._remedy()
-            ) from error
-
-    def _remedy(self) -> str:
-        return f"as root: `install -m 0666 /dev/null {self._path}`; or name another file with GRADER_LOCK"
 
 
 def _asked_until(until: float, lock: Callable[[bool], bool]) -> bool:

@@ -62,6 +62,7 @@ WORDING: Mapping[str, str] = {
     "doctor.host-lock": "{found} keeps builds and timing of all users apart",
     "doctor.host-lock.creatable": "{found} is made at the first run",
     "doctor.host-lock.closed": "{found} cannot be opened for writing by this user: nothing can be built or timed",
+    "doctor.host-lock.other": "{found} is not a plain file: nothing can be built or timed",
     "doctor.host-lock.absent": "{found} is not there, and this user cannot make it: nothing can be built or timed",
     "doctor.cache": "{found} can be written",
     "doctor.cache.closed": "{found} cannot be written",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from string import Formatter
 
@@ -80,6 +81,30 @@ class TestHostLock:
         check = survey.host_lock({"GRADER_LOCK": str(tmp_path / "lock")})
         assert (check.state, check.code) == ("ok", "doctor.host-lock.creatable")
         assert not (tmp_path / "lock").exists()
+
+    @pytest.mark.parametrize("kind", ["link", "dangling", "folder", "pipe"])
+    def test_anything_but_a_plain_file_is_missing_and_its_remedy_mends_it(self, tmp_path: Path, kind: str) -> None:
+        lock, elsewhere = tmp_path / "the lock", tmp_path / "elsewhere"
+        match kind:
+            case "folder":
+                lock.mkdir()
+            case "pipe":
+                os.mkfifo(lock)
+            case _:
+                lock.symlink_to(elsewhere)
+        if kind == "link":
+            elsewhere.touch()
+        check = survey.host_lock({"GRADER_LOCK": str(lock)})
+        assert (check.state, check.code) == ("missing", "doctor.host-lock.other")
+        subprocess.run(["sh", "-c", check.remedy.removeprefix("sudo ")], check=True)
+        assert survey.host_lock({"GRADER_LOCK": str(lock)}).code == "doctor.host-lock.creatable"
+
+    def test_one_without_a_folder_is_missing_and_its_remedy_makes_both(self, tmp_path: Path) -> None:
+        lock = tmp_path / "no where" / "lock"
+        check = survey.host_lock({"GRADER_LOCK": str(lock)})
+        assert check.state == "missing"
+        subprocess.run(["sh", "-c", check.remedy.removeprefix("sudo ")], check=True)
+        assert survey.host_lock({"GRADER_LOCK": str(lock)}).code == "doctor.host-lock"
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="needs: user: root opens every file")
     def test_one_that_is_closed_to_us_is_missing(self, tmp_path: Path) -> None:
