@@ -54,10 +54,15 @@ def check_run(probe: StdoutJsonProbe, completed: Completed, clock: WallClock) ->
     """Return why a run does not count, None if it exited 0 and printed what it should."""
     if completed.outcome != "ok":
         return completed.reason or _ended(completed)
-    printed = _json_object(completed.stdout_bytes())
+    return check_json(probe.checks, completed.stdout_bytes(), clock)
+
+
+def check_json(checks: Sequence[JsonCheck], data: bytes, clock: WallClock) -> Message | None:
+    """Return why `data` is not one JSON object that passes the checks, None if it is."""
+    printed = _json_object(data)
     if isinstance(printed, Message):
         return printed
-    for check in probe.checks:
+    for check in checks:
         reason = _check(check, printed, clock)
         if reason is not None:
             return reason
@@ -65,16 +70,16 @@ def check_run(probe: StdoutJsonProbe, completed: Completed, clock: WallClock) ->
 
 
 def _ended(completed: Completed) -> Message:
-    said = _shown(_telling_line(completed.stderr_bytes().decode("utf-8", "replace")))
     if completed.signal is not None:
-        return Message(code="probe.signal", params={"signal": completed.signal, "said": said})
-    return Message(code="probe.exit", params={"exit": completed.exit_code, "said": said})
+        return Message(code="probe.signal", params={"signal": completed.signal, "said": last_words(completed)})
+    return Message(code="probe.exit", params={"exit": completed.exit_code, "said": last_words(completed)})
 
 
-def _telling_line(stderr: str) -> str:
-    """Return the line that names the failure: Go and wasmtime begin with it, most programs end with it."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    return next((line for line in lines if line.startswith(_FAILURE)), lines[-1] if lines else "")
+def last_words(completed: Completed) -> str:
+    """Return the line on stderr that names the failure: Go and wasmtime begin with it, most programs end with it."""
+    text = completed.stderr_bytes().decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return shown(next((line for line in lines if line.startswith(_FAILURE)), lines[-1] if lines else ""))
 
 
 def _json_object(stdout: bytes) -> dict[str, object] | Message:
@@ -82,10 +87,10 @@ def _json_object(stdout: bytes) -> dict[str, object] | Message:
         text = stdout.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_no_twice, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        found = _shown(stdout.decode("utf-8", "replace").strip())
+        found = shown(stdout.decode("utf-8", "replace").strip())
         return Message(code="probe.empty" if not found else "probe.not-json", params={"found": found})
     if not isinstance(value, dict):
-        return Message(code="probe.not-object", params={"found": _shown(text.strip())})
+        return Message(code="probe.not-object", params={"found": shown(text.strip())})
     return value
 
 
@@ -102,7 +107,7 @@ def _no_constant(name: str) -> object:
 
 def _check(check: JsonCheck, printed: dict[str, object], clock: WallClock) -> Message | None:
     if check.key not in printed:
-        return Message(code="probe.key-missing", params={"key": check.key, "found": _shown(", ".join(printed))})
+        return Message(code="probe.key-missing", params={"key": check.key, "found": shown(", ".join(printed))})
     value = printed[check.key]
     if check.within_s is not None:
         reason = _near_now(check.key, value, check.within_s, clock)
@@ -122,7 +127,7 @@ def _near_now(key: str, value: object, within_s: float, clock: WallClock) -> Mes
         return None
     return Message(
         code="probe.not-now",
-        params={"key": key, "found": _shown(str(value)), "expected": int(clock.after), "within": within_s},
+        params={"key": key, "found": shown(str(value)), "expected": int(clock.after), "within": within_s},
     )
 
 
@@ -143,7 +148,7 @@ def _same_instant(check: JsonCheck, value: object, other: object) -> Message | N
         code="probe.other-instant",
         params={
             "key": check.key,
-            "found": _shown(value),
+            "found": shown(value),
             "expected": expected,
             "offset": check.offset,
             "other": check.same_instant_as,
@@ -167,11 +172,11 @@ def _offset(sign: str, hours: str, minutes: str) -> timedelta:
 
 
 def _unexpected(key: str, value: object, expected: str) -> Message:
-    params: dict[str, Scalar] = {"key": key, "found": _shown(json.dumps(value)), "expected": expected}
+    params: dict[str, Scalar] = {"key": key, "found": shown(json.dumps(value)), "expected": expected}
     return Message(code="probe.wrong-value", params=params)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Cut a program's words and blank what is no visible character, lone surrogates included."""
     text = "".join(c if c.isprintable() else " " for c in text)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

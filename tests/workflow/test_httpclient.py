@@ -1,0 +1,155 @@
+"""The client against servers that do what no server should; each is a thread at the other end of a pair of sockets."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.errors import HostError
+from grader.judging.http import BODY_BYTES
+from grader.model.run import Answer
+from grader.testing import FakeServer, http_answer
+from grader.workflow.httpclient import ask
+
+Talk = Callable[[socket.socket], None]
+PATIENCE_S = 0.3
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+class Talking(FakeServer):
+    """A server that does with a connection what `talk` says, until it is told that nobody listens any more."""
+
+    def __init__(self, talk: Talk) -> None:
+        super().__init__()
+        self.talk = talk
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                while b"\r\n\r\n" not in connection.recv(4096):
+                    pass
+                self.talk(connection)
+            except OSError:
+                pass  # the client hung up, as it should
+
+
+def answered(talk: Talk, timeout_s: float = 5.0) -> Answer:
+    server = Talking(talk)
+    try:
+        return ask(server, "/x", 8080, timeout_s=timeout_s)
+    finally:
+        server.stop(0)
+
+
+def code(talk: Talk, timeout_s: float = 5.0) -> str | None:
+    reason = answered(talk, timeout_s).reason
+    assert reason is None or reason.params["path"] == "/x"
+    return reason.code if reason else None
+
+
+def sends(data: bytes) -> Talk:
+    return lambda connection: connection.sendall(data)
+
+
+def endless(data: bytes, first: bytes = b"", pause_s: float = 0.0) -> Talk:
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(first)
+        while True:
+            connection.sendall(data)
+            time.sleep(pause_s)
+
+    return talk
+
+
+def test_an_answer_is_read_whole() -> None:
+    answer = ask(FakeServer({"/x": http_answer("<p>é", "text/html")}), "/x", 8080, timeout_s=5)
+    assert (answer.status, answer.content_type, answer.reason) == (200, "text/html", None)
+    assert answer.body.encode("latin-1").decode() == "<p>é"
+    assert answer.total_s is not None
+
+
+def test_chunks_are_joined_and_an_interim_answer_is_passed_over() -> None:
+    chunks = HEAD + b"Transfer-Encoding: chunked\r\nContent-Type: a/b\r\n\r\n2\r\n<p\r\n1\r\n>\r\n0\r\n\r\n"
+    assert answered(sends(b"HTTP/1.1 100 Continue\r\n\r\n" + chunks)).body == "<p>"
+
+
+def test_a_body_without_a_length_ends_with_the_connection() -> None:
+    assert answered(sends(HEAD + b"Content-Type: a/b\r\n\r\nall of it")).body == "all of it"
+
+
+@pytest.mark.parametrize(
+    ("talk", "expected"),
+    [
+        (sends(b""), "answer.closed"),
+        (sends(b"SSH-2.0-x\r\n"), "answer.not-http"),
+        (sends(b"HTTP/1.1 abc OK\r\n\r\n"), "answer.not-http"),
+        (sends(b"HTTP/1.1 200 " + b"a" * 100_000 + b"\r\n\r\n"), "answer.not-http"),
+        (sends(HEAD + b"X: y\r\n" * 1000 + b"\r\n"), "answer.not-http"),
+        (sends(HEAD + b"X: " + b"y" * 100_000 + b"\r\n\r\n"), "answer.not-http"),
+        (sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "answer.not-http"),
+        (sends(HEAD + b"Content-Length: 10\r\n\r\nhalf"), "answer.cut"),
+        (sends(HEAD + b"Content-Type: a/b\r\nContent-Type: c/d\r\n\r\n"), "answer.twice"),
+        (endless(b"HTTP/1.1 100 Continue\r\n\r\n"), "answer.too-large"),
+    ],
+)
+def test_what_is_no_answer_says_why(talk: Talk, expected: str) -> None:
+    assert code(talk) == expected
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        lambda connection: connection.recv(1),
+        endless(b"H", pause_s=0.01),
+        endless(b"X", HEAD + b"X: ", pause_s=0.01),
+        endless(b"<", HEAD + b"Content-Length: 5000\r\n\r\n", pause_s=0.01),
+    ],
+    ids=["silent", "trickled status", "trickled header", "trickled body"],
+)
+def test_who_keeps_us_waiting_is_left_at_the_deadline(talk: Talk) -> None:
+    assert code(talk, PATIENCE_S) == "answer.timeout"
+
+
+def test_an_endless_body_is_left_at_the_cap() -> None:
+    for head in (b"", b"Content-Length: 99999999999\r\n"):
+        answer = answered(endless(b"<" * 4096, HEAD + head + b"Content-Type: text/html\r\n\r\n"))
+        assert len(answer.body) == BODY_BYTES + 1
+
+
+def test_nobody_listening_is_told_apart() -> None:
+    answer = ask(FakeServer(refusals=1), "/", 8080, timeout_s=1)
+    assert answer.reason is not None
+    assert answer.reason.code == "answer.refused"
+
+
+def test_a_boundary_that_breaks_is_not_the_servers_answer() -> None:
+    class Broken(FakeServer):
+        def connect(self, timeout_s: float) -> socket.socket:
+            raise HostError("no namespace")
+
+    with pytest.raises(HostError):
+        ask(Broken(), "/", 8080, timeout_s=1)
+
+
+@contextmanager
+def quiet_threads() -> Iterator[None]:
+    before = threading.active_count()
+    yield
+    assert threading.active_count() == before
+
+
+PIECE = st.sampled_from([HEAD, b"\r\n", b"\n", b"Content-Type: a/b\r\n", b"Content-Length: -1\r\n", b"5\r\n",
+                         b"Transfer-Encoding: chunked\r\n", b"HTTP/1.1 100 C\r\n\r\n", b"Content-Length: x\r\n"])  # fmt: skip
+
+
+@given(st.lists(st.one_of(PIECE, st.binary(max_size=20)), max_size=8))
+def test_nothing_that_a_server_sends_breaks_the_client(pieces: list[bytes]) -> None:
+    with quiet_threads():
+        answered(sends(b"".join(pieces)))
