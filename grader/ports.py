@@ -214,6 +214,9 @@ class Host(Protocol):
     def fingerprint(self, tools: Sequence[Tool]) -> Fingerprint:
         """Return the host's identity."""
 
+    def load_average(self) -> tuple[float, ...]:
+        """Return the load averages of 1, 5 and 15 minutes; of interest to people, in no fact."""
+
 
 class Progress(Protocol):
     """Tells a person what is going on."""
@@ -233,3 +236,19 @@ class SampleSink(Protocol):
 
     def __call__(self, line: Mapping[str, object], /) -> None:
         """Write one sample at once."""
+
+
+class Results(Protocol):
+    """Where one grading goes; what lay there stays until the new files are whole."""
+
+    def check(self) -> None:
+        """Refuse early what could not be written at the end.
+
+        Raises: UsageError if the place is somebody else's; HostError if it cannot be written.
+        """
+
+    def sample(self, line: Mapping[str, object], /) -> None:
+        """Keep a raw sample at once, before anyone analyses it."""
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Put these files, by relative path, in place of what lay there; they hold the samples too."""

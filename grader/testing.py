@@ -314,6 +314,9 @@ class FakeHost:
     def fingerprint(self, tools: Sequence[Tool]) -> Fingerprint:
         return Fingerprint(os="Testix 1", kernel="6.1", architecture="amd64", cpus=2, cgroup="none", tools=tuple(tools))
 
+    def load_average(self) -> tuple[float, ...]:
+        return (0.0, 0.0, 0.0)
+
 
 class FakeProgress:
     """Progress that nobody watches; `lines` holds steps and notes."""

@@ -42,6 +42,10 @@ class LocalHost:
             tools=tuple(sorted(tools, key=lambda tool: (tool.name, tool.sha256))),
         )
 
+    def load_average(self) -> tuple[float, ...]:
+        """Return the load averages of 1, 5 and 15 minutes."""
+        return tuple(round(load, 2) for load in os.getloadavg())
+
 
 def os_name(root: Path = Path("/")) -> str:
     """Return ID and VERSION_ID of os-release(5), such as `debian 12`; `linux` where neither file is there."""

@@ -28,6 +28,11 @@ class OutputFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._samples = SampleFile(path.with_name(f"{path.name}.samples.jsonl"))
+
+    def sample(self, line: Mapping[str, object]) -> None:
+        """Append a raw sample to the file beside the folder.  Raises: HostError if it cannot be written."""
+        self._samples(line)
 
     def check(self) -> None:
         """Refuse early what could not be written at the end.
@@ -65,6 +70,7 @@ class OutputFolder:
             finally:
                 if stage is not None:
                     shutil.rmtree(stage, ignore_errors=True)
+        self._samples.remove()
 
     def _stage(self) -> Path:
         return Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=f".{os.getpid()}", dir=self.path.parent))

@@ -1,31 +1,24 @@
-"""One grading from the command line: freeze, read, measure, judge, write; shared by `grade` and `fill`."""
+"""What `grade` and `fill` have in common: their options, and the adapters that a grading works with."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from grader import __version__
 from grader.adapters.labfile import load_lab
-from grader.adapters.output import OutputFolder, SampleFile
-from grader.claims.reader import read_report
+from grader.adapters.output import OutputFolder
 from grader.cli.marks import load_marks
 from grader.cli.progress import ConsoleProgress
-from grader.cli.wiring import Wiring, wire
+from grader.cli.wiring import wire
 from grader.errors import UsageError
 from grader.model.base import Language, Record
 from grader.model.lab import Lab
-from grader.model.report import ReportReading
-from grader.model.submission import REPORT_ENTRY, IntakeCaps, Submission
+from grader.model.submission import REPORT_ENTRY, Submission
 from grader.render.fill import FillStyle
-from grader.workflow.freeze import freeze, report_bytes
-from grader.workflow.grade import Graded, LabUsed, grade_submission, output_files
-from grader.workflow.measure import Measured, measure_submission
-from grader.workflow.plan import PlannedStep, plan_submission
+from grader.workflow.freeze import report_bytes
+from grader.workflow.grade import Graded, LabUsed
+from grader.workflow.plan import PlannedStep
+from grader.workflow.run import Job, plan_grading, run_grading
 
 DEFAULT_FOLDER = Path("grader-out")
 
@@ -64,57 +57,55 @@ class Finished(Record):
 
 def plan_session(request: Request) -> tuple[PlannedStep, ...]:
     """Return the exact commands of a grading; nothing of the submission runs and nothing is written."""
+    used = load_used(request.lab)
     progress = ConsoleProgress(quiet=request.quiet)
-    lab = load_lab(request.lab).lab
-    wiring = wire(request, lab, progress)
-    return plan_submission(_freeze(request, lab, wiring), lab, wiring.engine)
+    return plan_grading(_job(request), used, wire(request, used.lab, progress))
 
 
 def run_session(request: Request) -> Finished:
     """Grade one submission and write its output folder."""
-    began, clock = datetime.now(UTC), time.monotonic()
+    used = load_used(request.lab)
+    marks = load_marks(request.marks, used.lab)
     progress = ConsoleProgress(quiet=request.quiet)
-    loaded = load_lab(request.lab)
-    used = LabUsed(lab=loaded.lab, digest=loaded.digest, template=loaded.template)
-    marks = load_marks(request.marks, loaded.lab)
-    wiring = wire(request, loaded.lab, progress)
-    progress.step("freeze", request.source)
-    submission = _freeze(request, loaded.lab, wiring)
-    folder = (request.out or DEFAULT_FOLDER / submission.id).resolve()
-    output = OutputFolder(folder)
-    output.check()
-    report_file = _report_file(request, loaded.lab, submission) if request.in_place else None
-    report, reading, template_reading = _read(request, used, submission)
-    raw = SampleFile(folder.with_name(f"{folder.name}.samples.jsonl"))
+    desk = wire(request, used.lab, progress)
+    report_file: list[Path] = []
+
+    def results(submission: Submission) -> OutputFolder:
+        if request.in_place:
+            report_file.append(_report_file(request, used.lab, submission))
+        return OutputFolder(_folder(request, submission))
+
     try:
-        measured = _measure(request, loaded.lab, submission, wiring, progress, raw)
+        done = run_grading(_job(request), used, desk, results, marks=marks, version=__version__)
     finally:
         progress.close()
-    grade = grade_submission(
-        used, submission, report, reading, measured.facts, measured.host, marks, measured.findings, __version__
+    return Finished(
+        lab=used.lab,
+        graded=done.graded,
+        folder=_folder(request, done.submission),
+        report_file=report_file[0] if report_file else None,
     )
-    graded = output_files(
-        used,
-        grade,
-        report,
-        reading,
-        template_reading,
-        measured.campaign,
-        measured.logs,
-        measured.step_files(),
-        request.style,
-        request.language,
-    )
-    run = _run_record(began, time.monotonic() - clock, measured, used, wiring.runner.status().kind)
-    output.write(graded.files | {"run.json": json.dumps(run, indent=2, sort_keys=True).encode() + b"\n"})
-    raw.remove()
-    return Finished(lab=loaded.lab, graded=graded, folder=folder, report_file=report_file)
 
 
-def _freeze(request: Request, lab: Lab, wiring: Wiring) -> Submission:
-    caps = IntakeCaps()
-    report = str(request.report) if request.report is not None else None
-    return freeze(request.source, lab, wiring.store, wiring.intake, caps, report=report)
+def load_used(name_or_path: str) -> LabUsed:
+    """Load a lab with what judging needs of it.  Raises: LabError."""
+    loaded = load_lab(name_or_path)
+    return LabUsed(lab=loaded.lab, digest=loaded.digest, template=loaded.template)
+
+
+def _job(request: Request) -> Job:
+    return Job(
+        source=request.source,
+        report=str(request.report) if request.report is not None else None,
+        max_report_bytes=request.max_report_bytes,
+        use_cache=request.use_cache,
+        style=request.style,
+        language=request.language,
+    )
+
+
+def _folder(request: Request, submission: Submission) -> Path:
+    return (request.out or DEFAULT_FOLDER / submission.id).resolve()
 
 
 def _report_file(request: Request, lab: Lab, submission: Submission) -> Path:
@@ -140,49 +131,3 @@ def _report_file(request: Request, lab: Lab, submission: Submission) -> Path:
         where="--in-place",
         hint="name a file with `--report`, or leave `--in-place` out and take the filled copy",
     )
-
-
-def _read(
-    request: Request, used: LabUsed, submission: Submission
-) -> tuple[bytes | None, ReportReading | None, ReportReading | None]:
-    data = report_bytes(submission)
-    if data is not None:
-        name = submission.report_path or "report"
-        reading = read_report(data, used.lab, used.template, max_bytes=request.max_report_bytes, name=name)
-        return data, reading, None
-    template = used.template.encode()
-    return None, None, read_report(template, used.lab, used.template, max_bytes=len(template))
-
-
-def _measure(
-    request: Request, lab: Lab, submission: Submission, wiring: Wiring, progress: ConsoleProgress, raw: SampleFile
-) -> Measured:
-    return measure_submission(
-        submission,
-        lab,
-        wiring.engine,
-        wiring.store,
-        wiring.lock,
-        wiring.host,
-        progress,
-        use_cache=request.use_cache,
-        sink=raw,
-    )
-
-
-def _run_record(began: datetime, total_s: float, measured: Measured, used: LabUsed, boundary: str) -> dict[str, object]:
-    """Everything that differs between two runs of the same inputs."""
-    return {
-        "schema": "grader/run/1",
-        "started": began.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "total_s": round(total_s, 3),
-        "work_s": round(measured.work_s, 3),
-        "overhead_s": round(total_s - measured.work_s, 3),
-        "load_average": [round(load, 2) for load in os.getloadavg()],
-        "python": sys.version.split()[0],
-        "grader": __version__,
-        "lab_sha256": used.digest,
-        "boundary": boundary,
-        "locks": [span.model_dump(by_alias=True) for span in measured.locks],
-    }

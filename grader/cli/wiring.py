@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -17,18 +16,7 @@ from grader.adapters.trusted import Trusted
 from grader.errors import HostError
 from grader.model.lab import Lab
 from grader.ports import Progress, Runner
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """The adapters of one command."""
-
-    store: DiskStore
-    intake: LocalIntake
-    runner: Runner
-    engine: EmbeddedEngine
-    lock: FileHostLock
-    host: LocalHost
+from grader.workflow.run import Desk
 
 
 class WiringOptions(Protocol):
@@ -61,7 +49,7 @@ def open_runner(*, trust: bool, lock: Path | None) -> Runner:
     return Trusted() if trust else Sandbox(lock=lock or DEFAULT_LOCK)
 
 
-def wire(options: WiringOptions, lab: Lab, progress: Progress) -> Wiring:
+def wire(options: WiringOptions, lab: Lab, progress: Progress) -> Desk:
     """Make the adapters of a command.
 
     Raises: HostError if the engine that was named is not there.
@@ -82,6 +70,5 @@ def wire(options: WiringOptions, lab: Lab, progress: Progress) -> Wiring:
 
             raise HostError(words(status.reason), where="--engine embedded", hint=status.remedy)
     lock = FileHostLock(options.lock or DEFAULT_LOCK, lambda _: progress.note("waiting for the host lock"))
-    return Wiring(
-        store=store, intake=LocalIntake(os.environ), runner=runner, engine=engine, lock=lock, host=LocalHost()
-    )
+    intake, host = LocalIntake(os.environ), LocalHost()
+    return Desk(store=store, intake=intake, runner=runner, engine=engine, lock=lock, host=host, progress=progress)

@@ -29,6 +29,14 @@ class LabUsed(Record):
     template: str
 
 
+class ReportUsed(Record):
+    """A report as it was read; `stand_in` is the reading of the lab's template, which is filled where there is none."""
+
+    data: bytes | None
+    reading: ReportReading | None
+    stand_in: ReportReading | None = None
+
+
 class Graded(Record):
     """A grade, its output files by relative path, and the cells of the report's table that were changed."""
 
@@ -40,8 +48,7 @@ class Graded(Record):
 def grade_submission(
     used: LabUsed,
     submission: Submission,
-    report: bytes | None,
-    reading: ReportReading | None,
+    report: ReportUsed,
     facts: Sequence[Fact],
     host: Fingerprint,
     marks: Mapping[str, ManualMark],
@@ -50,8 +57,8 @@ def grade_submission(
 ) -> Grade:
     """Judge a measured submission; the result is worded in English and holds nothing of this run's time of day."""
     lab = used.lab
-    claims = reading.claims if reading else ()
-    circumstances = circumstances_of(lab, submission, reading, empty_cells(lab, reading))
+    claims = report.reading.claims if report.reading else ()
+    circumstances = circumstances_of(lab, submission, report.reading, empty_cells(lab, report.reading))
     judgement = judge(lab, facts, claims, circumstances, marks, findings)
     grade = Grade(
         lab=LabRef(id=lab.id, version=lab.version, sha256=used.digest),
@@ -62,7 +69,7 @@ def grade_submission(
             files=len(submission.manifest.entries),
             bytes=sum(e.size for e in submission.manifest.entries),
             report=submission.report_path,
-            report_sha256=digest(report) if report is not None else None,
+            report_sha256=digest(report.data) if report.data is not None else None,
             notes=submission.messages,
         ),
         host=host,
@@ -81,9 +88,7 @@ def grade_submission(
 def output_files(
     used: LabUsed,
     grade: Grade,
-    report: bytes | None,
-    reading: ReportReading | None,
-    template_reading: ReportReading | None,
+    report: ReportUsed,
     campaign: Campaign | None,
     logs: Sequence[tuple[str, str]],
     steps: Mapping[str, bytes],
@@ -93,13 +98,13 @@ def output_files(
     """Return every file of the output folder but `run.json`.
 
     Args:
-        template_reading: The reading of the lab's template, filled where the student handed in no report.
         logs: Messages of tools that failed, by step, for the feedback.
         steps: Files below `steps/`.
         language: Of what people read; `grade.json` stays as it is.
     """
     lab = used.lab
-    data, read = (report, reading) if report is not None else (used.template.encode(), template_reading)
+    data = report.data if report.data is not None else used.template.encode()
+    read = report.reading or report.stand_in
     filled: bytes = data
     changes: tuple[CellChange, ...] = ()
     if read is not None:
@@ -109,7 +114,7 @@ def output_files(
     files = {
         "grade.json": grade.model_dump_json(by_alias=True, indent=2).encode() + b"\n",
         "report.md": filled,
-        "report.orig.md": report or b"",
+        "report.orig.md": report.data or b"",
         "table.md": table_markdown(lab, shown, language).encode(),
         "feedback.md": feedback_markdown(lab, shown, logs, language).encode(),
         "samples.csv": samples_csv(campaign, grade),

@@ -1,0 +1,155 @@
+"""One grading from first to last: freeze, read, measure, judge, write; the order of effects, through ports only."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from grader.claims.reader import read_report
+from grader.model.base import Language, Record
+from grader.model.grade import ManualMark
+from grader.model.run import LockSpan
+from grader.model.submission import IntakeCaps, Submission
+from grader.ports import Engine, Host, HostLock, Intake, Progress, Results, Runner, Store
+from grader.render.fill import FillStyle
+from grader.workflow.freeze import freeze, report_bytes
+from grader.workflow.grade import Graded, LabUsed, ReportUsed, grade_submission, output_files
+from grader.workflow.measure import Measured, measure_submission
+from grader.workflow.plan import PlannedStep, plan_submission
+
+
+class Job(Record):
+    """What is graded and how; `source` and `report` as the caller named them."""
+
+    source: str
+    report: str | None = None
+    caps: IntakeCaps = IntakeCaps()
+    max_report_bytes: int
+    use_cache: bool = True
+    style: FillStyle = "annotate"
+    language: Language = "en"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The ports that a grading works with."""
+
+    store: Store
+    intake: Intake
+    runner: Runner
+    engine: Engine
+    lock: HostLock
+    host: Host
+    progress: Progress
+
+
+class RunRecord(Record):
+    """What `run.json` says: everything that differs between two runs of the same inputs."""
+
+    schema_: Annotated[Literal["grader/run/1"], Field(alias="schema")] = "grader/run/1"
+    started: datetime
+    finished: datetime
+    total_s: float
+    work_s: float
+    overhead_s: float
+    load_average: tuple[float, ...]
+    python: str
+    grader: str
+    lab_sha256: str
+    boundary: str
+    locks: tuple[LockSpan, ...]
+
+
+class Finished(Record):
+    """A finished grading: what was frozen, and what was made of it."""
+
+    submission: Submission
+    graded: Graded
+
+
+def plan_grading(job: Job, used: LabUsed, desk: Desk) -> tuple[PlannedStep, ...]:
+    """Return the exact commands of a grading; nothing of the submission runs and nothing is written."""
+    return plan_submission(_freeze(job, used, desk), used.lab, desk.engine)
+
+
+def run_grading(
+    job: Job,
+    used: LabUsed,
+    desk: Desk,
+    results: Callable[[Submission], Results],
+    *,
+    marks: Mapping[str, ManualMark],
+    version: str,
+) -> Finished:
+    """Grade one submission and write its results.
+
+    Args:
+        results: Asked once it is known what is graded and before anything is built; may refuse it.
+    """
+    began, clock = datetime.now(UTC), time.monotonic()
+    desk.progress.step("freeze", job.source)
+    submission = _freeze(job, used, desk)
+    place = results(submission)
+    place.check()
+    report = _read(job, used, submission)
+    measured = _measure(job, used, desk, submission, place)
+    grade = grade_submission(used, submission, report, measured.facts, measured.host, marks, measured.findings, version)
+    graded = output_files(
+        used, grade, report, measured.campaign, measured.logs, measured.step_files(), job.style, job.language
+    )
+    run = _run_record(began, time.monotonic() - clock, measured, used, desk, version)
+    place.write(graded.files | {"run.json": run})
+    return Finished(submission=submission, graded=graded)
+
+
+def _freeze(job: Job, used: LabUsed, desk: Desk) -> Submission:
+    return freeze(job.source, used.lab, desk.store, desk.intake, job.caps, report=job.report)
+
+
+def _read(job: Job, used: LabUsed, submission: Submission) -> ReportUsed:
+    data = report_bytes(submission)
+    if data is not None:
+        name = submission.report_path or "report"
+        reading = read_report(data, used.lab, used.template, max_bytes=job.max_report_bytes, name=name)
+        return ReportUsed(data=data, reading=reading)
+    template = used.template.encode()
+    stand_in = read_report(template, used.lab, used.template, max_bytes=len(template))
+    return ReportUsed(data=None, reading=None, stand_in=stand_in)
+
+
+def _measure(job: Job, used: LabUsed, desk: Desk, submission: Submission, place: Results) -> Measured:
+    return measure_submission(
+        submission,
+        used.lab,
+        desk.engine,
+        desk.store,
+        desk.lock,
+        desk.host,
+        desk.progress,
+        use_cache=job.use_cache,
+        sink=place.sample,
+    )
+
+
+def _run_record(began: datetime, total_s: float, measured: Measured, used: LabUsed, desk: Desk, version: str) -> bytes:
+    record = RunRecord(
+        started=began.replace(microsecond=0),
+        finished=datetime.now(UTC).replace(microsecond=0),
+        total_s=round(total_s, 3),
+        work_s=round(measured.work_s, 3),
+        overhead_s=round(total_s - measured.work_s, 3),
+        load_average=desk.host.load_average(),
+        python=platform.python_version(),
+        grader=version,
+        lab_sha256=used.digest,
+        boundary=desk.runner.status().kind,
+        locks=measured.locks,
+    )
+    return json.dumps(record.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True).encode() + b"\n"
