@@ -18,10 +18,13 @@ from pathlib import Path
 
 from grader.errors import HostError
 from grader.model.base import Message
-from grader.model.run import Limits
+from grader.model.run import Limits, MemoryReading
 from grader.model.trouble import trouble
 
 _CONTROLLERS = ("memory", "pids")
+_USAGE = {1: ("memory.usage_in_bytes", "total_inactive_file"), 2: ("memory.current", "inactive_file")}
+"""By version: the file that says how much is charged, and the part of memory.stat that does not count."""
+_OF_A_RUN = "of a cgroup made for this run; the boundary's own processes are in it"
 _NAME = re.compile(r"lab-grader-(?P<namespace>\d+)-(?P<pid>\d+)-(?P<start>\d+)-\d+")
 _END_S = 20.0
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -48,6 +51,29 @@ class Cgroup:
         if _event(pids / "pids.events", "max"):
             return Message(code="run.pids-limit", params={"pids": limits.pids})
         return None
+
+    def peak(self) -> tuple[MemoryReading, ...]:
+        """Return the most that was charged so far; empty where the kernel does not say (v2 before Linux 5.19)."""
+        name = "memory.max_usage_in_bytes" if self._version == 1 else "memory.peak"
+        text = _read(self._directories["memory"] / name)
+        if not text:
+            return ()
+        method = f"{name} {_OF_A_RUN}"
+        return (MemoryReading(notion="cgroup", size_bytes=int(text), method=method),)
+
+    def usage(self) -> tuple[MemoryReading, ...]:
+        """Return what is charged to the group now, without file pages that could be dropped at once.
+
+        Source: what `docker stats` shows, docker/cli cli/command/container/stats_helpers.go.
+        """
+        directory = self._directories["memory"]
+        name, inactive = _USAGE[self._version]
+        text = _read(directory / name)
+        if not text:
+            return ()
+        size_bytes = max(0, int(text) - _event(directory / "memory.stat", inactive))
+        method = f"{name} less {inactive} of memory.stat, {_OF_A_RUN}"
+        return (MemoryReading(notion="cgroup", size_bytes=size_bytes, method=method),)
 
     def kill(self) -> None:
         """Kill every member; none is left when this returns.  Raises: HostError if one stays."""

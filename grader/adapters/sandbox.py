@@ -11,26 +11,29 @@ from __future__ import annotations
 import contextlib
 import functools
 import grp
-import json
 import os
 import pwd
 import resource
 import shutil
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from grader.adapters import disk, seccomp
+from grader.adapters.boundary import Boundary
 from grader.adapters.cgroups import Cgroup, Cgroups
 from grader.adapters.hostlock import DEFAULT_LOCK
 from grader.adapters.libraries import program_binds
-from grader.adapters.spawn import spawn
+from grader.adapters.network import NetworkSockets, connect
+from grader.adapters.processes import PeakSampler, smaps_now
+from grader.adapters.serving import How, NeverServed, ProgramServer
+from grader.adapters.spawn import Followed, Watch, spawn, start
 from grader.errors import HostError
 from grader.model.base import Message
-from grader.model.run import Bind, Command, Completed, Limits
+from grader.model.run import Bind, Command, Completed, Limits, MemoryReading
 from grader.model.trouble import without_host_paths
-from grader.ports import SandboxStatus
+from grader.ports import SandboxStatus, Server
 
 UIDS = range(64012, 64112)
 """Users a sandbox may become: outside Debian's ranges for packages, people and sub-ids; the first that is free."""
@@ -42,7 +45,6 @@ NOOP_OUTPUT = "sandbox-noop\n"
 _TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _SETPRIV = "/bin/setpriv"
 _STATUS_FD, _SECCOMP_FD, _OPTIONS_FD = 4, 5, 6
-_GONE_S = 20.0
 _OPEN_FILES = 4096
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _NAMESPACES = ("ipc", "mnt", "net", "pid", "uts")
@@ -87,24 +89,91 @@ class Sandbox:
         echo = _tool("echo")
         return Command(argv=("/bin/echo", NOOP_OUTPUT.strip()), binds=program_binds(echo, "/bin/echo"))
 
-    def run(self, command: Command) -> Completed:
+    def run(self, command: Command, *, memory: bool = False) -> Completed:
         """Run to the end or to a limit; no process of it is left when this returns.
 
         Writable binds belong to the sandbox's user during the run and to the caller afterwards.
 
         Raises: HostError if there is no working sandbox here, if it broke, or if a bind would show the host.
         """
+        self._need()
+        return self._run(command, memory=memory)
+
+    def _need(self) -> None:
         status = self.status()
         if not status.works:
             assert status.reason is not None
             raise HostError(f"no sandbox works here ({status.reason.code})", hint=status.remedy)
-        return self._run(command)
 
-    def _run(self, command: Command) -> Completed:
+    def _run(self, command: Command, *, memory: bool = False) -> Completed:
         self._check(command.binds)
         missing = _missing_program(command)
         if missing is not None:
             return _not_started(command, missing)
+        limits = command.limits
+        with self._prepared(command) as ready, ExitStack() as stack:
+            sampler = None
+            if memory and not ready.cgroup_peak():
+                sampler = stack.enter_context(PeakSampler.of(ready.boundary.programs))
+            done = spawn(
+                ready.argv,
+                {},
+                timeout_s=limits.timeout_s,
+                output_bytes=limits.output_bytes,
+                fds=ready.fds,
+                hold=ready.hold,
+                watch=ready.watch,
+            )
+            stack.close()
+            ready.clear()
+            peak = sampler.readings() if sampler is not None else ready.cgroup_peak() if memory else ()
+            return ready.judged(done).model_copy(update={"memory_peak": peak})
+
+    @contextmanager
+    def serve(self, command: Command, port: int) -> Iterator[Server]:
+        """Start a server in a network of its own; it is stopped at the end at the latest.
+
+        The time limit is that of its whole life.
+        Raises: HostError as for `run`.
+        """
+        self._need()
+        self._check(command.binds)
+        missing = _missing_program(command)
+        if missing is not None:
+            yield NeverServed(_not_started(command, missing))
+            return
+        limits = command.limits
+        with (
+            self._prepared(command) as ready,
+            NetworkSockets.helper() as sockets,
+            start(ready.argv, {}, output_bytes=limits.output_bytes, fds=ready.fds, gated=True) as program,
+        ):
+            ready.hold(program.pid)
+            with Followed.let_go(program, limits.timeout_s, ready.watch) as followed:
+                yield self._served(ready, sockets, followed, port)
+
+    def _served(self, ready: _Ready, sockets: NetworkSockets, followed: Followed, port: int) -> Server:
+        boundary = ready.boundary
+        pid = boundary.wait_for_pid(followed.ended)
+        if pid is None or not sockets.join(pid):
+            ready.clear()
+            return NeverServed(ready.judged(followed.done()))
+
+        def judged(done: Completed, how: How) -> Completed:
+            ready.clear()
+            return ready.judged(done, killed=how == "killed")
+
+        return ProgramServer(
+            followed,
+            connect=lambda timeout_s: connect(sockets.take(), port, timeout_s),
+            terminate=boundary.terminate,
+            memory=lambda: (*ready.cgroup_usage(), *smaps_now(boundary.programs())),
+            judged=judged,
+        )
+
+    @contextmanager
+    def _prepared(self, command: Command) -> Iterator[_Ready]:
+        """Make all that one run needs; at the end no process of it is left and all is as before."""
         limits = command.limits
         writable = [bind.source for bind in command.binds if bind.writable]
         with ExitStack() as stack:
@@ -116,47 +185,19 @@ class Sandbox:
             # Not as arguments: those of the first process can be read in the sandbox, and they name host paths.
             options = "".join(f"{option}\0" for option in self._options(command))
             options_fd = stack.enter_context(_memory_file(os.fsencode(options)))
-
-            def hold(pid: int) -> None:
-                _cap(pid, limits, self._processes_cap(limits, cgroup))
-                if cgroup is not None:
-                    cgroup.add(pid)
-
-            done = spawn(
-                (str(find_tool("bwrap")), "--args", str(_OPTIONS_FD), "--", *self._drop(), *command.argv),
-                {},
-                timeout_s=limits.timeout_s,
-                output_bytes=limits.output_bytes,
+            ready = _Ready(
+                command=command,
+                argv=(str(find_tool("bwrap")), "--args", str(_OPTIONS_FD), "--", *self._drop(), *command.argv),
                 fds={_STATUS_FD: status_write, _SECCOMP_FD: filter_fd, _OPTIONS_FD: options_fd},
-                hold=hold,
-                watch=(lambda: _over_disk(writable, limits.disk_bytes)) if writable else None,
+                boundary=Boundary(status_read),
+                cgroup=cgroup,
+                processes=self._processes_cap(limits, cgroup),
+                writable=writable,
             )
-            boundary = _Boundary.read(status_read)
-            boundary.wait_until_gone()
-            if cgroup is not None:
-                cgroup.kill()
-            return self._judged(command, done, boundary, cgroup, writable)
-
-    def _judged(
-        self, command: Command, done: Completed, boundary: _Boundary, cgroup: Cgroup | None, writable: Sequence[str]
-    ) -> Completed:
-        """Turn what became of bubblewrap into what became of the command."""
-        done = done.model_copy(update={"argv": command.argv})
-        hit = cgroup.limit_hit(command.limits) if cgroup is not None else None
-        if done.outcome == "failed":
-            if not boundary.started and done.stderr.startswith("bwrap: execvp "):
-                return _not_started(command, done.stderr.strip().rpartition(": ")[2])
-            if not boundary.started and hit is None:
-                said = without_host_paths(done.stderr.strip())[:500] or f"exit {done.exit_code}"
-                raise HostError(f"the sandbox broke: {said}", hint="run `grader doctor --for grade`")
-            if done.exit_code in (126, 127) and done.stderr.startswith("setpriv: failed to execute "):
-                return _not_started(command, done.stderr.strip().rpartition(": ")[2])
-            done = _unfold_signal(done).model_copy(update={"reason": hit})
-        if done.outcome in ("ok", "failed"):
-            over = _over_disk(writable, command.limits.disk_bytes)
-            if over is not None:
-                return done.model_copy(update={"outcome": "disk-limit", "exit_code": None, "reason": over})
-        return done
+            try:
+                yield ready
+            finally:
+                ready.clear()
 
     def _options(self, command: Command) -> list[str]:
         """Return bubblewrap's options for a command, in the order in which it does them."""
@@ -301,54 +342,69 @@ class Sandbox:
         return seen.stdout
 
 
-class _Boundary:
-    """What bubblewrap said about itself: its first process, that one's namespace, and whether the command started."""
+@dataclass(frozen=True)
+class _Ready:
+    """A run behind the boundary, made ready: what to start, and what to make of its end."""
 
-    def __init__(self, pid: int | None, namespace: int | None, started: bool) -> None:
-        self.pid = pid
-        self.namespace = namespace
-        self.started = started
+    command: Command
+    argv: tuple[str, ...]
+    fds: Mapping[int, int]
+    boundary: Boundary
+    cgroup: Cgroup | None
+    processes: int | None
+    writable: Sequence[str]
 
-    @classmethod
-    def read(cls, fd: int) -> _Boundary:
-        """Read the status documents, one JSON object a line."""
-        said: dict[str, int] = {}
-        try:
-            text = os.read(fd, 1 << 16)
-        except BlockingIOError:
-            text = b""
-        for line in text.splitlines():
-            with contextlib.suppress(ValueError):
-                said |= {k: v for k, v in json.loads(line).items() if isinstance(v, int)}
-        return cls(said.get("child-pid"), said.get("pid-namespace"), "exit-code" in said)
+    def hold(self, pid: int) -> None:
+        """Cap the process that waits at the gate."""
+        _cap(pid, self.command.limits, self.processes)
+        if self.cgroup is not None:
+            self.cgroup.add(pid)
 
-    def wait_until_gone(self) -> None:
-        """Wait for the namespace's first process: the kernel lets it go only after all the others.
+    @property
+    def watch(self) -> Watch | None:
+        return self._over_disk if self.writable else None
 
-        Its number may be another process's by now, so the namespace is compared first.
-        Raises: HostError if it stays.
+    def _over_disk(self) -> Message | None:
+        cap = self.command.limits.disk_bytes
+        if disk.usage(self.writable, cap) <= cap:
+            return None
+        return Message(code="run.disk-limit", params={"bytes": cap})
+
+    def clear(self) -> None:
+        """Wait until the namespace is gone and kill what else is in the cgroup; once bubblewrap has ended."""
+        self.boundary.wait_until_gone()
+        if self.cgroup is not None:
+            self.cgroup.kill()
+
+    def cgroup_peak(self) -> tuple[MemoryReading, ...]:
+        return () if self.cgroup is None else self.cgroup.peak()
+
+    def cgroup_usage(self) -> tuple[MemoryReading, ...]:
+        return () if self.cgroup is None else self.cgroup.usage()
+
+    def judged(self, done: Completed, *, killed: bool = False) -> Completed:
+        """Turn what became of bubblewrap into what became of the command.
+
+        Args:
+            killed: It was killed on purpose, so that its silence about the command means nothing.
         """
-        if self.pid is None:
-            return
-        deadline = time.monotonic() + _GONE_S
-        while self._alive():
-            if time.monotonic() > deadline:
-                raise HostError(
-                    f"processes of the sandbox are still there after {_GONE_S:.0f} s",
-                    where=str(self.pid),
-                    hint="see what they wait for with `ps`, often a disk that does not answer",
-                )
-            time.sleep(0.0005)
-
-    def _alive(self) -> bool:
-        try:
-            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
-            # A zombie here has seen all the others go, and its reaper may take its time.
-            return state not in "ZX" and Path(f"/proc/{self.pid}/ns/pid").stat().st_ino == self.namespace
-        except PermissionError:
-            return True
-        except OSError:
-            return False
+        done = done.model_copy(update={"argv": self.command.argv})
+        hit = self.cgroup.limit_hit(self.command.limits) if self.cgroup is not None else None
+        if done.outcome == "failed":
+            started = self.boundary.started or killed
+            if not started and done.stderr.startswith("bwrap: execvp "):
+                return _not_started(self.command, done.stderr.strip().rpartition(": ")[2])
+            if not started and hit is None:
+                said = without_host_paths(done.stderr.strip())[:500] or f"exit {done.exit_code}"
+                raise HostError(f"the sandbox broke: {said}", hint="run `grader doctor --for grade`")
+            if done.exit_code in (126, 127) and done.stderr.startswith("setpriv: failed to execute "):
+                return _not_started(self.command, done.stderr.strip().rpartition(": ")[2])
+            done = _unfold_signal(done).model_copy(update={"reason": hit})
+        if done.outcome in ("ok", "failed") and self.writable:
+            over = self._over_disk()
+            if over is not None:
+                return done.model_copy(update={"outcome": "disk-limit", "exit_code": None, "reason": over})
+        return done
 
 
 def _refusal(said: str) -> tuple[Message, str]:
@@ -419,12 +475,6 @@ def _unfold_signal(done: Completed) -> Completed:
     if done.exit_code is None or not 128 < done.exit_code <= 128 + 64:
         return done
     return done.model_copy(update={"exit_code": None, "signal": done.exit_code - 128})
-
-
-def _over_disk(writable: Sequence[str], cap: int) -> Message | None:
-    if disk.usage(writable, cap) <= cap:
-        return None
-    return Message(code="run.disk-limit", params={"bytes": cap})
 
 
 def _cap(pid: int, limits: Limits, processes: int | None) -> None:

@@ -1,0 +1,134 @@
+"""Connect to a server: in a sandbox's own network namespace, or on the host's loopback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from grader.adapters import netsockets
+from grader.errors import HostError
+
+LOOPBACK = "127.0.0.1"
+_HELPER_S = 20.0
+_HINT = "run `grader doctor --for grade`"
+
+
+def connect(to: socket.socket, port: int, timeout_s: float) -> socket.socket:
+    """Connect a fresh TCP socket to a port of its own loopback, and return it.
+
+    Raises: OSError as `socket.connect` does; ConnectionRefusedError also while the loopback is not up yet, and where
+        the kernel connected the socket to itself, as it may to a port in the ephemeral range.
+    """
+    try:
+        to.settimeout(timeout_s)
+        to.connect((LOOPBACK, port))
+        if to.getsockname() == to.getpeername():
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself")
+    except OSError as error:
+        to.close()
+        if error.errno == errno.ENETUNREACH:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "the network is not up yet") from error
+        raise
+    return to
+
+
+class NetworkSockets:
+    """Fresh TCP sockets of one network namespace, made by a helper process."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._spare: list[socket.socket] = []
+
+    @classmethod
+    @contextmanager
+    def helper(cls) -> Iterator[NetworkSockets]:
+        """Start the helper and wait until it is ready; it ends with us, however we end."""
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            ours.settimeout(_HELPER_S)
+            with its:
+                process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", netsockets.__file__, str(its.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env={},
+                    pass_fds=(its.fileno(),),
+                    start_new_session=True,  # Ctrl-C is for us.
+                )
+            sockets = cls(ours)
+            try:
+                sockets._expect(netsockets.READY)
+                yield sockets
+            finally:
+                sockets._close()
+                ours.close()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_HELPER_S)
+                process.kill()
+                process.wait()
+
+    def join(self, pid: int) -> bool:
+        """Make sockets in the network namespace of this process from now on; False if it has ended already."""
+        try:
+            namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        try:
+            self._ask([namespace])
+        finally:
+            os.close(namespace)
+        return True
+
+    def take(self) -> socket.socket:
+        """Return a socket that is the caller's to connect and to close.  Raises: HostError if the helper broke."""
+        if not self._spare:
+            self._ask([])
+        return self._spare.pop()
+
+    def _ask(self, namespace: list[int]) -> None:
+        try:
+            socket.send_fds(self._channel, [b"more"], namespace)
+        except OSError as error:
+            raise HostError(f"the network of a sandbox cannot be reached: {error.strerror}", hint=_HINT) from error
+        self._spare = [socket.socket(fileno=fd) for fd in self._expect(netsockets.SOCKETS)]
+
+    def _expect(self, word: bytes) -> list[int]:
+        try:
+            said, fds, _, _ = socket.recv_fds(self._channel, 256, netsockets.BATCH, socket.MSG_CMSG_CLOEXEC)
+        except OSError as error:
+            raise HostError(f"the network of a sandbox cannot be reached: {error}", hint=_HINT) from error
+        if said != word:
+            why = said.decode("utf-8", "replace") or "the helper ended"
+            raise HostError(f"the network of a sandbox cannot be reached: {why}", hint=_HINT)
+        return fds
+
+    def _close(self) -> None:
+        for one in self._spare:
+            one.close()
+        self._spare = []
+
+
+def refuse_taken(port: int) -> None:
+    """Raise HostError if something on this host listens on a port that a program is about to use."""
+    families = [(socket.AF_INET, "0.0.0.0")] + (
+        [(socket.AF_INET6, "::")] if Path("/proc/net/if_inet6").exists() else []
+    )
+    for family, everywhere in families:
+        with socket.socket(family) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((everywhere, port))
+            except OSError as error:
+                if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                    raise HostError(
+                        f"port {port} is taken or not ours: {error.strerror}",
+                        where=f"{LOOPBACK}:{port}",
+                        hint=f"end what listens there (`ss -ltnp 'sport = :{port}'`), or run without `--trust`",
+                    ) from error

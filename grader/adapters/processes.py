@@ -1,0 +1,125 @@
+"""Look at a tree of processes from outside: who belongs to it, what memory it has, and how to end its root."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from grader.model.run import MemoryReading
+
+_INTERVAL_S = 0.002
+_SHARE = 0.2
+"""Of one CPU, that sampling may take: it costs from 0.1 ms to more than 1 ms a look."""
+
+
+def children(pid: int) -> list[int]:
+    """Return the children of all threads of a process, empty if it has ended.  Source: proc_pid_children(5)."""
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                found += map(int, (thread / "children").read_text().split())
+    return found
+
+
+def tree(roots: Sequence[int]) -> list[int]:
+    """Return these processes and all their descendants."""
+    found = list(roots)
+    for pid in found:  # Grows while it is read.
+        found += children(pid)
+    return found
+
+
+def terminate(pid: int, parent: int) -> bool:
+    """Send SIGTERM to a child of `parent`; False if it is none, so that no other process is hit."""
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        if pid not in children(parent):
+            return False
+        signal.pidfd_send_signal(fd, signal.SIGTERM)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def smaps_now(roots: Sequence[int]) -> tuple[MemoryReading, ...]:
+    """Return the proportional set sizes of a process tree, summed; empty if it has ended or cannot be seen."""
+    total = _pss(tree(roots))
+    if total == 0:
+        return ()
+    return (
+        MemoryReading(notion="smaps", size_bytes=total, method="Pss of smaps_rollup, summed over the process tree"),
+    )
+
+
+def _pss(pids: Sequence[int]) -> int:
+    """Return the sum of what can be read, in bytes; a process that has ended has none."""
+    total = 0
+    for pid in pids:
+        with suppress(OSError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) << 10
+    return total
+
+
+class PeakSampler:
+    """Samples the memory of a process tree until told to end, and keeps the largest sum.
+
+    A peak between two samples is missed; how many there were and how far apart is part of the reading.
+    """
+
+    def __init__(self, roots: Callable[[], Sequence[int]]) -> None:
+        self._roots = roots
+        self._peak = 0
+        self._times_s: list[float] = []
+        self._over = threading.Event()
+
+    @classmethod
+    @contextmanager
+    def of(cls, roots: Callable[[], Sequence[int]]) -> Iterator[PeakSampler]:
+        """Sample while the body runs.
+
+        Args:
+            roots: Asked for each sample: the processes whose trees are meant, none before they are known.
+        """
+        sampler = cls(roots)
+        thread = threading.Thread(target=sampler._sample, daemon=True)
+        thread.start()
+        try:
+            yield sampler
+        finally:
+            sampler._over.set()
+            thread.join()
+
+    def _sample(self) -> None:
+        pause_s = _INTERVAL_S
+        while not self._over.wait(pause_s):
+            began_s = time.monotonic()
+            total = _pss(tree(self._roots()))
+            if total:
+                self._peak = max(self._peak, total)
+                self._times_s.append(began_s)
+            pause_s = max(_INTERVAL_S, (time.monotonic() - began_s) * (1 - _SHARE) / _SHARE)
+
+    def readings(self) -> tuple[MemoryReading, ...]:
+        """Return the peak, after the body; empty if no sample met the program."""
+        count = len(self._times_s)
+        if count == 0:
+            return ()
+        apart = f", {1000 * (self._times_s[-1] - self._times_s[0]) / (count - 1):.1f} ms apart" if count > 1 else ""
+        method = (
+            f"Pss of smaps_rollup, summed over the process tree, the largest of {count} samples{apart}; "
+            "a peak between two samples is missed"
+        )
+        return (MemoryReading(notion="smaps", size_bytes=self._peak, method=method),)
