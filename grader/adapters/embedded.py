@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
@@ -19,8 +20,10 @@ from grader.model.base import Message
 from grader.model.host import Tool
 from grader.model.lab import (
     BuildSource,
+    CgiProbe,
     CommittedFile,
     DockerfileCommand,
+    HttpGet,
     Lab,
     Probe,
     StdoutJsonProbe,
@@ -29,8 +32,9 @@ from grader.model.lab import (
 )
 from grader.model.run import Artifact, Bind, BuildResult, Command, Completed, Limits
 from grader.model.trouble import trouble, without_host_paths
-from grader.ports import Call, Progress, Runner, Store
+from grader.ports import Call, Progress, Runner, Server, Store
 from grader.recipes.artifact import elf_problem, wasm_problem
+from grader.recipes.cgi import cgi_environment
 from grader.recipes.dockerfile import MAX_BYTES as DOCKERFILE_BYTES
 from grader.recipes.gobuild import GoBuild, go_build_argv
 from grader.recipes.refusal import Refusal
@@ -108,10 +112,7 @@ class EmbeddedEngine:
                 found[f"build:{subject}"] = None if None in possible else possible[0]
             found[f"image:{subject}"] = Message(code="engine.no-images", params={"subject": subject})
         found["probe:stdout_json"] = None
-        for kind in ("http", "cgi"):
-            found[f"probe:{kind}"] = Message(code="engine.probe-not-supported", params={"kind": kind})
-        found["memory"] = Message(code="engine.memory-not-supported")
-        return found
+        return found | dict.fromkeys(("probe:http", "probe:cgi", "memory"), boundary)
 
     def _tool_problem(self, name: str) -> Message | None:
         if name not in self._installed:
@@ -286,23 +287,37 @@ class EmbeddedEngine:
                 take_file(work / "out" / COMPILED, target)
             return done
 
-    def command(self, arm: str, artifact: Artifact | None, probe: Probe, limits: Limits) -> Command:
+    def command(
+        self, arm: str, artifact: Artifact | None, probe: Probe, limits: Limits, get: HttpGet | None = None
+    ) -> Command:
         """Return the command that runs the artifact once on this arm; None for the control arm.
 
-        Raises: ValueError for an arm or a kind of probe that `capabilities` denies.
+        Args:
+            get: The request that a CGI program answers; the probe's own variables override those of the request.
+        Raises: ValueError for an arm that `capabilities` denies, and for a request where none or one is wanted.
         """
         if arm == "sandbox-noop":
             return self._runner.noop().model_copy(update={"limits": limits})
-        if artifact is None or arm not in NEEDS or not isinstance(probe, StdoutJsonProbe):
+        if artifact is None or arm not in NEEDS or isinstance(probe, CgiProbe) != (get is not None):
             raise ValueError(f"{self.name} cannot run {probe.kind} on {arm}")
+        env = probe.env if get is None else cgi_environment(get) | probe.env
+        args = probe.args if isinstance(probe, StdoutJsonProbe) else ()
         if arm == "process":
             bind = Bind(source=artifact.path, target=_PROGRAM)
-            return Command(argv=(_PROGRAM, *probe.args), env=probe.env, binds=(bind,), limits=limits)
-        return self._wasmtime.run(artifact, probe.env, probe.args, limits, compiled=arm == "wasmtime-aot")
+            return Command(argv=(_PROGRAM, *args), env=env, binds=(bind,), limits=limits)
+        return self._wasmtime.run(artifact, env, args, limits, compiled=arm == "wasmtime-aot")
 
     def run_once(self, command: Command) -> Completed:
         """Run a command of this engine once, behind its boundary."""
         return self._runner.run(command)
+
+    def memory(self, command: Command) -> Completed:
+        """Run a command of this engine once and read the peak of its memory; never for a timed run."""
+        return self._runner.run(command, memory=True)
+
+    def serve(self, command: Command, port: int) -> AbstractContextManager[Server]:
+        """Start a server of this engine behind its boundary; it is stopped at the end at the latest."""
+        return self._runner.serve(command, port)
 
 
 class _Committed:
