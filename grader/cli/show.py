@@ -18,6 +18,7 @@ from grader.render.catalogue import worded, words
 from grader.render.cells import quantity_text
 from grader.render.escape import one_line
 from grader.render.feedback import comparison, points, timed_arms
+from grader.render.labels import own_words
 from grader.workflow.plan import PlannedStep
 
 VERDICT_STYLE = {
@@ -33,7 +34,7 @@ OUTCOME_STYLE = {"pass": "green", "partial": "yellow", "fail": "red", "review": 
 
 def show_grade(lab: Lab, grade: Grade, folder: Path, language: Language = "en") -> None:
     """Print the comparison, the criteria, the score and where the files are."""
-    grade = worded(grade, lab.messages.get(language), language=language)
+    grade = worded(grade, own_words(lab, language), language=language)
     console = Console(highlight=False)
     show_comparison(lab, grade, console, language)
     table = Table(title="Criteria", title_justify="left", box=None, pad_edge=False)
@@ -65,7 +66,7 @@ def show_grade(lab: Lab, grade: Grade, folder: Path, language: Language = "en") 
 
 def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language = "en") -> None:
     """Print claimed | recomputed | measured with the verdicts."""
-    grade = worded(grade, lab.messages.get(language), language=language)
+    grade = worded(grade, own_words(lab, language), language=language)
     table = Table(title=f"{grade.submission.id}: {lab.title}", title_justify="left", box=None, pad_edge=False)
     for head in ("Quantity", "Claimed", "Recomputed", "Measured", "Verdict"):
         table.add_column(head, overflow="fold")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from grader.model.base import Language, Message, Record
+from grader.model.base import Language, Message, Record, Scalar
+from grader.render.labels import in_words
 from grader.render.messages_en import EN
 from grader.render.messages_ru import RU
 
@@ -25,13 +26,18 @@ def words(message: Message, own: Mapping[str, str] | None = None, *, language: L
     """Return the sentence of a message.
 
     Args:
-        own: The lab's wordings in that language, by code; they come before the catalogue's.
-    Returns: The wording with its params in place; in English, or the bare code, if no catalogue knows it.
+        own: The lab's wordings and names in that language; they come before the catalogue's.
+    Returns: The wording with its params in place, ids among them as names; in English, or the bare code, if no catalogue knows it.
     """
     template = (own or {}).get(message.code) or LANGUAGES[language].get(message.code) or EN.get(message.code)
     if template is None:
         return message.code
-    return template.format_map(_Blank(message.params)).strip()
+    return template.format_map(_Blank(in_words(message.params, own, language=language))).strip()
+
+
+def phrase(code: str, language: Language, /, **params: Scalar) -> str:
+    """Return the wording of a code of the catalogue."""
+    return words(Message(code=code, params=params), language=language)
 
 
 def worded(record: AnyRecord, own: Mapping[str, str] | None = None, *, language: Language = "en") -> AnyRecord:
