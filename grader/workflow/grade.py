@@ -19,6 +19,7 @@ from grader.model.submission import Submission
 from grader.render.catalogue import worded
 from grader.render.feedback import feedback_markdown, table_markdown
 from grader.render.fill import CellChange, FillStyle, fill_table, filled_by_us
+from grader.render.labels import own_words
 
 
 class LabUsed(Record):
@@ -82,7 +83,7 @@ def grade_submission(
         criteria=judgement.criteria,
         score=judgement.score,
     )
-    return worded(grade, lab.messages.get("en"))
+    return worded(grade, own_words(lab))
 
 
 def output_files(
@@ -110,7 +111,7 @@ def output_files(
     if read is not None:
         verdicts = students_verdicts(lab, read, grade)
         filled, changes = fill_table(data, read.encoding, read, lab, grade.facts, verdicts, style)
-    shown = worded(grade, lab.messages.get(language), language=language)
+    shown = worded(grade, own_words(lab, language), language=language)
     files = {
         "grade.json": grade.model_dump_json(by_alias=True, indent=2).encode() + b"\n",
         "report.md": filled,
