@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from grader.model.base import Language
 from grader.model.grade import Fact, Quantity, Verdict
 from grader.model.lab import Lab, Row
 from grader.model.selection import best_fact, is_own_arm
+from grader.render.catalogue import phrase
+from grader.render.labels import NAMES, arm_name
+from grader.render.numerals import localised
 from grader.units import find_unit, format_bytes, format_percent, format_ratio, format_seconds
-
-NOT_COMPARABLE = "not comparable"
-"""A derived cell whose inputs are of different compilers."""
 
 SMALLEST_SPREAD = 1e-4
 """An interval narrower than this share of its value sets no digits: nobody reads a percentage to nine places."""
@@ -19,7 +20,9 @@ NO_CONTAINER = frozenset({"process", "wasmtime", "wasmtime-cached", "wasmtime-ao
 """Arms that start no container, which the cell then says."""
 
 
-def quantity_text(quantity: Quantity, unit: str | None = None, *, count: bool = True) -> str:
+def quantity_text(
+    quantity: Quantity, unit: str | None = None, *, count: bool = True, language: Language = "en"
+) -> str:
     """Return a value for people; times and ratios with the digits that their interval supports.
 
     Args:
@@ -27,46 +30,58 @@ def quantity_text(quantity: Quantity, unit: str | None = None, *, count: bool = 
     """
     value, low, high = quantity.value, quantity.low, quantity.high
     if not isinstance(value, int | float):
-        return str(value)
+        return NAMES[language].get(f"value.{value}", str(value))
     half_width = (high - low) / 2 if low is not None and high is not None else None
     if half_width is not None and half_width < SMALLEST_SPREAD * abs(value):
         half_width = None
     if quantity.unit == "byte":
         text = format_bytes(value, unit)
-        return text if count else text.partition(" (")[0]
-    if quantity.unit == "second":
-        return format_seconds(value, unit, half_width=half_width)
-    if quantity.unit == "percent":
-        return format_percent(value, half_width=half_width)
-    if quantity.unit == "ratio":
-        return format_ratio(value, half_width=half_width)
-    return str(value)
+        text = text if count else text.partition(" (")[0]
+    elif quantity.unit == "second":
+        text = format_seconds(value, unit, half_width=half_width)
+    elif quantity.unit == "percent":
+        text = format_percent(value, half_width=half_width)
+    elif quantity.unit == "ratio":
+        text = format_ratio(value, half_width=half_width)
+    else:
+        text = str(value)
+    return localised(text, language)
 
 
-def fact_text(lab: Lab, fact: Fact, unit: str | None = None) -> str:
+def fact_text(lab: Lab, fact: Fact, unit: str | None = None, *, language: Language = "en") -> str:
     """Return a measured fact as a cell's text; a stand-in arm or another compiler is named in it."""
     notes: list[str] = []
     if not is_own_arm(lab, fact):
-        notes.append(f"{fact.arm}, no container" if fact.arm in NO_CONTAINER else fact.arm)
+        notes.append(_stand_in(fact.arm, language))
     if not fact.comparable:
-        notes.append(f"{(fact.compiler or 'other compiler').partition(' ')[0]}, not {_lab_compiler(lab)}")
-    value = quantity_text(fact.quantity(), unit, count=fact.comparable)
+        own, other = _lab_compiler(lab), (fact.compiler or "?").partition(" ")[0]
+        notes.append(phrase("cell.other-compiler", language, found=other, expected=own))
+    value = quantity_text(fact.quantity(), unit, count=fact.comparable, language=language)
     return f"{value} ({'; '.join(notes)})" if notes else value
 
 
 def row_text(
-    lab: Lab, row: Row, role: str, facts: Sequence[Fact], verdicts: Sequence[Verdict], unit: str | None = None
+    lab: Lab,
+    row: Row,
+    role: str,
+    facts: Sequence[Fact],
+    verdicts: Sequence[Verdict],
+    unit: str | None = None,
+    *,
+    language: Language = "en",
 ) -> str | None:
     """Return what this run would write into a cell of the table; None where nothing was measured."""
     if row.metric is None:
         return None
     if role in lab.subjects:
         fact = best_fact(lab, f"{role}.{row.metric}", facts)
-        return fact_text(lab, fact, unit) if fact is not None and fact.state == "measured" else None
-    return derived_text(lab, row, facts, verdicts)
+        return fact_text(lab, fact, unit, language=language) if fact is not None and fact.state == "measured" else None
+    return derived_text(lab, row, facts, verdicts, language=language)
 
 
-def derived_text(lab: Lab, row: Row, facts: Sequence[Fact], verdicts: Sequence[Verdict]) -> str | None:
+def derived_text(
+    lab: Lab, row: Row, facts: Sequence[Fact], verdicts: Sequence[Verdict], *, language: Language = "en"
+) -> str | None:
     """Return the derived cell of a row; None unless both of its sides were measured."""
     if row.metric is None or row.derived is None:
         return None
@@ -75,15 +90,23 @@ def derived_text(lab: Lab, row: Row, facts: Sequence[Fact], verdicts: Sequence[V
     if len(measured) != len(lab.subjects):
         return None
     if not all(f.comparable for f in measured):
-        return NOT_COMPARABLE
+        return phrase("cell.not-comparable", language)
     verdict = next((v for v in verdicts if v.id == derived.id), None)
     if verdict is not None and verdict.measured is not None:
-        return quantity_text(verdict.measured)
+        return quantity_text(verdict.measured, language=language)
     arms = "/".join(f.arm for f in measured)
     paired = next((f for f in facts if f.id == f"{derived.id}@{arms}" and f.state == "measured"), None)
     if paired is None:
         return None
-    return f"{quantity_text(paired.quantity())} ({arms.replace('/', ' / ')}, no container)"
+    return f"{quantity_text(paired.quantity(), language=language)} ({_stand_in(arms, language)})"
+
+
+def _stand_in(arms: str, language: Language) -> str:
+    """Name the arm, or the arms of a ratio; English cells keep the ids, which `fill` finds again."""
+    one_by_one = arms.split("/")
+    name = " / ".join(one_by_one) if language == "en" else arm_name(arms, language=language)
+    contained = not NO_CONTAINER.issuperset(one_by_one)
+    return name if contained else phrase("cell.no-container", language, name=name)
 
 
 def row_unit(lab: Lab, row: Row, role: str, cell: str, others: Sequence[str]) -> str | None:

@@ -1,0 +1,28 @@
+"""Formatted quantities in the page's language: decimal mark, thousands and units.  Pure."""
+
+from __future__ import annotations
+
+import re
+
+from grader.model.base import Language
+
+NO_BREAK = "\u00a0"
+
+UNITS_RU = {
+    "B": "Б", "KiB": "КиБ", "MiB": "МиБ", "GiB": "ГиБ", "TiB": "ТиБ", "kB": "кБ", "MB": "МБ", "GB": "ГБ", "TB": "ТБ",
+    "s": "с", "ms": "мс", "µs": "мкс",
+}  # fmt: skip
+
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_UNIT = re.compile(r"(?<=[\d ])(?:[KMGT]i?B|kB|B|µs|ms|s)\b")
+_SLOWER = re.compile(r"\((\S+)× slower\)")
+
+
+def localised(text: str, language: Language) -> str:
+    """Return what `units` formatted, as the language writes it: `4.48 MiB (4,698,112 B)` -> `4,48 МиБ (4 698 112 Б)`."""
+    if language == "en":
+        return text
+    text = _SLOWER.sub(r"(в \1 раза медленнее)", text)
+    text = _NUMBER.sub(lambda m: m[0].replace(",", NO_BREAK).replace(".", ","), text)
+    text = _UNIT.sub(lambda m: UNITS_RU[m[0]], text)
+    return re.sub(r"(?<=\d)%", f"{NO_BREAK}%", text)
