@@ -113,7 +113,8 @@ class GoCompiler:
         flags = [*(["-trimpath"] if variant.trimmed else []), *(f"-tags={tag}" for tag in variant.tags)]
         with self._store.scratch() as work:
             for name in ("cache", "out", "src"):
-                (work / name).mkdir(mode=0o755)
+                (work / name).mkdir()
+            (work / "src").chmod(0o755)  # whatever the umask: it is shown as it is, the other two change hands
             argv = ("/go/bin/go", "build", *flags, *WARM_PACKAGES)
             done = self._run(argv, variant.env, work, (Bind(source=str(work / "src"), target=SOURCE),), WARM_S)
             if done.outcome != "ok":
