@@ -15,8 +15,10 @@ import pydantic
 import pytest
 
 from grader.adapters.sandbox import Sandbox
+from grader.model.base import Record
 from grader.model.run import Bind, Command, Completed, Limits
 from grader.ports import SandboxStatus
+from tests.adapters.talk import Request, Talk
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLAIN_UID = 64990
@@ -27,11 +29,17 @@ from pathlib import Path
 from grader.adapters.sandbox import Sandbox
 from grader.errors import HostError
 from grader.model.run import Command
+from tests.adapters.talk import Request, talk
 runner = Sandbox(lock=Path(sys.argv[1]))
 print(runner.status().model_dump_json(), flush=True)
 for line in sys.stdin:
+    what, _, text = line.partition(" ")
     try:
-        print(runner.run(Command.model_validate_json(line)).model_dump_json(), flush=True)
+        if what == "talk":
+            done = talk(runner, Request.model_validate_json(text))
+        else:
+            done = runner.run(Command.model_validate_json(text), memory=what == "weigh")
+        print(done.model_dump_json(), flush=True)
     except HostError as error:
         print("HostError", str(error).replace(chr(10), " "), flush=True)
 """
@@ -65,7 +73,7 @@ def attack(shared_dir: Path) -> Path:
     source = Path(__file__).with_name("attacks") / "attack.go"
     env = {"HOME": str(shared_dir), "GOCACHE": str(shared_dir / "cache"), "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
     subprocess.run(
-        [go, "build", "-o", program, source.name],
+        [go, "build", "-o", program, source.name, "serve.go"],
         cwd=source.parent,
         env=env | {"PATH": "/usr/bin:/bin", "GOFLAGS": "", "GOPROXY": "off", "GO111MODULE": "off"},
         check=True,
@@ -90,13 +98,19 @@ class PlainUser:
     def status(self) -> SandboxStatus:
         return self._status
 
-    def run(self, command: Command) -> Completed:
+    def run(self, command: Command, *, memory: bool = False) -> Completed:
+        return Completed.model_validate_json(self._ask("weigh" if memory else "run", command))
+
+    def talk(self, request: Request) -> Talk:
+        return Talk.model_validate_json(self._ask("talk", request))
+
+    def _ask(self, what: str, record: Record) -> str:
         assert self._process.stdin is not None
-        self._process.stdin.write(command.model_dump_json() + "\n")
+        self._process.stdin.write(f"{what} {record.model_dump_json()}\n")
         self._process.stdin.flush()
         said = self._said()
         assert not said.startswith("HostError"), said
-        return Completed.model_validate_json(said)
+        return said
 
     def close(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
@@ -114,7 +128,9 @@ def _plain_python() -> list[str]:
     for python in (sys.executable, system):
         line = [*(drop if os.geteuid() == 0 else ()), *env, python]
         try:
-            tried = subprocess.run([*line, "-c", "import grader.adapters.sandbox"], capture_output=True, check=False)
+            tried = subprocess.run(
+                [*line, "-c", "import tests.adapters.talk, grader.adapters.sandbox"], capture_output=True, check=False
+            )
         except OSError:
             continue
         if tried.returncode == 0:

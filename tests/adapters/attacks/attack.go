@@ -227,6 +227,10 @@ func main() {
 	case "hostname":
 		name, _ := os.Hostname()
 		fmt.Println(name)
+	case "serve":
+		serve(args)
+	case "touch":
+		touch(number(args[0]), number(args[1]))
 	case "abort":
 		signal.Reset()
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
