@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
+from grader.judging.probes import NO_SERVER
 from grader.model.base import Message
 from grader.model.grade import Fact
-from grader.model.lab import Lab, Metric
+from grader.model.lab import HttpProbe, Lab, Metric, Probe, StdoutJsonProbe
 from grader.model.run import BuildResult, ProbeResult
 from grader.model.selection import most_telling
+from grader.model.steps import build_step, probe_step
 
 Absent = tuple[Literal["failed", "not_run"], Message]
 
@@ -65,16 +67,28 @@ def facts_from_probes(lab: Lab, probes: Sequence[ProbeResult], builds: Sequence[
         fact = _absent(
             name, lab.metrics.get(name), result.subject, result.arm, ("not_run" if ours else "failed", reason)
         )
+        folder = f"steps/{probe_step(result.probe, result.subject, result.arm)}"
+        # Answers of servers and routes are in the step's record; what the programs printed is beside it.
+        answers = (f"{folder}/meta.json",) if result.answers else ()
         changes: dict[str, object] = {
-            "evidence": (f"steps/{probe_step(result.probe, result.subject, result.arm)}/stdout",),
+            "evidence": (*answers, f"{folder}/stdout"),
             "comparable": artifact.comparable if artifact else True,
             "compiler": (artifact.compiler or None) if artifact else None,
         }
         if result.state == "passed":
-            method = f"one run of probe {result.probe}, its output checked"
+            method = _how_probed(lab.probes[result.probe], result)
             changes |= {"state": "measured", "value": result.value, "n": 1, "method": method, "reason": None}
         facts.append(fact.model_copy(update=changes))
     return tuple(facts)
+
+
+def _how_probed(probe: Probe, result: ProbeResult) -> str:
+    if isinstance(probe, StdoutJsonProbe):
+        return f"one run of probe {result.probe}, its output checked"
+    if isinstance(probe, HttpProbe):
+        failed = (result.value or "").startswith(NO_SERVER)
+        return "one start, its failure expected" if failed else f"answers on {len(probe.get)} routes checked"
+    return f"one run for each of {len(probe.get)} routes, its answer checked"
 
 
 def facts_not_measured(
@@ -86,7 +100,7 @@ def facts_not_measured(
 ) -> tuple[Fact, ...]:
     """Return a fact with its reason for every id that the lab names and `present` lacks, ratios apart."""
     by_subject = {b.subject: b for b in builds}
-    failed_probe = {p.subject: p for p in probes if p.probe == lab.timing.probe and p.state != "passed"}
+    failed = {(p.probe, p.subject): p for p in probes if p.state != "passed"}
     facts: dict[str, Fact] = {}
     for name, metric in lab.metrics.items():
         for subject in lab.subjects:
@@ -94,13 +108,16 @@ def facts_not_measured(
                 fact_id = f"{subject}.{name}@{arm}"
                 if fact_id in present or fact_id in facts:
                     continue
-                absent = _why(metric, lab, subject, arm, capabilities, by_subject.get(subject), failed_probe)
+                broken = failed.get((metric.probe or "", subject))
+                absent = _why(metric, lab, subject, arm, capabilities, by_subject.get(subject), broken)
                 facts[fact_id] = _absent(name, metric, subject, arm, absent)
     control = lab.timing.control
-    if control is not None and f"startup_time@{control}" not in present and "startup_time" in lab.metrics:
-        reason = capabilities.get(f"arm:{control}") or Message(code="fact.nothing-to-time")
-        fact = _absent("startup_time", lab.metrics["startup_time"], None, control, ("not_run", reason))
-        facts[fact.id] = fact
+    for name, metric in lab.metrics.items():
+        if control is not None and f"{name}@{control}" not in present and _of_control(lab, name, metric):
+            needed = [f"arm:{control}", *(["memory"] if metric.source == "memory" else [])]
+            reason = next((r for c in needed if (r := capabilities.get(c)) is not None), None)
+            absent = ("not_run", reason or Message(code="fact.nothing-to-time"))
+            facts[f"{name}@{control}"] = _absent(name, metric, None, control, absent)
     return tuple(facts.values())
 
 
@@ -131,19 +148,18 @@ def ratios_not_measured(lab: Lab, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     return tuple(found)
 
 
-def build_step(subject: str) -> str:
-    """Return the name of a build's step and of its folder of evidence."""
-    return f"build-{subject}"
+def _of_control(lab: Lab, name: str, metric: Metric) -> bool:
+    """True for what the control arm has too: the time of a run, and the peak of its memory."""
+    return name == "startup_time" or _is_peak(lab, metric)
 
 
-def probe_step(probe: str, subject: str, arm: str) -> str:
-    """Return the name of a probe's step and of its folder of evidence."""
-    return f"probe-{probe}-{subject}-{arm}"
+def _is_peak(lab: Lab, metric: Metric) -> bool:
+    return metric.source == "memory" and isinstance(lab.probes.get(metric.probe or ""), StdoutJsonProbe)
 
 
 def _arms(lab: Lab, name: str, metric: Metric, subject: str) -> Iterable[str]:
     yield from metric.arms.get(subject, ())
-    if metric.source == "timing":
+    if metric.source == "timing" or _is_peak(lab, metric):
         yield from lab.timing.arms.get(subject, ())
     if metric.source == "probe":
         for probe in lab.probes.values():
@@ -158,16 +174,18 @@ def _why(
     arm: str,
     capabilities: Mapping[str, Message | None],
     build: BuildResult | None,
-    failed_probe: Mapping[str, ProbeResult],
+    broken: ProbeResult | None,
 ) -> Absent:
     """What this host cannot do comes before what the student did: nobody knows what would have happened."""
     probe = lab.probes.get(metric.probe or "")
+    kind = f"probe:{probe.kind}" if probe else ""
     needed = {
         "artifact": (),
         "timing": (f"arm:{arm}",),
-        "probe": (f"arm:{arm}", f"probe:{probe.kind}" if probe else ""),
+        "probe": (f"arm:{arm}", kind),
         "image": (f"arm:{arm}", f"image:{subject}"),
-        "memory": (f"arm:{arm}", "memory"),
+        "memory": (f"arm:{arm}", "memory", kind),
+        "answer": (f"arm:{arm}", kind),
     }[metric.source]
     for capability in needed:
         reason = capabilities.get(capability)
@@ -175,8 +193,7 @@ def _why(
             return "not_run", reason
     if build is not None and build.artifact is None:
         return _of_build(build)
-    broken = failed_probe.get(subject)
-    if metric.source == "timing" and broken is not None and broken.reason is not None:
+    if metric.source != "probe" and broken is not None and broken.reason is not None:
         ours = broken.state == "not_run" or broken.reason.ours
         return "not_run" if ours else "failed", broken.reason
     return "not_run", Message(code="fact.not-measured", params={"arm": arm})

@@ -12,7 +12,10 @@ from grader.model.base import Message
 from grader.model.grade import Fact, Finding
 from grader.model.lab import Lab
 from grader.model.report import Claim, preferred_claims
-from grader.model.selection import best_fact
+from grader.model.selection import best_fact, preference
+
+RULE_CODE = "rule."
+"""Begins the message codes of what a rule found; any other finding was made while measuring."""
 
 
 def judge_rules(lab: Lab, claims: Sequence[Claim], facts: Sequence[Fact]) -> tuple[Finding, ...]:
@@ -29,7 +32,7 @@ def judge_rules(lab: Lab, claims: Sequence[Claim], facts: Sequence[Fact]) -> tup
             Finding(
                 rule=rule.id,
                 severity=rule.severity,
-                message=Message(code=f"rule.{rule.id}", params={"quote": about.quote if about else ""}),
+                message=Message(code=f"{RULE_CODE}{rule.id}", params={"quote": about.quote if about else ""}),
                 quote=about.quote if about else "",
                 line=about.line if about else None,
             )
@@ -50,7 +53,7 @@ def _claim_operand(claim: Claim) -> Operand:
 def _fact_operands(lab: Lab, facts: Sequence[Fact]) -> dict[str, Operand]:
     """Facts by whole id, and by claim id the one that the lab sets a claim against."""
     operands: dict[str, Operand] = {}
-    for fact in facts:
+    for fact in sorted(facts, key=preference, reverse=True):
         best = best_fact(lab, fact.claim_id, facts)
         for key, chosen in ((fact.id, fact), (fact.claim_id, best)):
             if chosen is not None and chosen.state == "measured":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from grader.model.grade import Mode
+
 ENGINE_OF_ARM: Mapping[str, str] = MappingProxyType(
     {
         # An artifact's size needs no engine once the file is there.
@@ -27,3 +29,14 @@ ENGINE_OF_ARM: Mapping[str, str] = MappingProxyType(
     }
 )
 """A new arm is a new line here and an engine that knows it; a lab names arms and never engines."""
+
+MODE_OF_ARM: Mapping[str, Mode] = MappingProxyType(
+    {
+        "process": "native",
+        "sandbox-noop": "native",
+        "wasmtime": "jit",
+        "wasmtime-cached": "jit-cached",
+        "wasmtime-aot": "aot",
+    }
+)
+"""How an arm runs code, where the arm alone says so."""

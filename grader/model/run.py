@@ -201,3 +201,18 @@ class ProbeResult(Record):
     completed: Completed | None = None
     answers: tuple[Answer, ...] = ()
     server: ServerRun | None = None
+
+
+class PeakRuns(Record):
+    """Runs of one arm whose peak of memory was read; `subject` is None for the control arm.
+
+    `peaks` holds the readings of each run that counts, none of the discarded first one.  `reason` is None if and only
+    if every run ended well and printed what it should; `completed` is the last run.
+    """
+
+    metric: str
+    subject: str | None
+    arm: str
+    peaks: tuple[tuple[MemoryReading, ...], ...] = ()
+    reason: Message | None = None
+    completed: Completed | None = None

@@ -16,10 +16,19 @@ def arms_of(lab: Lab, claim_id: str) -> tuple[str, ...]:
 
 
 def facts_for(lab: Lab, claim_id: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
-    """Return the facts that may answer a claim, in the lab's order of arms."""
+    """Return the facts that may answer a claim, in the lab's order of arms; of one arm the first in `preference`."""
     arms = arms_of(lab, claim_id)
     mine = [f for f in facts if f.claim_id == claim_id and (not arms or f.arm in arms)]
-    return tuple(sorted(mine, key=lambda f: arms.index(f.arm) if f.arm in arms else len(arms)))
+    return tuple(sorted(mine, key=lambda f: (arms.index(f.arm) if f.arm in arms else len(arms), preference(f))))
+
+
+def preference(fact: Fact) -> tuple[bool, bool]:
+    """Return what orders the facts of one id: those that answer a plain claim come first.
+
+    Nobody states what a server has after a thousand requests; and what the kernel charged to a group is what the
+    lab's own command shows, where a sum over processes is another notion of it.
+    """
+    return fact.conditions == "after-1000-requests", fact.notion == "smaps"
 
 
 def best_fact(lab: Lab, claim_id: str, facts: Sequence[Fact]) -> Fact | None:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from grader.errors import StatsError
+from grader.model.arms import MODE_OF_ARM
 from grader.model.base import Message
-from grader.model.grade import Fact, Interval, Mode
+from grader.model.grade import Fact, Interval
 from grader.model.lab import Lab
-from grader.model.run import Artifact, Campaign, Sample
+from grader.model.run import Artifact, Campaign, ProbeResult, Sample
+from grader.model.steps import probe_step
 from grader.stats.estimate import Estimate, median_interval, median_ratio, quantile
 
 TIMES: Mapping[str, Callable[[Sample], float | None]] = {
@@ -20,14 +22,6 @@ TIMES: Mapping[str, Callable[[Sample], float | None]] = {
 
 RATIO_OF = "startup_time"
 """The metric whose ratios a lab lists under `timing.ratios`."""
-
-MODES: Mapping[str, Mode] = {
-    "process": "native",
-    "sandbox-noop": "native",
-    "wasmtime": "jit",
-    "wasmtime-cached": "jit-cached",
-    "wasmtime-aot": "aot",
-}
 
 EVIDENCE = ("samples.csv",)
 
@@ -56,6 +50,45 @@ def facts_from_campaign(lab: Lab, campaign: Campaign, artifacts: Mapping[str, Ar
     return tuple(facts)
 
 
+def facts_from_starts(lab: Lab, probes: Sequence[ProbeResult], artifacts: Mapping[str, Artifact]) -> tuple[Fact, ...]:
+    """Return the time from a server's start to its first valid answer, for each server that was started.
+
+    Returns: A gap has its reason.  Under 6 starts a fact has a value and no interval.
+    """
+    return tuple(
+        _start_fact(name, result, artifacts.get(result.subject))
+        for name, metric in lab.metrics.items()
+        if metric.source == "answer"
+        for result in probes
+        if result.probe == metric.probe
+    )
+
+
+def _start_fact(metric: str, result: ProbeResult, artifact: Artifact | None) -> Fact:
+    empty = Fact(
+        id=f"{result.subject}.{metric}@{result.arm}",
+        subject=result.subject,
+        metric=metric,
+        arm=result.arm,
+        mode=MODE_OF_ARM.get(result.arm),
+        conditions="warm",
+        state="not_run",
+        value=None,
+        unit="second",
+        reason=result.reason or Message(code="fact.no-starts", params={"said": result.value}),
+        evidence=(f"steps/{probe_step(result.probe, result.subject, result.arm)}/meta.json",),
+        comparable=artifact.comparable if artifact else True,
+        compiler=(artifact.compiler or None) if artifact else None,
+    )
+    if result.state == "failed" and result.reason is not None and not result.reason.ours:
+        return empty.model_copy(update={"state": "failed"})
+    seconds = result.server.first_answers_s if result.server is not None and result.state == "passed" else ()
+    if not seconds:
+        return empty
+    method = f"median of {len(seconds)} starts, spawn to the last byte of the first valid answer"
+    return _measured(empty, seconds, lambda: median_interval(seconds), method)
+
+
 def _arm_fact(campaign: Campaign, metric: str, arm: str, subject: str | None, artifact: Artifact | None) -> Fact:
     runs = [s for s in campaign.samples if s.arm == arm]
     empty = Fact(
@@ -63,7 +96,7 @@ def _arm_fact(campaign: Campaign, metric: str, arm: str, subject: str | None, ar
         subject=subject,
         metric=metric,
         arm=arm,
-        mode=MODES.get(arm),
+        mode=MODE_OF_ARM.get(arm),
         conditions="warm",
         state="not_run",
         value=None,

@@ -21,7 +21,7 @@ Without it a server that sends one interim answer after the other is read until 
 """
 
 
-class _Ended(OSError):
+class _TooMuchError(OSError):
     """The stream's cap is reached."""
 
 
@@ -39,7 +39,7 @@ class _Stream(io.RawIOBase):
     def readinto(self, buffer: object) -> int:
         view = memoryview(cast(bytearray, buffer))[: self._left]
         if not view:
-            raise _Ended("too much")
+            raise _TooMuchError("too much")
         # A timeout of the socket is one of each read: a byte now and then would keep us here for good.
         self._connection.settimeout(_left(self._deadline))
         count = self._connection.recv_into(view)
@@ -69,7 +69,7 @@ def ask(server: Server, path: str, port: int, *, timeout_s: float) -> Answer:
         return _nothing("answer.timeout", path, seconds=timeout_s)
     except ConnectionRefusedError:
         return _nothing("answer.refused", path, port=port)
-    except _Ended:
+    except _TooMuchError:
         return _nothing("answer.too-large", path, bytes=STREAM_BYTES)
     except OSError:
         return _nothing("answer.closed", path)

@@ -7,26 +7,29 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from grader.judging.facts import (
-    build_step,
     facts_from_builds,
     facts_from_probes,
     facts_not_measured,
     ratios_not_measured,
 )
+from grader.judging.memory import facts_from_peaks, facts_from_servers
 from grader.model.base import Message, Record
 from grader.model.grade import Fact, Finding
 from grader.model.host import Fingerprint
 from grader.model.lab import Lab
-from grader.model.run import BuildResult, Campaign, LockSpan, ProbeResult
+from grader.model.run import BuildResult, Campaign, LockSpan, PeakRuns, ProbeResult
+from grader.model.selection import preference
+from grader.model.steps import build_step
 from grader.model.submission import Submission
 from grader.ports import Engine, Host, HostLock, Progress, SampleSink, Store
-from grader.stats.timing import facts_from_campaign
+from grader.stats.timing import facts_from_campaign, facts_from_starts
 from grader.workflow.build import build_subject
+from grader.workflow.memory import read_peaks
 from grader.workflow.plan import run_limits
 from grader.workflow.prepare import Runnable, prepare_arms
 from grader.workflow.probe import probes_of, run_probe
 from grader.workflow.site import Site
-from grader.workflow.steps import StepOutput, step_of_build, step_of_probe
+from grader.workflow.steps import StepOutput, step_of_build, step_of_peaks, step_of_probe
 from grader.workflow.timed import time_submission
 from grader.workflow.working import Working
 
@@ -78,11 +81,11 @@ def measure_submission(
     `use_cache` is false: then nothing is read from it or kept in it.
     """
     working = Working(lock, monotonic, wall)
-    site = Site(engine, store, working, progress, run_limits(lab), use_cache, wall, monotonic)
     fingerprint = host.fingerprint(engine.tools())
+    site = Site(engine, store, working, progress, fingerprint, run_limits(lab), use_cache, wall, monotonic)
     session = _Session(site, lab, submission)
     with store.scratch() as work:
-        facts = session.measure(work, fingerprint, sink)
+        facts = session.measure(work, sink)
     return Measured(
         facts=facts,
         findings=_refused(session.builds),
@@ -103,10 +106,11 @@ class _Session:
         self.site, self.lab, self.submission = site, lab, submission
         self.builds: list[BuildResult] = []
         self.probes: list[ProbeResult] = []
+        self.peaks: list[PeakRuns] = []
         self.campaign: Campaign | None = None
         self.steps: list[StepOutput] = []
 
-    def measure(self, work: Path, host: Fingerprint, sink: SampleSink) -> tuple[Fact, ...]:
+    def measure(self, work: Path, sink: SampleSink) -> tuple[Fact, ...]:
         """Take every step in turn and return the facts, sorted by id."""
         for subject in self.lab.steps:
             self._build(subject, work)
@@ -114,7 +118,10 @@ class _Session:
         runnable, missing = prepare_arms(self.site, self.lab, artifacts, work)
         for name, subject, arm in probes_of(self.lab, runnable, self.site.engine.capabilities()):
             self._probe(name, subject, arm, runnable)
-        timed = time_submission(self.site, self.lab, runnable, self.probes, host, sink)
+        for read in read_peaks(self.site, self.lab, runnable, self.probes):
+            self.peaks.append(read.runs)
+            self.steps.append(step_of_peaks(read.runs, cached=read.cached))
+        timed = time_submission(self.site, self.lab, runnable, self.probes, sink)
         if timed is not None:
             self.campaign, step = timed
             self.steps.append(step)
@@ -144,12 +151,16 @@ class _Session:
 
     def _facts(self, runnable: Runnable, capabilities: Mapping[str, Message | None]) -> tuple[Fact, ...]:
         lab, builds, probes = self.lab, self.builds, self.probes
+        ran = {a.subject: a for a in runnable.values()}
         facts = [*facts_from_builds(lab, builds), *facts_from_probes(lab, probes, builds)]
+        facts += facts_from_servers(lab, probes, ran)
+        facts += facts_from_starts(lab, probes, ran)
+        facts += facts_from_peaks(lab, self.peaks, ran)
         if self.campaign is not None:
-            facts += facts_from_campaign(lab, self.campaign, {a.subject: a for a in runnable.values()})
+            facts += facts_from_campaign(lab, self.campaign, ran)
         facts += facts_not_measured(lab, {fact.id for fact in facts}, capabilities, builds, probes)
         facts += ratios_not_measured(lab, facts)
-        return tuple(sorted(facts, key=lambda fact: fact.id))
+        return tuple(sorted(facts, key=lambda fact: (fact.id, preference(fact))))
 
 
 def _refused(builds: Sequence[BuildResult]) -> tuple[Finding, ...]:

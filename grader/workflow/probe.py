@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from grader.errors import HostError
-from grader.judging.probes import WallClock, judge_probe
-from grader.model.base import Record, canonical_json
-from grader.model.lab import Lab, Probe, StdoutJsonProbe
-from grader.model.run import Artifact, ProbeResult
-from grader.model.trouble import trouble
-from grader.workflow.build import content_key
+from grader.judging.cgi import answer_of_run
+from grader.judging.http import judge_answer
+from grader.judging.probes import VALID, WallClock, judge_probe
+from grader.model.lab import CgiProbe, HttpProbe, Lab, Probe, StdoutJsonProbe
+from grader.model.run import Answer, Artifact, Command, Completed
 from grader.workflow.plan import Capabilities, why_not
 from grader.workflow.prepare import Runnable
+from grader.workflow.probing import Probed, start_probing
+from grader.workflow.server import probe_server
 from grader.workflow.site import Site
 
-RECIPE = "1"
+RECIPE = "2"
 """Raised when the same output would be judged otherwise."""
-
-
-class Probed(Record):
-    """A probe's result and whether it came from the cache."""
-
-    result: ProbeResult
-    cached: bool
 
 
 def probes_of(lab: Lab, runnable: Runnable, capabilities: Capabilities) -> tuple[tuple[str, str, str], ...]:
@@ -41,25 +37,54 @@ def run_probe(site: Site, name: str, probe: Probe, arm: str, artifact: Artifact)
 
     A run that hit a limit (it has a reason) or met a broken host is not kept: the next one may go better.
     """
-    assert isinstance(probe, StdoutJsonProbe)  # the only kind that an engine has by now
-    subject = artifact.subject
+    if isinstance(probe, HttpProbe):
+        return probe_server(site, name, probe, arm, artifact)
+    if isinstance(probe, CgiProbe):
+        return _probe_cgi(site, name, probe, arm, artifact)
+    return _probe_once(site, name, probe, arm, artifact)
+
+
+def _probe_once(site: Site, name: str, probe: StdoutJsonProbe, arm: str, artifact: Artifact) -> Probed:
     command = site.engine.command(arm, artifact, probe, site.limits)
-    what = (canonical_json(probe), artifact.sha256, "\0".join(command.argv), canonical_json(site.limits))
-    key = content_key(RECIPE, site.engine.name, name, subject, arm, *what, *site.tools())
-    stored = site.earlier("probe", key, ProbeResult)
+    probing = start_probing(site, name, probe, arm, artifact, (command,), RECIPE)
+    stored = probing.earlier()
     if stored is not None:
-        return Probed(result=stored, cached=True)
-    site.progress.step(f"probe {name}", f"{subject} on {arm}")
+        return stored
+    site.progress.step(f"probe {name}", f"{artifact.subject} on {arm}")
     try:
         with site.lock.shared():
-            before = site.wall()
-            completed = site.engine.run_once(command)
-            after = site.wall()
+            completed, clock = _clocked(site.engine.run_once, command, site.wall)
     except HostError as error:
-        reason = trouble("infra.run-broke", error)
-        broken = ProbeResult(probe=name, subject=subject, arm=arm, state="not_run", reason=reason)
-        return Probed(result=broken, cached=False)
-    result = judge_probe(name, probe, subject, arm, completed, WallClock(before=before, after=after))
-    if completed.reason is None:
-        site.keep("probe", key, result)
-    return Probed(result=result, cached=False)
+        return probing.broken(error)
+    result = judge_probe(name, probe, artifact.subject, arm, completed, clock)
+    return probing.done(result, lasting=completed.reason is None)
+
+
+def _probe_cgi(site: Site, name: str, probe: CgiProbe, arm: str, artifact: Artifact) -> Probed:
+    """Run the program once per route; the first wrong answer ends it, and its run is the step's evidence."""
+    commands = [site.engine.command(arm, artifact, probe, site.limits, get) for get in probe.get]
+    probing = start_probing(site, name, probe, arm, artifact, commands, RECIPE)
+    stored = probing.earlier()
+    if stored is not None:
+        return stored
+    site.progress.step(f"probe {name}", f"{artifact.subject} on {arm}")
+    answers: list[Answer] = []
+    try:
+        with site.lock.shared():
+            for get, command in zip(probe.get, commands, strict=True):
+                completed, clock = _clocked(site.engine.run_once, command, site.wall)
+                answers.append(judge_answer(get, answer_of_run(get.path, completed), clock))
+                if answers[-1].reason is not None:
+                    break
+    except HostError as error:
+        return probing.broken(error)
+    result = probing.judged(answers[-1].reason, VALID, completed, answers=answers)
+    return probing.done(result, lasting=completed.reason is None)
+
+
+def _clocked(
+    run: Callable[[Command], Completed], command: Command, wall: Callable[[], float]
+) -> tuple[Completed, WallClock]:
+    before = wall()
+    completed = run(command)
+    return completed, WallClock(before=before, after=wall())

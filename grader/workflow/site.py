@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from grader.model.base import Record, canonical_json
+from grader.model.host import Fingerprint
 from grader.model.run import Limits
 from grader.ports import Engine, HostLock, Progress, Store
 from grader.workflow.records import load_record
@@ -16,7 +17,7 @@ Stored = TypeVar("Stored", bound=Record)
 
 @dataclass(frozen=True)
 class Site:
-    """The ports that measuring uses, the caps on one run of a submission's program, and two clocks.
+    """The ports that measuring uses, what this host is, the caps on one run of a program, and two clocks.
 
     Unless `use_cache`, nothing is read from the store or kept in it.
     """
@@ -25,6 +26,7 @@ class Site:
     store: Store
     lock: HostLock
     progress: Progress
+    host: Fingerprint
     limits: Limits
     use_cache: bool
     wall: Callable[[], float]

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grader.judging.facts import build_step, probe_step
 from grader.model.base import Message, Record
-from grader.model.run import BuildResult, ProbeResult
+from grader.model.run import Answer, BuildResult, MemoryReading, PeakRuns, ProbeResult, ServerRun
+from grader.model.steps import build_step, memory_step, probe_step
 
 
 class StepMeta(Record):
@@ -25,6 +25,9 @@ class StepMeta(Record):
     artifact_sha256: str | None = None
     artifact_size: int | None = None
     reason: Message | None = None
+    answers: tuple[Answer, ...] = ()
+    server: ServerRun | None = None
+    peaks: tuple[tuple[MemoryReading, ...], ...] = ()
 
 
 class StepOutput(Record):
@@ -69,6 +72,25 @@ def step_of_probe(result: ProbeResult, *, cached: bool) -> StepOutput:
         signal=run.signal if run else None,
         total_s=run.total_s if run else None,
         reason=result.reason,
+        answers=result.answers,
+        server=result.server,
     )
     stdout, stderr = (run.stdout_bytes(), run.stderr_bytes()) if run else (b"", b"")
+    return StepOutput(meta=meta, stdout=stdout, stderr=stderr)
+
+
+def step_of_peaks(runs: PeakRuns, *, cached: bool) -> StepOutput:
+    """Return the evidence of runs whose memory was read: every reading, and the streams of the last run."""
+    last = runs.completed
+    meta = StepMeta(
+        step=memory_step(runs.metric, runs.arm),
+        cached=cached,
+        argv=last.argv if last else (),
+        state="measured" if runs.reason is None else "not_run" if runs.reason.ours else "failed",
+        exit_code=last.exit_code if last else None,
+        signal=last.signal if last else None,
+        reason=runs.reason,
+        peaks=runs.peaks,
+    )
+    stdout, stderr = (last.stdout_bytes(), last.stderr_bytes()) if last else (b"", b"")
     return StepOutput(meta=meta, stdout=stdout, stderr=stderr)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from grader.model.base import canonical_json
-from grader.model.host import Fingerprint
 from grader.model.lab import Lab, StdoutJsonProbe
 from grader.model.run import Artifact, Campaign, ProbeResult
 from grader.ports import SampleSink
@@ -24,7 +23,7 @@ TIMING_STEP = "time"
 
 
 def time_submission(
-    site: Site, lab: Lab, runnable: Runnable, probes: Sequence[ProbeResult], host: Fingerprint, sink: SampleSink
+    site: Site, lab: Lab, runnable: Runnable, probes: Sequence[ProbeResult], sink: SampleSink
 ) -> tuple[Campaign, StepOutput] | None:
     """Time every arm whose subject passed the probe; the same arms on the same host are never timed twice."""
     failed = {p.subject for p in probes if p.probe == lab.timing.probe and p.state != "passed"}
@@ -33,7 +32,7 @@ def time_submission(
     if all(arm.probe is None for arm, _ in chosen):
         return None  # the control arm alone says nothing
     parameters = canonical_json(lab.parameters)
-    key = content_key(RECIPE, site.engine.name, parameters, canonical_json(host), *(key for _, key in chosen))
+    key = content_key(RECIPE, site.engine.name, parameters, canonical_json(site.host), *(key for _, key in chosen))
     campaign = _earlier(site, key, sink)
     cached = campaign is not None
     if campaign is None:

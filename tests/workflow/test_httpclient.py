@@ -145,8 +145,19 @@ def quiet_threads() -> Iterator[None]:
     assert threading.active_count() == before
 
 
-PIECE = st.sampled_from([HEAD, b"\r\n", b"\n", b"Content-Type: a/b\r\n", b"Content-Length: -1\r\n", b"5\r\n",
-                         b"Transfer-Encoding: chunked\r\n", b"HTTP/1.1 100 C\r\n\r\n", b"Content-Length: x\r\n"])  # fmt: skip
+PIECE = st.sampled_from(
+    [
+        HEAD,
+        b"\r\n",
+        b"\n",
+        b"Content-Type: a/b\r\n",
+        b"Content-Length: -1\r\n",
+        b"Content-Length: x\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"5\r\n",
+        b"HTTP/1.1 100 C\r\n\r\n",
+    ]
+)
 
 
 @given(st.lists(st.one_of(PIECE, st.binary(max_size=20)), max_size=8))

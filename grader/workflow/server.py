@@ -1,0 +1,210 @@
+"""Start a server, ask it, look at its memory, and time its starts: the order of effects and a cap on every wait.
+
+It is asked first and timed afterwards: what does not serve must not keep the host to itself, and the timed starts
+find its file in the page cache, as the timed runs of the command line do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from grader.errors import HostError
+from grader.judging.http import judge_answer
+from grader.judging.memory import REQUESTS
+from grader.judging.probes import NO_SERVER, VALID, WallClock
+from grader.judging.server import printed_word, spread, unexpected_failure, why_no_answer
+from grader.model.base import Message, Record, canonical_json
+from grader.model.lab import HttpGet, HttpProbe
+from grader.model.run import Answer, Artifact, Command, MemoryReading, ProbeResult, ServerRun
+from grader.ports import Server, Stopped
+from grader.workflow.httpclient import ask
+from grader.workflow.probing import Probed, Probing, start_probing
+from grader.workflow.site import Site
+
+RECIPE = "1"
+"""Raised when the same server would be asked, timed or judged otherwise."""
+
+LIFE_S = 150.0
+"""Cap on one start, from spawn to stop; more than all the waits below together."""
+READY_S = 20.0
+"""Longest wait for the first valid answer; compiling a large module on one core takes a few seconds."""
+PATIENCE_S = 2.0
+"""Longest wait for a right answer after a wrong one: some servers listen before they are ready."""
+REQUEST_S = 5.0
+GRACE_S = 5.0
+"""What a server has to end itself after SIGTERM."""
+
+CONNECT_PAUSE_S = 0.0005
+"""Between two attempts to connect: with the attempt itself well below a millisecond, the error of a timed start."""
+UNTIMED_PAUSE_S = 0.02
+
+REQUESTS_S = 60.0
+"""Longest time for all of them; a server that needs longer has no figure after them."""
+
+READ_EVERY_S = 0.1
+READINGS = 5
+"""So many readings in a row have to lie within `STEADY`."""
+STEADY = 0.02
+SETTLE_S = 3.0
+"""Longest wait for that; then the last reading counts, and says so."""
+
+
+def probe_server(site: Site, name: str, probe: HttpProbe, arm: str, artifact: Artifact) -> Probed:
+    """Ask a server and time its starts, or take what the same gave before on this host.
+
+    Where its failure is expected it is started once and only asked.  A run that hit a limit, a wait that was too
+    long and a broken host are not kept.
+    """
+    limits = site.limits.model_copy(update={"timeout_s": LIFE_S})
+    command = site.engine.command(arm, artifact, probe, limits)
+    host = canonical_json(site.host).decode()
+    probing = start_probing(site, name, probe, arm, artifact, (command,), RECIPE, host)
+    stored = probing.earlier()
+    if stored is not None:
+        return stored
+    site.progress.step(f"probe {name}", f"{artifact.subject} on {arm}")
+    serving = _Serving(probing, probe, command, min(READY_S, site.limits.timeout_s))
+    try:
+        expected = probe.expect_failure.get(artifact.subject)
+        with site.lock.shared():
+            result = serving.expect(expected) if expected else serving.serve()
+        if expected or result.state != "passed":
+            return probing.done(result, lasting=_lasting(result))
+        with site.lock.exclusive():
+            # Whoever held the lock before may have timed the same: equal inputs give equal facts.
+            stored = probing.earlier()
+            if stored is not None:
+                return stored
+            result = serving.time_starts(result)
+            return probing.done(result, lasting=_lasting(result))
+    except HostError as error:
+        return probing.broken(error)
+
+
+class _Serving:
+    """The starts of one server, each from spawn to stop; the caller holds the host lock."""
+
+    def __init__(self, probing: Probing, probe: HttpProbe, command: Command, ready_s: float) -> None:
+        self.probing, self.probe, self.command, self.ready_s = probing, probe, command, ready_s
+        self.site = probing.site
+
+    def expect(self, words: Sequence[str]) -> ProbeResult:
+        """Start a server that should fail, and see which of the words its failure prints."""
+        with self.site.engine.serve(self.command, self.probe.port) as server:
+            first = self._first_answer(server, UNTIMED_PAUSE_S)
+            answers = [first.answer]
+            if first.answer.reason is None:
+                answers += [self._ask(server, get, REQUEST_S) for get in self.probe.get[1:]]
+            stopped = server.stop(GRACE_S)
+        run, done = ServerRun(stopped=stopped.how), stopped.completed
+        failed = answers[0].reason is not None and stopped.how == "by-itself"
+        printed = printed_word(words, done) if failed else None
+        if printed is not None:
+            return self.probing.judged(None, f"{NO_SERVER}{printed}", done, answers=answers, server=run)
+        reason = unexpected_failure(words, done) if failed else self._why(answers, stopped)
+        return self.probing.judged(reason, VALID, done, answers=answers, server=run)
+
+    def serve(self) -> ProbeResult:
+        """Ask every route, and read the memory before and after many requests."""
+        idle: tuple[MemoryReading, ...] = ()
+        after: tuple[MemoryReading, ...] = ()
+        asked = 0
+        with self.site.engine.serve(self.command, self.probe.port) as server:
+            answers = [self._first_answer(server, UNTIMED_PAUSE_S).answer]
+            for get in self.probe.get[1:]:
+                if answers[-1].reason is None:
+                    answers.append(self._ask(server, get, REQUEST_S))
+            if answers[-1].reason is None:
+                idle = settled_memory(server)
+                asked, wrong = self._ask_many(server)
+                answers += [wrong] if wrong is not None else []
+                after = settled_memory(server) if asked == REQUESTS else ()
+            stopped = server.stop(GRACE_S)
+        run = ServerRun(idle=idle, after_requests=after, requests=asked, stopped=stopped.how)
+        return self.probing.judged(self._why(answers, stopped), VALID, stopped.completed, answers=answers, server=run)
+
+    def time_starts(self, served: ProbeResult) -> ProbeResult:
+        """Start a server that serves again and again, each time until its first valid answer."""
+        assert served.server is not None
+        seconds: list[float] = []
+        for number in range(self.probe.starts):
+            self.site.progress.advance(number, self.probe.starts)
+            with self.site.engine.serve(self.command, self.probe.port) as server:
+                first = self._first_answer(server, CONNECT_PAUSE_S)
+                stopped = server.stop(GRACE_S)
+            if first.answer.reason is not None:
+                reason = self._why([first.answer], stopped)
+                answers = (*served.answers, first.answer)
+                return self.probing.judged(reason, VALID, stopped.completed, answers=answers, server=served.server)
+            seconds.append(first.seconds)
+        self.site.progress.advance(self.probe.starts, self.probe.starts)
+        timed = served.server.model_copy(update={"first_answers_s": tuple(seconds)})
+        return served.model_copy(update={"server": timed})
+
+    def _first_answer(self, server: Server, pause_s: float) -> _First:
+        """Ask the first route until the answer is valid, the server has ended or the wait is over."""
+        deadline = time.monotonic() + self.ready_s
+        while True:
+            ended = server.ended()
+            answer = self._ask(server, self.probe.get[0], max(0.001, min(REQUEST_S, deadline - time.monotonic())))
+            seconds = (time.perf_counter_ns() - server.started_ns()) / 1e9
+            now = time.monotonic()
+            if answer.status is not None and answer.reason is not None:
+                deadline = min(deadline, now + PATIENCE_S)
+            if answer.reason is None or ended or now >= deadline:
+                return _First(answer=answer, seconds=seconds)
+            time.sleep(pause_s)
+
+    def _ask_many(self, server: Server) -> tuple[int, Answer | None]:
+        """Ask the routes in turn; return how many answers were right, and the first wrong one."""
+        deadline = time.monotonic() + REQUESTS_S
+        for number in range(REQUESTS):
+            if time.monotonic() >= deadline:
+                return number, None
+            answer = self._ask(server, self.probe.get[number % len(self.probe.get)], REQUEST_S)
+            if answer.reason is not None:
+                return number, answer
+        return REQUESTS, None
+
+    def _ask(self, server: Server, get: HttpGet, timeout_s: float) -> Answer:
+        before = self.site.wall()
+        answer = ask(server, get.path, self.probe.port, timeout_s=timeout_s)
+        return judge_answer(get, answer, WallClock(before=before, after=self.site.wall()))
+
+    def _why(self, answers: Sequence[Answer], stopped: Stopped) -> Message | None:
+        wrong = next((a for a in answers if a.reason is not None), None)
+        ended = stopped.how == "by-itself"
+        if wrong is None:
+            return None
+        return why_no_answer(wrong, stopped.completed, ended=ended, waited_s=self.ready_s)
+
+
+class _First(Record):
+    """The answer that ended a wait, and the seconds from the spawn to it."""
+
+    answer: Answer
+    seconds: float
+
+
+def settled_memory(server: Server, *, sleep: Callable[[float], None] = time.sleep) -> tuple[MemoryReading, ...]:
+    """Read the memory until it holds still; return the last readings, empty where this host can give none."""
+    last: deque[tuple[MemoryReading, ...]] = deque(maxlen=READINGS)
+    for number in range(round(SETTLE_S / READ_EVERY_S)):
+        if number:
+            sleep(READ_EVERY_S)
+        readings = server.memory()
+        if not readings:
+            return ()
+        last.append(readings)
+        if len(last) == READINGS and spread(last) <= STEADY:
+            return readings
+    unsettled = f"; still moving after {SETTLE_S:g} s"
+    return tuple(r.model_copy(update={"method": r.method + unsettled}) for r in last[-1])
+
+
+def _lasting(result: ProbeResult) -> bool:
+    """False if a limit or one of our waits ended it: the next run may go better."""
+    waited = result.reason is not None and result.reason.code in ("server.no-answer", "answer.timeout")
+    return not waited and (result.completed is None or result.completed.reason is None)
