@@ -1,0 +1,262 @@
+"""One student's feedback as a page that stands alone: no script, no link, nothing fetched.  Pure.
+
+What a student wrote reaches the page in three ways only.  Texts go through `finalize`, which shows control, bidi and
+zero-width characters as codes and cuts, and then through jinja's autoescape; the student's table is rendered without
+HTML, links or pictures and sanitised; the plot escapes its own texts.  The page's policy forbids everything but its
+one style sheet, so that a hole in all of these still runs nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+import nh3
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from grader.model.base import Language, Message, Record, Scalar
+from grader.model.grade import Criterion, Fact, Grade, Score
+from grader.model.lab import Lab
+from grader.model.report import ReportReading
+from grader.model.run import Campaign
+from grader.render import escape
+from grader.render.catalogue import words
+from grader.render.feedback import LOG_LINES, TOTAL, _groups, comparison, origin, points, timed_arms
+from grader.render.plots import LOG_FROM, PlotWords, strip_plot, strips
+
+MOST_CHARACTERS = 4000
+"""Of one text; a report may hold a megabyte without a space."""
+
+QUOTE_CHARACTERS = 300
+LOG_LINE_CHARACTERS = 500
+
+TABLE_ROWS, TABLE_LINE_CHARACTERS = 60, 2000
+"""The longest known comparison table has 12 rows."""
+
+TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td", "strong", "em", "code", "br", "p"}
+
+_TABLE = MarkdownIt("commonmark", {"html": False}).enable("table").disable(
+    ["link", "image", "autolink", "reference", "html_block", "html_inline"]
+)  # fmt: skip
+_LINE_END = re.compile(r"\r\n?|\n")
+_COMBINING = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]"
+_PILED_UP = re.compile(f"({_COMBINING}{{2}}){_COMBINING}+")
+"""More than two marks on one letter write over the lines above and below."""
+
+
+OUTCOMES = {
+    "pass": "page.outcome-pass",
+    "partial": "page.outcome-partial",
+    "fail": "page.outcome-fail",
+    "review": "page.outcome-review",
+    "not_run": "page.outcome-not-run",
+    "error": "page.outcome-error",
+    "manual": "page.outcome-manual",
+}
+SEVERITIES = {"error": "page.severity-error", "warning": "page.severity-warning", "info": "page.severity-info"}
+STATES = {
+    "final": "page.state-final",
+    "needs_review": "page.state-needs-review",
+    "infra_error": "page.state-infra-error",
+}
+PARTS = {
+    "earned": "page.part-earned",
+    "manual": "page.part-manual",
+    "review": "page.part-review",
+    "apart": "page.part-apart",
+    "lost": "page.part-lost",
+}
+GROUPS = {
+    "lost": ("page.group-lost", "page.group-lost-how"),
+    "review": ("page.group-review", "page.group-review-how"),
+    "apart": ("page.group-apart", "page.group-apart-how"),
+    "passed": ("page.group-passed", "page.group-passed-how"),
+}
+COLUMNS = ("page.quantity", "page.claimed", "page.recomputed", "page.measured", "page.verdict", "page.why")
+TIMED_COLUMNS = ("page.arm", "page.mode", "page.total", "page.first-output", "page.runs")
+
+
+class Words(Protocol):
+    """The wording of a code of the catalogue in the page's language."""
+
+    def __call__(self, code: str, /, **params: Scalar) -> str: ...
+
+
+def feedback_html(
+    lab: Lab,
+    grade: Grade,
+    campaign: Campaign | None,
+    own_table: str | None,
+    logs: Sequence[tuple[str, str]],
+    language: Language = "en",
+) -> str:
+    """Return one student's feedback; equal arguments give equal bytes.
+
+    Args:
+        grade: Worded in `language`.
+        campaign: Every timed run; None where none is at hand.
+        own_table: The student's comparison table as filled, in Markdown; None if the report has none.
+        logs: Messages of tools that failed, by step.
+    """
+
+    def t(code: str, /, **params: Scalar) -> str:
+        return words(Message(code=code, params=params), language=language)
+
+    environment = Environment(
+        loader=PackageLoader("grader.render", "templates"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"quote": _quote, "log": _log_lines}
+    style = _style(environment)
+    timed = timed_arms(grade.facts)
+    return environment.get_template("feedback.html.j2").render(
+        language=language,
+        t=t,
+        lab=lab,
+        grade=grade,
+        style=Markup(style),
+        style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        comparison=comparison(lab, grade),
+        outcome_words=OUTCOMES,
+        severity_words=SEVERITIES,
+        state_words=STATES,
+        part_words=PARTS,
+        group_words=GROUPS,
+        columns=COLUMNS,
+        timed_columns=TIMED_COLUMNS,
+        verdicts={v.id: v.verdict for v in grade.verdicts},
+        own_table=Markup(table_html(own_table)) if own_table else None,
+        plot=Markup(_plot(lab, grade, campaign, t, {x.arm: x.total for x in timed})),
+        not_timed=_why_not_timed(grade.facts),
+        timed=timed,
+        groups=_groups(grade.criteria),
+        evidence=lambda criterion: _evidence(criterion, grade.facts, t),
+        parts=score_parts(grade.score),
+        points=points,
+        logs=logs,
+        origin=origin(grade),
+    )
+
+
+def comparison_source(report: bytes, reading: ReportReading) -> str | None:
+    """Return the lines of the report's comparison table, cut where they are beyond any real one.
+
+    Args:
+        report: The report as read, or as filled, which moves no line.
+        reading: The reading of the report as read.
+    """
+    if reading.table is None:
+        return None
+    lines = _LINE_END.split(report.decode(reading.encoding, "replace"))[reading.table.line - 1 :]
+    kept: list[str] = []
+    for line in lines[: TABLE_ROWS + 2]:
+        row = line.strip(" \t>\ufeff")
+        if not row:
+            break
+        kept.append(row if len(row) <= TABLE_LINE_CHARACTERS else row[:TABLE_LINE_CHARACTERS] + "…")
+    return "\n".join(kept)
+
+
+def table_html(markdown: str) -> str:
+    """Return a Markdown table as HTML with no attribute, link, picture or tag beyond `TABLE_TAGS`."""
+    cleaned = nh3.clean(_TABLE.render(markdown), tags=TABLE_TAGS, attributes={})
+    # Last, because a character reference such as `&#x202e;` is a character only now.
+    return escape.plain(_calm(cleaned))
+
+
+def shown(value: object) -> object:
+    """Return what the page shows of any value: texts with acting characters as codes, and cut; markup as it is."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else _cut(value, MOST_CHARACTERS)
+
+
+class Part(Record):
+    """A part of the score: `width` and `start` are percentages of the lab's points."""
+
+    kind: Literal["earned", "manual", "review", "apart", "lost"]
+    points: float
+    start: float
+    width: float
+
+
+def score_parts(score: Score) -> tuple[Part, ...]:
+    """Return the parts of a score that hold points, in the order in which the bar shows them."""
+    values: tuple[tuple[Literal["earned", "manual", "review", "apart", "lost"], float], ...] = (
+        ("earned", score.points),
+        ("manual", score.manual),
+        ("review", score.pending_review),
+        ("apart", score.not_assessed),
+        ("lost", score.lost),
+    )
+    parts: list[Part] = []
+    start = 0.0
+    for kind, value in values:
+        width = 100 * value / score.max if score.max else 0.0
+        if value:
+            parts.append(Part(kind=kind, points=value, start=round(start, 3), width=round(width, 3)))
+        start += width
+    return tuple(parts)
+
+
+def _style(environment: Environment) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, "page.css")[0]
+
+
+def _plot(lab: Lab, grade: Grade, campaign: Campaign | None, t: Words, numbers: Mapping[str, str]) -> str:
+    if campaign is None:
+        return ""
+    wording = PlotWords(
+        title=t("page.plot-title"),
+        linear=t("page.axis-linear"),
+        log=t("page.axis-log", ratio=f"{LOG_FROM:g}"),
+        failed=t("page.plot-failed"),
+        units={"s": t("page.unit-s"), "ms": t("page.unit-ms"), "µs": t("page.unit-us")},
+    )
+    return strip_plot(strips(campaign, grade.facts, lab.subjects, numbers, t("page.plot-no-number")), wording)
+
+
+def _why_not_timed(facts: Sequence[Fact]) -> tuple[str, ...]:
+    """Return the reasons, each once, for which arms were not timed."""
+    reasons = [f.reason.text for f in facts if f.metric == TOTAL and f.reason is not None]
+    return tuple(dict.fromkeys(reasons))
+
+
+def _evidence(criterion: Criterion, facts: Sequence[Fact], t: Words) -> tuple[str, ...]:
+    """Return where the reason of a criterion can be seen: lines of the report, and files of the output folder."""
+    files = {f.id: f.evidence for f in facts}
+    places: list[str] = []
+    for item in criterion.evidence:
+        if item.startswith("report:"):
+            places.append(t("page.report-line", line=item.removeprefix("report:")))
+        else:
+            places += files.get(item) or (item,)
+    return tuple(dict.fromkeys(places))
+
+
+def _quote(text: str) -> str:
+    return escape.one_line(_calm(text[:MOST_CHARACTERS]), QUOTE_CHARACTERS)
+
+
+def _log_lines(text: str) -> str:
+    """Return the first lines of a tool's message, each cut; the whole of it is in `steps/`."""
+    lines = text[: LOG_LINES * LOG_LINE_CHARACTERS].splitlines()
+    kept = [_cut(line, LOG_LINE_CHARACTERS) for line in lines[:LOG_LINES]]
+    return "\n".join([*kept, "…"] if len(lines) > LOG_LINES else kept)
+
+
+def _cut(text: str, limit: int) -> str:
+    safe = escape.plain(_calm(text[: limit + 1]))
+    return safe if len(safe) <= limit else safe[:limit] + "…"
+
+
+def _calm(text: str) -> str:
+    return _PILED_UP.sub(r"\1", text)

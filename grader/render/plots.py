@@ -1,0 +1,246 @@
+"""Every timed run of every arm on one axis, as SVG.  Pure: equal samples give equal bytes.
+
+Places are percentages of the width and text keeps its own size, so one drawing is readable on a phone and on paper.
+Colours are classes that the page's style sheet fills, and no meaning hangs on a colour alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from html import escape as html
+from itertools import count
+from typing import Literal
+
+from pydantic import Field
+
+from grader.model.base import Record
+from grader.model.grade import Fact, Interval
+from grader.model.run import Campaign, Sample
+from grader.render import escape
+
+LOG_FROM = 20.0
+"""The axis is logarithmic from this ratio of the slowest to the fastest run on: below it a linear one still shows
+the fastest arm at 5 % of the width, and lengths may be compared by eye."""
+
+MOST_TICKS = 6
+"""Labels on the axis that fit side by side on a phone of 320 px."""
+
+LEFT, RIGHT, RIGHT_OF_FAILED = 2.0, 98.0, 82.0
+"""Ends of the axis in percent of the width; failed runs have a lane of their own beyond it."""
+
+LABEL_PX, STRIP_PX, GAP_PX, AXIS_PX, TOP_PX = 40, 36, 16, 44, 6
+RADIUS_PX = 3.5
+
+_GOLDEN = 0.6180339887498949
+
+
+class Strip(Record):
+    """One arm's row.
+
+    `series` is the place of its subject in the lab, None for the control.  Invariant kept by the facts: an arm with
+    a bad run has no median.
+    """
+
+    arm: str
+    mode: str
+    number: str = Field(description="The median with its interval, or why there is none, in words.")
+    series: int | None
+    samples: tuple[Sample, ...]
+    median: float | None
+    interval: Interval | None
+
+
+class PlotWords(Record):
+    """What the drawing says, in one language.  `units` is by `µs`, `ms` and `s`."""
+
+    title: str
+    linear: str
+    log: str
+    failed: str
+    units: Mapping[str, str]
+
+
+class Axis(Record):
+    """A scale over seconds; a linear one begins at 0."""
+
+    kind: Literal["linear", "log"]
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    def share(self, seconds: float) -> float:
+        """Return how far along the axis a time lies, 0 to 1."""
+        if self.kind == "linear":
+            return (seconds - self.low) / (self.high - self.low)
+        return math.log(seconds / self.low) / math.log(self.high / self.low)
+
+
+def strips(
+    campaign: Campaign, facts: Sequence[Fact], subjects: Sequence[str], numbers: Mapping[str, str], no_number: str
+) -> tuple[Strip, ...]:
+    """Return a row per arm that ran, in the order of the lab's subjects and the control last.
+
+    Args:
+        numbers: By arm, the median with its interval in words.
+        no_number: What stands there for an arm that has none.
+    """
+    by_arm = {f.arm: f for f in facts if f.metric == "startup_time"}
+    rows = [_strip(campaign, arm, by_arm.get(arm), subjects, numbers.get(arm, no_number)) for arm in campaign.arms]
+    return tuple(sorted((r for r in rows if r.samples), key=lambda r: len(subjects) if r.series is None else r.series))
+
+
+def choose_axis(times: Sequence[float]) -> Axis:
+    """Return the axis for these times (seconds, each > 0, at least one): logarithmic if they differ `LOG_FROM`-fold."""
+    low, high = min(times), max(times)
+    if high / low < LOG_FROM:
+        step = next(s for s in _nice_steps(high) if high / s <= MOST_TICKS - 1)
+        ticks = tuple(float(step * n) for n in range(int(high / step) + 1))
+        return Axis(kind="linear", low=0.0, high=high * 1.02, ticks=ticks)
+    low, high = low / 1.15, high * 1.15
+    return Axis(kind="log", low=low, high=high, ticks=_log_ticks(low, high))
+
+
+def strip_plot(rows: Sequence[Strip], words: PlotWords) -> str:
+    """Return the drawing, empty if no run has a time and none failed."""
+    times = [s.total_s for row in rows for s in row.samples if s.total_s is not None]
+    failed = any(s.total_s is None for row in rows for s in row.samples)
+    if not times and not failed:
+        return ""
+    axis = choose_axis(times or [1.0])
+    place = _Place(axis=axis, right=RIGHT_OF_FAILED if failed else RIGHT)
+    pitch = LABEL_PX + STRIP_PX + GAP_PX
+    bottom = TOP_PX + pitch * len(rows)
+    parts = [_grid(place, bottom, words)] if times else []
+    if failed:
+        parts.append(_failed_lane(bottom, words))
+    parts += [_row(row, TOP_PX + pitch * index, place) for index, row in enumerate(rows)]
+    described = "; ".join(f"{row.arm}: {row.number}" for row in rows)
+    said = words.log if axis.kind == "log" else words.linear
+    return (
+        f'<svg class="plot" width="100%" height="{bottom + AXIS_PX}" role="img" aria-labelledby="plot-t plot-d">'
+        f'<title id="plot-t">{_text(words.title)}</title><desc id="plot-d">{_text(f"{described}. {said}")}</desc>'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+class _Place(Record):
+    """Turns seconds into a percentage of the width."""
+
+    axis: Axis
+    right: float
+
+    def x(self, seconds: float) -> str:
+        return f"{LEFT + self.axis.share(seconds) * (self.right - LEFT):.2f}%"
+
+
+def _strip(campaign: Campaign, arm: str, fact: Fact | None, subjects: Sequence[str], number: str) -> Strip:
+    measured = fact if fact is not None and fact.state == "measured" else None
+    return Strip(
+        arm=arm,
+        mode=(fact.mode or "") if fact else "",
+        number=number,
+        series=subjects.index(fact.subject) if fact and fact.subject in subjects else None,
+        samples=tuple(s for s in campaign.samples if s.arm == arm),
+        median=float(measured.value) if measured and isinstance(measured.value, int | float) else None,
+        interval=measured.interval if measured else None,
+    )
+
+
+def _grid(place: _Place, bottom: int, words: PlotWords) -> str:
+    lines, labels = [], []
+    for tick in place.axis.ticks:
+        x = place.x(tick)
+        lines.append(f'<line x1="{x}" x2="{x}" y1="{TOP_PX}" y2="{bottom}"/>')
+        labels.append(f'<text x="{x}" y="{bottom + 16}">{_text(tick_text(tick, words.units))}</text>')
+    said = words.log if place.axis.kind == "log" else words.linear
+    return (
+        f'<g class="grid">{"".join(lines)}</g><g class="ticks">{"".join(labels)}</g>'
+        f'<text class="axis" x="0" y="{bottom + 36}">{_text(said)}</text>'
+    )
+
+
+def _failed_lane(bottom: int, words: PlotWords) -> str:
+    x = (RIGHT_OF_FAILED + 100) / 2
+    return (
+        f'<line class="fence" x1="{RIGHT_OF_FAILED + 3}%" x2="{RIGHT_OF_FAILED + 3}%" y1="{TOP_PX}" y2="{bottom}"/>'
+        f'<g class="ticks"><text x="{x}%" y="{bottom + 16}">{_text(words.failed)}</text></g>'
+    )
+
+
+def _row(row: Strip, top: int, place: _Place) -> str:
+    name = "control" if row.series is None else f"s{row.series % 4}"
+    middle = top + LABEL_PX + STRIP_PX / 2
+    mode = f'<tspan class="mode" dx="8">{_text(row.mode)}</tspan>' if row.mode else ""
+    return (
+        f'<g class="{name}"><text class="arm" x="0" y="{top + 14}">{_text(row.arm)}{mode}</text>'
+        f'<text class="number" x="0" y="{top + 31}">{_text(row.number)}</text>'
+        f"{_median(row, top + LABEL_PX, place)}{''.join(_marks(row.samples, middle, place))}</g>"
+    )
+
+
+def _median(row: Strip, top: int, place: _Place) -> str:
+    if row.median is None:
+        return ""
+    bottom, parts = top + STRIP_PX, ""
+    if row.interval is not None:
+        low, high = place.x(row.interval.low), place.x(row.interval.high)
+        width = float(high[:-1]) - float(low[:-1])
+        parts = f'<rect class="band" x="{low}" y="{top}" width="{width:.2f}%" height="{STRIP_PX}"/>'
+        parts += "".join(f'<line class="end" x1="{x}" x2="{x}" y1="{top}" y2="{bottom}"/>' for x in (low, high))
+    x = place.x(row.median)
+    return f'{parts}<line class="median" x1="{x}" x2="{x}" y1="{top - 3}" y2="{bottom + 3}"/>'
+
+
+def _marks(samples: Sequence[Sample], middle: float, place: _Place) -> Iterator[str]:
+    for sample in samples:
+        y = f"{middle + _spread(sample.round_index):.1f}"
+        if sample.total_s is not None:
+            yield f'<circle cx="{place.x(sample.total_s)}" cy="{y}" r="{RADIUS_PX}"/>'
+        else:
+            # A nested drawing, because a path cannot be placed by percentages.
+            x = (RIGHT_OF_FAILED + 100) / 2
+            yield f'<svg class="failed" x="{x}%" y="{middle}"><path d="M-5-5 5 5M-5 5 5-5"/></svg>'
+
+
+def _spread(round_index: int) -> float:
+    """Return pixels above or below the middle, by a low-discrepancy sequence: neighbours in time lie apart."""
+    return ((round_index + 1) * _GOLDEN % 1 - 0.5) * (STRIP_PX - 2 * RADIUS_PX - 2)
+
+
+def tick_text(seconds: float, units: Mapping[str, str]) -> str:
+    """Return a time on the axis in the unit that fits it: `200 µs`, `5 ms`, `0`."""
+    if seconds == 0:
+        return "0"
+    # By rounded digits, because 0.001 * 3 is a little above 3 ms and must still read so.
+    exact = Fraction(f"{seconds:.6g}")
+    name, scale = next(((n, s) for n, s in _SCALES if exact >= s), _SCALES[-1])
+    return f"{float(exact / scale):g} {units[name]}"
+
+
+_SCALES = (("s", Fraction(1)), ("ms", Fraction(1, 10**3)), ("µs", Fraction(1, 10**6)))
+
+
+def _nice_steps(high: float) -> Iterator[Fraction]:
+    """Yield 1, 2 and 5 times powers of ten, rising from well below `high`."""
+    for power in count(math.floor(math.log10(high)) - 2):
+        for digit in (1, 2, 5):
+            yield digit * Fraction(10) ** power
+
+
+def _log_ticks(low: float, high: float) -> tuple[float, ...]:
+    """Return the densest of the usual sets of ticks that still fits."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found: list[float] = []
+    for digits, every in (((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3), ((1,), 4)):
+        candidates = [float(d * Fraction(10) ** p) for p in powers if p % every == 0 for d in digits]
+        found = [t for t in candidates if low <= t <= high]
+        if len(found) <= MOST_TICKS:
+            break
+    return tuple(found)
+
+
+def _text(text: str) -> str:
+    return html(escape.one_line(text))
