@@ -137,8 +137,7 @@ EN: dict[str, str] = {
     "feedback.see-below": "see below the table",
     "feedback.table": "Your table: claimed, recomputed, measured",
     "feedback.timed": (
-        "How the runs were timed here, medians with their intervals; the empty sandbox is what the sandbox alone "
-        "costs:"
+        "How the runs were timed here, medians with their intervals; the empty sandbox is what the sandbox alone costs:"
     ),
     "feedback.timed-short": "Timed runs, medians with their intervals",
     "feedback.you-wrote": "you wrote: {quote}",
