@@ -15,6 +15,7 @@ from grader.cli.claims import claims_command
 from grader.cli.doctor import doctor_command
 from grader.cli.fill import fill_command
 from grader.cli.grade import grade_command
+from grader.cli.judge import judge_command
 from grader.cli.lab import lab_app
 from grader.errors import GraderError
 
@@ -49,6 +50,7 @@ def _options(
 
 app.command("grade")(grade_command)
 app.command("fill")(fill_command)
+app.command("judge")(judge_command)
 app.command("claims")(claims_command)
 app.command("doctor")(doctor_command)
 app.add_typer(lab_app, name="lab")

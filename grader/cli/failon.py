@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+import typer
+
 from grader.errors import UsageError
 from grader.model.grade import Grade
 
 ALLOWED = "`contradicted`, `review`, `finding:error`, `finding:warning`, `finding:info`, `score<N`"
+EXIT_FAIL_ON = 4
 _SCORE = re.compile(r"score<(\d+(?:\.\d+)?)")
 _FINDING = re.compile(r"finding:(error|warning|info)")
 
@@ -27,6 +30,14 @@ def check_conditions(conditions: list[str]) -> None:
 def holding(conditions: list[str], grade: Grade) -> list[str]:
     """Return the conditions that hold for a grade."""
     return [c for c in conditions if _holds(c, grade)]
+
+
+def exit_if_holding(conditions: list[str], grade: Grade) -> None:
+    """Say on stderr which conditions hold, and end with exit code 4 if one does."""
+    held = holding(conditions, grade)
+    if held:
+        typer.echo(f"grader: --fail-on holds: {', '.join(held)}", err=True)
+        raise typer.Exit(EXIT_FAIL_ON)
 
 
 def _holds(condition: str, grade: Grade) -> bool:

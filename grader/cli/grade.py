@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from grader.cli.options import CacheOption, LabOption, LangOption, LockOption, MaxReportBytes
+from grader.cli.options import (
+    CacheOption,
+    FailOnOption,
+    LabOption,
+    LangOption,
+    LockOption,
+    MarksOption,
+    MaxReportBytes,
+)
 
 Engine = Literal["auto", "embedded", "containers"]
 Style = Literal["annotate", "only-empty", "replace"]
@@ -37,13 +45,8 @@ def grade_command(
     lang: LangOption = "en",
     trust: TrustOption = False,
     no_cache: NoCacheOption = False,
-    marks: Annotated[
-        Path | None, typer.Option("--marks", help="JSON file of a person's points: criterion -> points, note.")
-    ] = None,
-    fail_on: Annotated[
-        list[str] | None,
-        typer.Option("--fail-on", help="Exit 4 if this holds: contradicted, review, finding:error, score<N."),
-    ] = None,
+    marks: MarksOption = None,
+    fail_on: FailOnOption = None,
     max_report_bytes: MaxReportBytes = 2_000_000,
     cache: CacheOption = None,
     lock: LockOption = None,
@@ -52,8 +55,7 @@ def grade_command(
     quiet: QuietOption = False,
 ) -> None:
     """Grade one submission: build, run, time, read its report, judge, and fill its table."""
-    from grader.cli.failon import check_conditions, holding
-    from grader.cli.options import EXIT_FAIL_ON
+    from grader.cli.failon import check_conditions, exit_if_holding
     from grader.cli.session import Request, plan_session, run_session
     from grader.cli.show import show_grade, show_plan
 
@@ -82,7 +84,4 @@ def grade_command(
         typer.echo(done.graded.files["grade.json"].decode(), nl=False)
     else:
         show_grade(done.lab, done.graded.grade, done.folder, lang)
-    held = holding(fail_on or [], done.graded.grade)
-    if held:
-        typer.echo(f"grader: --fail-on holds: {', '.join(held)}", err=True)
-        raise typer.Exit(EXIT_FAIL_ON)
+    exit_if_holding(fail_on or [], done.graded.grade)

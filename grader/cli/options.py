@@ -34,4 +34,10 @@ LangOption = Annotated[
     Language,
     typer.Option("--lang", envvar="GRADER_LANG", help="Language of feedback, table.md and the printed tables."),
 ]
-EXIT_FAIL_ON = 4
+MarksOption = Annotated[
+    Path | None, typer.Option("--marks", help="JSON file of a person's points: criterion -> points, note.")
+]
+FailOnOption = Annotated[
+    list[str] | None,
+    typer.Option("--fail-on", help="Exit 4 if this holds: contradicted, review, finding:error, score<N."),
+]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from grader import __version__
-from grader.adapters.labfile import load_lab
 from grader.adapters.output import OutputFolder
+from grader.cli.labs import load_used
 from grader.cli.marks import load_marks
 from grader.cli.progress import ConsoleProgress
 from grader.cli.wiring import wire
@@ -16,7 +16,7 @@ from grader.model.lab import Lab
 from grader.model.submission import REPORT_ENTRY, Submission
 from grader.render.fill import FillStyle
 from grader.workflow.freeze import report_bytes
-from grader.workflow.grade import Graded, LabUsed
+from grader.workflow.grade import Graded
 from grader.workflow.plan import PlannedStep
 from grader.workflow.run import Job, plan_grading, run_grading
 
@@ -85,12 +85,6 @@ def run_session(request: Request) -> Finished:
         folder=_folder(request, done.submission),
         report_file=report_file[0] if report_file else None,
     )
-
-
-def load_used(name_or_path: str) -> LabUsed:
-    """Load a lab with what judging needs of it.  Raises: LabError."""
-    loaded = load_lab(name_or_path)
-    return LabUsed(lab=loaded.lab, digest=loaded.digest, template=loaded.template)
 
 
 def _job(request: Request) -> Job:

@@ -32,8 +32,8 @@ VERDICT_STYLE = {
 OUTCOME_STYLE = {"pass": "green", "partial": "yellow", "fail": "red", "review": "cyan", "not_run": "dim"}
 
 
-def show_grade(lab: Lab, grade: Grade, folder: Path, language: Language = "en") -> None:
-    """Print the comparison, the criteria, the score and where the files are."""
+def show_grade(lab: Lab, grade: Grade, folder: Path | None, language: Language = "en") -> None:
+    """Print the comparison, the criteria, the score and where the files are, if there are any."""
     grade = worded(grade, own_words(lab, language), language=language)
     console = Console(highlight=False)
     show_comparison(lab, grade, console, language)
@@ -61,7 +61,8 @@ def show_grade(lab: Lab, grade: Grade, folder: Path, language: Language = "en") 
             style="bold",
         )
     )
-    console.print(Text(f"Files: {folder}"))
+    if folder is not None:
+        console.print(Text(f"Files: {folder}"))
 
 
 def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language = "en") -> None:

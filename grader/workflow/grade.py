@@ -10,10 +10,20 @@ from grader.judging.circumstances import circumstances_of
 from grader.judging.compare import judge_claims
 from grader.judging.judge import judge
 from grader.model.base import Language, Record, digest
-from grader.model.grade import Fact, Finding, Grade, GraderRef, LabRef, ManualMark, SubmissionRef, Verdict
+from grader.model.grade import (
+    Circumstances,
+    Fact,
+    Finding,
+    Grade,
+    GraderRef,
+    LabRef,
+    ManualMark,
+    SubmissionRef,
+    Verdict,
+)
 from grader.model.host import Fingerprint
 from grader.model.lab import Lab
-from grader.model.report import ReportReading
+from grader.model.report import Claim, ReportReading
 from grader.model.run import Campaign
 from grader.model.submission import Submission
 from grader.render.catalogue import worded
@@ -58,26 +68,43 @@ def grade_submission(
 ) -> Grade:
     """Judge a measured submission; the result is worded in English and holds nothing of this run's time of day."""
     lab = used.lab
+    about = SubmissionRef(
+        id=submission.id,
+        source=submission.source,
+        manifest_sha256=submission.manifest.sha256(),
+        files=len(submission.manifest.entries),
+        bytes=sum(e.size for e in submission.manifest.entries),
+        report=submission.report_path,
+        report_sha256=digest(report.data) if report.data is not None else None,
+        notes=submission.messages,
+    )
     claims = report.reading.claims if report.reading else ()
     circumstances = circumstances_of(lab, submission, report.reading, empty_cells(lab, report.reading))
+    return judged(used, about, host, facts, claims, circumstances, marks, findings, version)
+
+
+def judged(
+    used: LabUsed,
+    submission: SubmissionRef,
+    host: Fingerprint,
+    facts: Sequence[Fact],
+    claims: Sequence[Claim],
+    circumstances: Circumstances,
+    marks: Mapping[str, ManualMark],
+    findings: Sequence[Finding],
+    version: str,
+) -> Grade:
+    """Return the grade of what was measured and read, worded in English; equal arguments give an equal grade."""
+    lab = used.lab
     judgement = judge(lab, facts, claims, circumstances, marks, findings)
     grade = Grade(
         lab=LabRef(id=lab.id, version=lab.version, sha256=used.digest),
-        submission=SubmissionRef(
-            id=submission.id,
-            source=submission.source,
-            manifest_sha256=submission.manifest.sha256(),
-            files=len(submission.manifest.entries),
-            bytes=sum(e.size for e in submission.manifest.entries),
-            report=submission.report_path,
-            report_sha256=digest(report.data) if report.data is not None else None,
-            notes=submission.messages,
-        ),
+        submission=submission,
         host=host,
         grader=GraderRef(version=version),
         circumstances=circumstances,
         facts=tuple(facts),
-        claims=claims,
+        claims=tuple(claims),
         verdicts=judgement.verdicts,
         findings=judgement.findings,
         criteria=judgement.criteria,
@@ -111,17 +138,30 @@ def output_files(
     if read is not None:
         verdicts = students_verdicts(lab, read, grade)
         filled, changes = fill_table(data, read.encoding, read, lab, grade.facts, verdicts, style)
-    shown = worded(grade, own_words(lab, language), language=language)
-    files = {
-        "grade.json": grade.model_dump_json(by_alias=True, indent=2).encode() + b"\n",
+    files = judged_files(lab, grade, campaign, logs, language) | {
         "report.md": filled,
         "report.orig.md": report.data or b"",
-        "table.md": table_markdown(lab, shown, language).encode(),
-        "feedback.md": feedback_markdown(lab, shown, logs, language).encode(),
         "samples.csv": samples_csv(campaign, grade),
     }
     files |= {f"steps/{name}": content for name, content in steps.items()}
     return Graded(grade=grade, files=files, changes=changes)
+
+
+def judged_files(
+    lab: Lab, grade: Grade, campaign: Campaign | None, logs: Sequence[tuple[str, str]], language: Language
+) -> dict[str, bytes]:
+    """Return the files that a judgement alone decides, by relative path."""
+    shown = worded(grade, own_words(lab, language), language=language)
+    return {
+        "grade.json": grade_json(grade),
+        "table.md": table_markdown(lab, shown, language).encode(),
+        "feedback.md": feedback_markdown(lab, shown, logs, language).encode(),
+    }
+
+
+def grade_json(grade: Grade) -> bytes:
+    """Return the one byte string that stands for a grade."""
+    return grade.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
 
 
 def students_verdicts(lab: Lab, reading: ReportReading, grade: Grade) -> tuple[Verdict, ...]:

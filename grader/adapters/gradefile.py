@@ -1,0 +1,105 @@
+"""Read a stored grade and what lies beside it; each way in which it can be wrong is one clear message."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from grader.adapters.plainfile import read_plain_file
+from grader.errors import IntakeError, UsageError
+from grader.model.grade import Grade
+
+MAX_GRADE_BYTES = 64 << 20
+"""A grade of a report with 10,000 readings has a tenth of it."""
+
+MAX_BESIDE_BYTES = 16 << 20
+"""Of `samples.csv` and of a tool's messages."""
+
+LARGEST = 1e100
+"""Beyond it, and below its inverse, a quotient of two numbers of a grade might be no number any more."""
+
+SCHEMA = "grader/grade/1"
+HINT = "give the `grade.json` that `grader grade` wrote; `grader lab schema --grade` prints its format"
+
+
+def load_grade(path: Path) -> Grade:
+    """Return a stored grade.
+
+    Raises: IntakeError if the file cannot be read or is too large; UsageError, with the place in it, if it is no
+        grade of this format.
+    """
+    data = read_plain_file(path, MAX_GRADE_BYTES)
+    where = str(path)
+    try:
+        document: object = from_json(data)
+    except ValueError as error:
+        raise UsageError(f"this is not JSON, or it is cut off: {error}", where=where, hint=HINT) from error
+    if not isinstance(document, dict) or not isinstance(document.get("schema"), str):
+        raise UsageError("this JSON is no grade: it has no `schema`", where=where, hint=HINT)
+    if document["schema"] != SCHEMA:
+        raise UsageError(
+            f"its schema is `{document['schema'][:80]}`; this version reads `{SCHEMA}`", where=where, hint=HINT
+        )
+    wild = next(_wild_numbers(document), None)
+    if wild is not None:
+        raise UsageError(f"`{wild}` is a number that no grade holds", where=where, hint=HINT)
+    try:
+        return Grade.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])[:200]
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise UsageError(f"`{place}`: {first['msg'][:200]}{more}", where=where, hint=HINT) from error
+
+
+def samples_beside(path: Path) -> bytes | None:
+    """Return the `samples.csv` beside a grade, None if there is none that can be read."""
+    return _read(path.parent / "samples.csv")
+
+
+def logs_beside(path: Path) -> tuple[tuple[str, str], ...]:
+    """Return what tools said in builds that gave nothing, by step, as far as it lies beside a grade."""
+    steps = path.parent / "steps"
+    return tuple((folder.name, log) for folder in sorted(steps.glob("build-*")) if (log := _log(folder)))
+
+
+def _log(step: Path) -> str:
+    """Return the messages of a build without an artifact; empty for any other, and for what cannot be read."""
+    try:
+        meta: object = json.loads(_read(step / "meta.json") or b"null")
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(meta, dict) or meta.get("artifact_sha256") is not None:
+        return ""
+    return (_read(step / "stderr") or b"").decode("utf-8", "replace")
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return read_plain_file(path, MAX_BESIDE_BYTES)
+    except IntakeError:
+        return None
+
+
+def _wild_numbers(document: object) -> Iterator[str]:
+    """Yield the places of numbers that are not finite, or too large or small to reckon with; no recursion."""
+    todo: list[tuple[str, object]] = [("", document)]
+    while todo:
+        place, value = todo.pop()
+        if isinstance(value, dict):
+            todo += [(f"{place}.{key}"[-200:], child) for key, child in value.items()]
+        elif isinstance(value, list):
+            todo += [(f"{place}.{number}"[-200:], child) for number, child in enumerate(value)]
+        elif isinstance(value, int | float) and _is_wild(value):
+            yield place.lstrip(".")
+
+
+def _is_wild(value: float) -> bool:
+    if isinstance(value, float) and not math.isfinite(value):  # NaN first: it fails every comparison
+        return True
+    return not -LARGEST <= value <= LARGEST or 0 < abs(value) < 1 / LARGEST
