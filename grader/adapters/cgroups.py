@@ -25,6 +25,7 @@ _CONTROLLERS = ("memory", "pids")
 _USAGE = {1: ("memory.usage_in_bytes", "total_inactive_file"), 2: ("memory.current", "inactive_file")}
 """By version: the file that says how much is charged, and the part of memory.stat that does not count."""
 _OF_A_RUN = "of a cgroup made for this run; the boundary's own processes are in it"
+_DELEGATE = "run it as root, or below `systemd-run --user --scope -p Delegate=yes`"
 _NAME = re.compile(r"lab-grader-(?P<namespace>\d+)-(?P<pid>\d+)-(?P<start>\d+)-\d+")
 _END_S = 20.0
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -113,7 +114,7 @@ class Cgroups:
                 top = mounts[""][0]
                 found = cls(2, dict.fromkeys(_CONTROLLERS, _parent_v2(own[""], top)), tops=frozenset({top}))
             else:
-                raise HostError("there is no memory and pids controller")
+                raise HostError("there is no memory and pids controller", hint=_DELEGATE)
             found.sweep()
             with found.fresh(Limits()):
                 pass
@@ -137,7 +138,9 @@ class Cgroups:
                 try:
                     (parent / name).mkdir(exist_ok=self._version == 2)
                 except OSError as error:
-                    raise HostError(f"a {controller} cgroup cannot be made: {error.strerror}") from error
+                    raise HostError(
+                        f"a {controller} cgroup cannot be made: {error.strerror}", hint=_DELEGATE
+                    ) from error
                 self._limit(controller, parent / name, limits)
             yield group
         finally:
@@ -206,7 +209,7 @@ def _parent_v2(own: Path, mount: Path) -> Path:
     """
     controllers = _read(own / "cgroup.controllers").split()
     if not set(_CONTROLLERS) <= set(controllers):
-        raise HostError("cgroup v2 gives us no memory and pids controller")
+        raise HostError("cgroup v2 gives us no memory and pids controller", hint=_DELEGATE)
     # Only the true root has no cgroup.type, and only there may processes and such children stand side by side.
     if not (own / "cgroup.type").exists():
         with suppress(HostError):
@@ -214,7 +217,7 @@ def _parent_v2(own: Path, mount: Path) -> Path:
     for group in (own, own.parent):
         if group.is_relative_to(mount) and set(_CONTROLLERS) <= set(_read(group / "cgroup.subtree_control").split()):
             return group
-    raise HostError("cgroup v2 delegates no memory and pids controller to us")
+    raise HostError("cgroup v2 delegates no memory and pids controller to us", hint=_DELEGATE)
 
 
 def _left_below(top: Path) -> list[Path]:
@@ -243,7 +246,10 @@ def _empty(directories: set[Path]) -> None:
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
         if time.monotonic() > deadline:
-            raise HostError(f"{len(members)} processes of a run cannot be killed")
+            raise HostError(
+                f"{len(members)} processes of a run cannot be killed",
+                hint="see what they wait for with `ps`, often a disk that does not answer",
+            )
         time.sleep(0.0005)
 
 
@@ -293,4 +299,6 @@ def _write(file: Path, text: str) -> None:
         finally:
             os.close(fd)
     except OSError as error:
-        raise HostError(f"`{file.name}` cannot be written: {error.strerror}", where=str(file)) from error
+        raise HostError(
+            f"`{file.name}` cannot be written: {error.strerror}", where=str(file), hint=_DELEGATE
+        ) from error

@@ -164,7 +164,10 @@ def program(machine: str = platform.machine()) -> bytes:
     """
     architecture = ARCHITECTURES.get(machine)
     if architecture is None:
-        raise HostError(f"no system call filter for `{machine}`; there is one for {', '.join(ARCHITECTURES)}")
+        raise HostError(
+            f"no system call filter for `{machine}`; there is one for {', '.join(ARCHITECTURES)}",
+            hint="grade on a machine of one of these kinds",
+        )
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in _assemble(architecture))
 
 

@@ -15,9 +15,10 @@ from grader.adapters.store import DiskStore
 from grader.adapters.toolchains import find_go
 from grader.errors import SubmissionError
 from grader.model.base import Message
-from grader.model.lab import Lab
+from grader.model.lab import CgiProbe, HttpGet, Lab
 from grader.model.run import Artifact, BuildResult, Completed, Limits
 from grader.testing import FakeProgress, FakeRunner, completed
+from tests.adapters.talk import ask
 from tests.samplelab import small_lab
 
 PROGRAM = b"""package main
@@ -30,6 +31,40 @@ func main() {
 """
 DOCKERFILE = (
     b"FROM golang:1.21-alpine\nWORKDIR /w\nCOPY main.go .\nRUN CGO_ENABLED=0 go build -trimpath -o app main.go\n"
+)
+SERVER = b"""package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+)
+
+func main() {
+	listener, err := net.Listen("tcp", ":8080")
+	if err != nil {
+		panic(err)
+	}
+	for {
+		connection, err := listener.Accept()
+		if err != nil {
+			panic(err)
+		}
+		connection.Read(make([]byte, 4096))
+		mode, set := os.LookupEnv("MODE")
+		if !set {
+			mode = "no mode"
+		}
+		fmt.Fprintf(connection, "HTTP/1.0 200 OK\\r\\nContent-Type: text/html\\r\\n\\r\\n%s", mode)
+		connection.Close()
+	}
+}
+"""
+CGI = CgiProbe(
+    metric="wagi_output",
+    env={"SERVER_NAME": "lab.example"},
+    get=(HttpGet(path="/api/time", type="application/json"),),
+    arms={"native": ("process",)},
 )
 LAB = small_lab()
 LIMITS = Limits(timeout_s=60)
@@ -237,14 +272,55 @@ def test_what_this_engine_cannot_do_has_a_reason(engine: EmbeddedEngine) -> None
     absent = {name: reason.code for name, reason in found.items() if reason is not None}
     assert absent["arm:docker"] == absent["arm:ctr-wasmtime"] == "engine.no-container-engine"
     assert absent["image:native"] == "engine.no-images"
-    assert absent["memory"] == "engine.memory-not-supported"
-    assert absent["probe:http"] == "engine.probe-not-supported"
     assert absent["tool:tinygo"] == "engine.tool-missing"
     assert found["build:native"] is None
     assert found["arm:process"] is None
     artifact = Artifact(subject="native", label="build", sha256="0", size=1, path="x")
+    with pytest.raises(ValueError, match="cannot run http on docker"):
+        engine.command("docker", artifact, LAB.probes["server"], LIMITS)
+    with pytest.raises(ValueError, match="cannot run cgi on process"):
+        engine.command("process", artifact, CGI, LIMITS)
     with pytest.raises(ValueError, match="cannot run http on process"):
-        engine.command("process", artifact, LAB.probes["server"], LIMITS)
+        engine.command("process", artifact, LAB.probes["server"], LIMITS, CGI.get[0])
+
+
+def test_servers_cgi_programs_and_memory_are_there_where_the_boundary_works(engine: EmbeddedEngine) -> None:
+    found = engine.capabilities()
+    assert [found[name] for name in ("probe:http", "probe:cgi", "memory")] == [None] * 3
+
+
+def test_a_cgi_program_gets_the_request_and_what_the_probe_sets_wins(engine: EmbeddedEngine, tmp_path: Path) -> None:
+    artifact = Artifact(subject="native", label="build", sha256="0", size=1, path=str(tmp_path))
+    env = engine.command("process", artifact, CGI, LIMITS, CGI.get[0]).env
+    assert (env["REQUEST_METHOD"], env["PATH_INFO"], env["GATEWAY_INTERFACE"]) == ("GET", "/api/time", "CGI/1.1")
+    assert env["SERVER_NAME"] == "lab.example"
+
+
+def test_a_module_gets_the_request_as_variables_of_its_own(wasm_engine: EmbeddedEngine, tmp_path: Path) -> None:
+    artifact = Artifact(subject="wasm", label="build", sha256="0", size=1, path=str(tmp_path))
+    argv = wasm_engine.command("wasmtime", artifact, CGI, LIMITS, CGI.get[0]).argv
+    assert argv[argv.index("PATH_INFO=/api/time") - 1] == "--env"
+
+
+@pytest.mark.slow
+def test_a_built_server_answers_and_its_memory_is_read(bench: Bench) -> None:
+    artifact = bench.native(SERVER).artifact
+    assert artifact is not None
+    command = bench.engine.command("process", artifact, LAB.probes["server"], LIMITS)
+    with bench.engine.serve(command, 8080) as server:
+        assert ask(server, "/").endswith("no mode")
+        assert server.memory()
+        assert server.stop(20).how == "terminated"
+
+
+@pytest.mark.slow
+def test_memory_of_one_run_is_read(bench: Bench) -> None:
+    artifact = bench.native().artifact
+    assert artifact is not None
+    done = bench.engine.memory(bench.engine.command("process", artifact, LAB.probes["once"], LIMITS))
+    assert (done.outcome, done.stdout) == ("ok", '{"mode": "once"}\n')
+    assert {reading.notion for reading in done.memory_peak} <= {"cgroup", "smaps"}
+    assert done.memory_peak
 
 
 def test_another_version_of_the_compiler_than_the_labs_builds_nothing(store: DiskStore) -> None:
@@ -263,7 +339,8 @@ def test_without_a_sandbox_nothing_runs_and_a_committed_module_is_still_looked_a
     why = Message(code="sandbox.missing")
     runner = FakeRunner(lambda _: completed(), missing=why)
     bench = Bench(EmbeddedEngine(LAB, runner, store, FakeProgress(), ""), tmp_path)
-    assert bench.engine.capabilities()["arm:process"] == why
+    found = bench.engine.capabilities()
+    assert [found[name] for name in ("arm:process", "probe:http", "probe:cgi", "memory")] == [why] * 4
     assert failed(bench.native()) == "not_run sandbox.missing"
     assert bench.build("wasm", main__wasm=DOES_NOTHING).state == "committed"
     assert failed(bench.build("wasm", main__wasm=b"text")) == "failed artifact.not-wasm"
