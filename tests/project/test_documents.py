@@ -49,3 +49,20 @@ def test_every_option_is_in_the_documents(option: str, text: str) -> None:
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", document.read_text(encoding="utf-8"))
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_fence_names_its_language_and_every_command_has_its_prompt(document: Path) -> None:
+    fences = re.findall(r"(?ms)^```(.*?)\n(.*?)^```$", document.read_text(encoding="utf-8"))
+    assert [body for language, body in fences if not language] == []
+    assert [body for language, body in fences if language == "console" and not body.startswith("$ ")] == []
+
+
+def test_every_test_that_the_trust_model_names_exists() -> None:
+    text = (ROOT / "docs/trust-model.md").read_text(encoding="utf-8")
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", text))
+    assert len(named) > 30
+    assert {name for name in named if f"def {name}(" not in tests} == set()
+    files = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert set(re.findall(r"`(test_\w+\.py)`", text)) - files == set()
