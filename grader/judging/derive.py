@@ -10,7 +10,7 @@ from grader.model.lab import Derived, Lab
 from grader.model.report import Claim
 from grader.model.selection import facts_for, is_own_arm
 
-_SCALE = {"percent": 100.0, "ratio": 1.0}
+SCALE = {"percent": 100.0, "ratio": 1.0}
 """Formulas give fractions; people and claims use percent."""
 
 
@@ -34,7 +34,7 @@ def recompute(lab: Lab, metric: str, derived: Derived, stated: Mapping[str, Clai
     value, interval = evaluate_formula(derived.formula, values), evaluate_range(derived.formula, ranges)
     if value is None or interval is None:
         return None
-    scale = _SCALE[derived.unit]
+    scale = SCALE[derived.unit]
     return Quantity(value=value * scale, low=interval[0] * scale, high=interval[1] * scale, unit=derived.unit)
 
 
@@ -55,7 +55,7 @@ def derived_fact(lab: Lab, metric: str, derived: Derived, facts: Sequence[Fact])
     if paired is not None:
         return paired.quantity()
     value = evaluate_formula(derived.formula, values)
-    return None if value is None else Quantity(value=value * _SCALE[derived.unit], unit=derived.unit)
+    return None if value is None else Quantity(value=value * SCALE[derived.unit], unit=derived.unit)
 
 
 def _own_fact(lab: Lab, claim_id: str, facts: Sequence[Fact]) -> Fact | None:

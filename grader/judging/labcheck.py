@@ -14,9 +14,20 @@ from grader.errors import LabError
 from grader.judging.expression import Reading, parse_condition, parse_formula, readings
 from grader.model.arms import ENGINE_OF_ARM
 from grader.model.base import Record
-from grader.model.lab import HttpProbe, Lab, Probe, StdoutJsonProbe, ToolCommand
+from grader.model.lab import HttpProbe, Lab, Metric, Probe, Row, StdoutJsonProbe, ToolCommand
 
 Path = tuple[str | int, ...]
+EPHEMERAL_PORTS = range(32768, 61000)
+"""Linux' default of `net.ipv4.ip_local_port_range`."""
+
+PROBES_OF_SOURCE: Mapping[str, tuple[str, ...]] = {
+    "probe": ("stdout_json", "http", "cgi"),
+    "timing": ("stdout_json",),
+    "memory": ("stdout_json", "http"),
+    "answer": ("http",),
+}
+"""Kinds of probe that can give a metric of that source its facts."""
+
 FINDING_FIELDS = frozenset({"quote"})
 """Params of a rule's finding, as `judging.rules` makes it."""
 
@@ -126,6 +137,13 @@ def _probes(lab: Lab) -> Iterator[Mistake]:
                         (*path, "arms", subject, index), f"arm of metric `{probe.metric}`", arm, known.get(subject, ())
                     )
         if isinstance(probe, HttpProbe):
+            if probe.port in EPHEMERAL_PORTS:
+                first, last = EPHEMERAL_PORTS[0], EPHEMERAL_PORTS[-1]
+                yield Mistake(
+                    path=(*path, "port"),
+                    what=f"port `{probe.port}` is an ephemeral one: a client that asks it before the server listens "
+                    f"can be given it and connect to itself; allowed: any outside {first} to {last}",
+                )
             for subject in probe.expect_failure:
                 yield from _known((*path, "expect_failure", subject), "subject", subject, lab.subjects)
         yield from _checks(path, probe)
@@ -154,12 +172,24 @@ def _metrics(lab: Lab) -> Iterator[Mistake]:
                 yield Mistake(path=(*path, "arms", subject), what="at least one arm is needed")
         if metric.probe is not None:
             yield from _known((*path, "probe"), "probe", metric.probe, lab.probes)
-        elif metric.source in ("probe", "timing"):
+        elif metric.source in PROBES_OF_SOURCE:
             yield Mistake(path=path, what=f"`probe` is needed for `source: {metric.source}`")
+        yield from _fitting_probe(lab, path, metric)
         if metric.floor is not None and metric.ceiling is not None and metric.floor > metric.ceiling:
             yield Mistake(
                 path=(*path, "floor"), what=f"floor `{metric.floor:g}` is above the ceiling `{metric.ceiling:g}`"
             )
+
+
+def _fitting_probe(lab: Lab, path: Path, metric: Metric) -> Iterator[Mistake]:
+    kinds = PROBES_OF_SOURCE.get(metric.source, ())
+    probe = lab.probes.get(metric.probe or "")
+    if probe is not None and kinds and probe.kind not in kinds:
+        yield Mistake(
+            path=(*path, "probe"),
+            what=f"probe `{metric.probe}` is of kind `{probe.kind}`; "
+            f"allowed for `source: {metric.source}`: {listed(kinds)}",
+        )
 
 
 def _timing(lab: Lab) -> Iterator[Mistake]:
@@ -193,11 +223,24 @@ def _table(lab: Lab) -> Iterator[Mistake]:
         path: Path = ("table", "rows", index)
         if row.metric is not None:
             yield from _known((*path, "metric"), "metric", row.metric, lab.metrics)
+        if row.instead is not None:
+            yield from _instead(lab, (*path, "instead"), row)
         if row.derived is None:
             continue
         if row.metric is None:
             yield Mistake(path=(*path, "derived"), what="a row needs a `metric` to have something derived from it")
         yield from _parses((*path, "derived", "formula"), row.derived.formula, _formula_of(lab))
+
+
+def _instead(lab: Lab, path: Path, row: Row) -> Iterator[Mistake]:
+    assert row.instead is not None  # narrowed by the caller
+    if row.metric is None:
+        yield Mistake(path=path, what="a row needs a `metric` to have another instead of it")
+    yield from _known(path, "metric", row.instead, lab.metrics)
+    own, other = lab.metrics.get(row.metric or ""), lab.metrics.get(row.instead)
+    if own is not None and other is not None and own.unit != other.unit:
+        what = f"metric `{row.instead}` has unit `{other.unit}`; allowed: that of the row's metric, `{own.unit}`"
+        yield Mistake(path=path, what=what)
 
 
 def _formula_of(lab: Lab) -> Callable[[str], object]:

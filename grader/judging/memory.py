@@ -5,12 +5,15 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from grader.judging.derive import SCALE
+from grader.judging.expression import evaluate_formula
 from grader.judging.probes import NO_SERVER
 from grader.model.arms import MODE_OF_ARM
 from grader.model.base import Message
 from grader.model.grade import Conditions, Fact, FactState
-from grader.model.lab import HttpProbe, Lab
+from grader.model.lab import Derived, HttpProbe, Lab
 from grader.model.run import Artifact, MemoryReading, PeakRuns, ProbeResult, ServerRun
+from grader.model.selection import best_fact, instead_id
 from grader.model.steps import memory_step, probe_step
 
 REQUESTS = 1000
@@ -47,6 +50,46 @@ def facts_from_peaks(lab: Lab, peaks: Sequence[PeakRuns], artifacts: Mapping[str
         else:
             facts += [_peak(empty, notion, readings) for notion, readings in by_notion.items()]
     return tuple(facts)
+
+
+def facts_derived_instead(lab: Lab, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """Return what a row derives, worked out from its `instead` metric, where every subject has that one measured.
+
+    The arms that the lab names first for each subject are compared, and only figures of one notion.
+    """
+    found: list[Fact] = []
+    for row in lab.table.rows:
+        if row.instead is None or row.derived is None:
+            continue
+        best = [best_fact(lab, f"{subject}.{row.instead}", facts) for subject in lab.subjects]
+        sides = [f for f in best if f is not None and f.state == "measured"]
+        values = {str(f.subject): float(f.value) for f in sides if isinstance(f.value, int | float)}
+        if len(values) != len(lab.subjects) or len({f.notion for f in sides}) > 1:
+            continue
+        value = evaluate_formula(row.derived.formula, values)
+        if value is not None:
+            found.append(_derived(instead_id(row.instead, row.derived), row.derived, value, sides))
+    return tuple(found)
+
+
+def _derived(name: str, derived: Derived, value: float, sides: Sequence[Fact]) -> Fact:
+    arms = "/".join(f.arm for f in sides)
+    other = next((f for f in sides if not f.comparable), None)
+    return Fact(
+        id=f"{name}@{arms}",
+        subject=None,
+        metric=name,
+        arm=arms,
+        notion=sides[0].notion,
+        conditions="warm",
+        state="measured",
+        value=value * SCALE[derived.unit],
+        unit=derived.unit,
+        method=f"{derived.formula}, of {' and '.join(f.id for f in sides)}",
+        evidence=tuple(e for f in sides for e in f.evidence),
+        comparable=other is None,
+        compiler=other.compiler if other is not None else None,
+    )
 
 
 def _of_server(lab: Lab, metric: str, result: ProbeResult, empty: Fact) -> Iterable[Fact]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from grader.model.grade import Fact
-from grader.model.lab import Lab
+from grader.model.lab import Derived, Lab
+
+NO_SERVER = frozenset({"fact.no-server", "fact.no-server-but"})
+"""Codes of the reason of a fact that cannot be, as the server that it is of failed as expected."""
 
 
 def arms_of(lab: Lab, claim_id: str) -> tuple[str, ...]:
@@ -50,6 +53,22 @@ def _silence(fact: Fact) -> int:
     if fact.state == "failed":
         return 1
     return 2 if fact.reason is not None and fact.reason.ours else 3
+
+
+def has_none(lab: Lab, claim_id: str, facts: Sequence[Fact]) -> bool:
+    """Return whether there is nothing to measure: a server that fails as it should has no memory."""
+    return any(f.reason is not None and f.reason.code in NO_SERVER for f in facts_for(lab, claim_id, facts))
+
+
+def is_exact(lab: Lab, fact: Fact) -> bool:
+    """Return whether every byte of the value counts: a file's size does, a figure of memory moves from run to run."""
+    metric = lab.metrics.get(fact.metric)
+    return metric is None or metric.tolerance == "printed"
+
+
+def instead_id(instead: str, derived: Derived) -> str:
+    """Return what a row derives from its `instead` metric: `memory_peak.reduction` beside `memory_idle.reduction`."""
+    return f"{instead}.{derived.id.rpartition('.')[2]}"
 
 
 def is_own_arm(lab: Lab, fact: Fact) -> bool:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from grader.model.base import Language
 from grader.model.grade import Fact, Quantity, Verdict
-from grader.model.lab import Lab, Row
-from grader.model.selection import best_fact, is_own_arm
+from grader.model.lab import Derived, Lab, Row
+from grader.model.selection import best_fact, has_none, instead_id, is_exact, is_own_arm
 from grader.render.catalogue import phrase
-from grader.render.labels import NAMES, arm_name
+from grader.render.labels import NAMES, arm_name, name_of
 from grader.render.numerals import localised
 from grader.units import find_unit, format_bytes, format_percent, format_ratio, format_seconds
 
@@ -20,9 +20,7 @@ NO_CONTAINER = frozenset({"process", "wasmtime", "wasmtime-cached", "wasmtime-ao
 """Arms that start no container, which the cell then says."""
 
 
-def quantity_text(
-    quantity: Quantity, unit: str | None = None, *, count: bool = True, language: Language = "en"
-) -> str:
+def quantity_text(quantity: Quantity, unit: str | None = None, *, count: bool = True, language: Language = "en") -> str:
     """Return a value for people; times and ratios with the digits that their interval supports.
 
     Args:
@@ -54,9 +52,8 @@ def fact_text(lab: Lab, fact: Fact, unit: str | None = None, *, language: Langua
     if not is_own_arm(lab, fact):
         notes.append(_stand_in(fact.arm, language))
     if not fact.comparable:
-        own, other = _lab_compiler(lab), (fact.compiler or "?").partition(" ")[0]
-        notes.append(phrase("cell.other-compiler", language, found=other, expected=own))
-    value = quantity_text(fact.quantity(), unit, count=fact.comparable, language=language)
+        notes.append(_other_compiler(lab, fact, language))
+    value = quantity_text(fact.quantity(), unit, count=fact.comparable and is_exact(lab, fact), language=language)
     return f"{value} ({'; '.join(notes)})" if notes else value
 
 
@@ -75,7 +72,9 @@ def row_text(
         return None
     if role in lab.subjects:
         fact = best_fact(lab, f"{role}.{row.metric}", facts)
-        return fact_text(lab, fact, unit, language=language) if fact is not None and fact.state == "measured" else None
+        if fact is not None and fact.state == "measured":
+            return fact_text(lab, fact, unit, language=language)
+        return _instead_text(lab, row, role, facts, unit, language)
     return derived_text(lab, row, facts, verdicts, language=language)
 
 
@@ -88,7 +87,7 @@ def derived_text(
     derived = row.derived
     measured = [f for s in lab.subjects if (f := best_fact(lab, f"{s}.{row.metric}", facts)) and f.state == "measured"]
     if len(measured) != len(lab.subjects):
-        return None
+        return _derived_instead(lab, row, derived, facts, language)
     if not all(f.comparable for f in measured):
         return phrase("cell.not-comparable", language)
     verdict = next((v for v in verdicts if v.id == derived.id), None)
@@ -99,6 +98,50 @@ def derived_text(
     if paired is None:
         return None
     return f"{quantity_text(paired.quantity(), language=language)} ({_stand_in(arms, language)})"
+
+
+def _instead_text(
+    lab: Lab, row: Row, role: str, facts: Sequence[Fact], unit: str | None, language: Language
+) -> str | None:
+    """Return the row's other metric where a subject can have none of its own, with the other subjects' beside it."""
+    if row.instead is None or not has_none(lab, f"{role}.{row.metric}", facts):
+        return None
+    measured = {s: f for s in lab.subjects if (f := best_fact(lab, f"{s}.{row.instead}", facts)) is not None}
+    measured = {s: f for s, f in measured.items() if f.state == "measured"}
+    if role not in measured:
+        return None
+
+    def value(fact: Fact) -> str:
+        return quantity_text(fact.quantity(), unit, count=False, language=language)
+
+    fact = measured.pop(role)
+    notes = [_one_run(row.instead, fact.arm, language)]
+    if not fact.comparable:
+        notes.append(_other_compiler(lab, fact, language))
+    own = {} if language == "en" else lab.messages.get(language, {})
+    for subject, other in measured.items():
+        name = subject if language == "en" else name_of("subject", subject, own, language=language)
+        notes.append(f"{name} {value(other)}")
+    return f"{value(fact)} ({'; '.join(notes)})"
+
+
+def _derived_instead(lab: Lab, row: Row, derived: Derived, facts: Sequence[Fact], language: Language) -> str | None:
+    """Return the derived cell worked out from the row's other metric, labelled as that."""
+    if row.instead is None or not any(has_none(lab, f"{s}.{row.metric}", facts) for s in lab.subjects):
+        return None
+    name = instead_id(row.instead, derived)
+    fact = next((f for f in facts if f.claim_id == name and f.state == "measured"), None)
+    if fact is None:
+        return None
+    if not fact.comparable:
+        return phrase("cell.not-comparable", language)
+    return f"{quantity_text(fact.quantity(), language=language)} ({_one_run(row.instead, fact.arm, language)})"
+
+
+def _one_run(metric: str, arms: str, language: Language) -> str:
+    """Name a metric of single runs with its arms; English cells keep its id, as they keep the arms'."""
+    name = metric if language == "en" else name_of("metric", metric, language=language)
+    return phrase("cell.one-run", language, name=name, arm=_stand_in(arms, language))
 
 
 def _stand_in(arms: str, language: Language) -> str:
@@ -114,6 +157,11 @@ def row_unit(lab: Lab, row: Row, role: str, cell: str, others: Sequence[str]) ->
     if role not in lab.subjects or row.metric is None:
         return None
     return next((unit for text in (cell, *others) if (unit := find_unit(text))), None)
+
+
+def _other_compiler(lab: Lab, fact: Fact, language: Language) -> str:
+    found = (fact.compiler or "?").partition(" ")[0]
+    return phrase("cell.other-compiler", language, found=found, expected=_lab_compiler(lab))
 
 
 def _lab_compiler(lab: Lab) -> str:

@@ -37,6 +37,7 @@ EN: dict[str, str] = {
     "build.too-large": "`{file}` has {size} bytes; at most {cap} are read",
     "cell.no-container": "{name}, no container",
     "cell.not-comparable": "not comparable",
+    "cell.one-run": "{name} of one run, {arm}",
     "cell.other-compiler": "{found}, not {expected}",
     "cgi.bad-status": "`{path}`: line {line} of the output names no status: {found}",
     "cgi.empty": "`{path}`: the program printed nothing",

@@ -40,6 +40,7 @@ RU: dict[str, str] = {
     "build.too-large": "в `{file}` {size} Б; читается не больше {cap}",
     "cell.no-container": "{name}, без контейнера",
     "cell.not-comparable": "несравнимо",
+    "cell.one-run": "{name}, {arm}",
     "cell.other-compiler": "{found}, а не {expected}",
     "cgi.bad-status": "`{path}`: строка {line} вывода не содержит кода ответа: {found}",
     "cgi.empty": "`{path}`: программа ничего не вывела",

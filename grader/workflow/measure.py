@@ -12,7 +12,7 @@ from grader.judging.facts import (
     facts_not_measured,
     ratios_not_measured,
 )
-from grader.judging.memory import facts_from_peaks, facts_from_servers
+from grader.judging.memory import facts_derived_instead, facts_from_peaks, facts_from_servers
 from grader.model.base import Message, Record
 from grader.model.grade import Fact, Finding
 from grader.model.host import Fingerprint
@@ -21,7 +21,7 @@ from grader.model.run import BuildResult, Campaign, LockSpan, PeakRuns, ProbeRes
 from grader.model.selection import preference
 from grader.model.steps import build_step
 from grader.model.submission import Submission
-from grader.ports import Engine, Host, HostLock, Progress, SampleSink, Store
+from grader.ports import Engine, Host, HostLock, Progress, SampleLog, Store
 from grader.stats.timing import facts_from_campaign, facts_from_starts
 from grader.workflow.build import build_subject
 from grader.workflow.memory import read_peaks
@@ -38,7 +38,8 @@ class Measured(Record):
     """All that measuring gave.
 
     `work_s` is the time spent in builds, probes and timed runs, seconds: no look-up, and no wait for the host lock.
-    `locks` are the spans of time for which the host lock was held, in order.
+    `locks` are the spans of time for which the host lock was held, in order.  `resumed_rounds` of the campaign were
+    run before, by a run that was cut off.
     """
 
     facts: tuple[Fact, ...]
@@ -47,6 +48,7 @@ class Measured(Record):
     builds: tuple[BuildResult, ...]
     probes: tuple[ProbeResult, ...]
     campaign: Campaign | None
+    resumed_rounds: int
     steps: tuple[StepOutput, ...]
     work_s: float
     locks: tuple[LockSpan, ...]
@@ -71,7 +73,8 @@ def measure_submission(
     progress: Progress,
     *,
     use_cache: bool,
-    sink: SampleSink,
+    samples: SampleLog,
+    resume: bool = False,
     wall: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Measured:
@@ -79,13 +82,16 @@ def measure_submission(
 
     Nothing that a submission does raises.  What was built, probed and timed before is taken from the store, unless
     `use_cache` is false: then nothing is read from it or kept in it.
+
+    Args:
+        resume: Keep the complete rounds that a run which was cut off has left in `samples`.
     """
     working = Working(lock, monotonic, wall)
     fingerprint = host.fingerprint(engine.tools())
     site = Site(engine, store, working, progress, fingerprint, run_limits(lab), use_cache, wall, monotonic)
     session = _Session(site, lab, submission)
     with store.scratch() as work:
-        facts = session.measure(work, sink)
+        facts = session.measure(work, samples, resume=resume)
     return Measured(
         facts=facts,
         findings=_refused(session.builds),
@@ -93,6 +99,7 @@ def measure_submission(
         builds=tuple(session.builds),
         probes=tuple(session.probes),
         campaign=session.campaign,
+        resumed_rounds=session.resumed_rounds,
         steps=tuple(session.steps),
         work_s=working.seconds,
         locks=tuple(working.spans),
@@ -108,9 +115,10 @@ class _Session:
         self.probes: list[ProbeResult] = []
         self.peaks: list[PeakRuns] = []
         self.campaign: Campaign | None = None
+        self.resumed_rounds = 0
         self.steps: list[StepOutput] = []
 
-    def measure(self, work: Path, sink: SampleSink) -> tuple[Fact, ...]:
+    def measure(self, work: Path, samples: SampleLog, *, resume: bool) -> tuple[Fact, ...]:
         """Take every step in turn and return the facts, sorted by id."""
         for subject in self.lab.steps:
             self._build(subject, work)
@@ -121,10 +129,10 @@ class _Session:
         for read in read_peaks(self.site, self.lab, runnable, self.probes):
             self.peaks.append(read.runs)
             self.steps.append(step_of_peaks(read.runs, cached=read.cached))
-        timed = time_submission(self.site, self.lab, runnable, self.probes, sink)
+        timed = time_submission(self.site, self.lab, runnable, self.probes, samples, resume=resume)
         if timed is not None:
-            self.campaign, step = timed
-            self.steps.append(step)
+            self.campaign, self.resumed_rounds = timed.campaign, timed.resumed_rounds
+            self.steps.append(timed.step)
         return self._facts(runnable, {**self.site.engine.capabilities(), **missing})
 
     def _build(self, subject: str, work: Path) -> None:
@@ -158,6 +166,7 @@ class _Session:
         facts += facts_from_peaks(lab, self.peaks, ran)
         if self.campaign is not None:
             facts += facts_from_campaign(lab, self.campaign, ran)
+        facts += facts_derived_instead(lab, facts)
         facts += facts_not_measured(lab, {fact.id for fact in facts}, capabilities, builds, probes)
         facts += ratios_not_measured(lab, facts)
         return tuple(sorted(facts, key=lambda fact: (fact.id, preference(fact))))

@@ -6,8 +6,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from grader.model.base import Message, Record, digest
-from grader.model.lab import BuildSource, CommittedFile, Lab, Probe, Step
+from grader.model.lab import (
+    BuildSource,
+    CgiProbe,
+    CommittedFile,
+    HttpGet,
+    HttpProbe,
+    Lab,
+    Probe,
+    StdoutJsonProbe,
+    Step,
+)
 from grader.model.run import Artifact, Command, Limits
+from grader.model.steps import memory_step, probe_step
 from grader.model.submission import REPORT_ENTRY, Submission
 from grader.ports import Call, Engine
 
@@ -44,8 +55,8 @@ def _planned(submission: Submission, lab: Lab, engine: Engine) -> Iterator[Plann
     for name, probe in lab.probes.items():
         for subject, arms in probe.arms.items():
             for arm in arms:
-                run = _run_of(subject, arm, probe, lab, engine, unbuilt)
-                yield _step(f"probe-{name}-{subject}-{arm}", run)
+                yield from _planned_probe(probe_step(name, subject, arm), subject, arm, probe, lab, engine, unbuilt)
+    yield from _planned_memory(lab, engine, unbuilt)
     probe = lab.probes[lab.timing.probe]
     for timed, subject_or_none in timed_arms(lab).items():
         yield _step(f"time-{timed}", _run_of(subject_or_none, timed, probe, lab, engine, unbuilt))
@@ -56,8 +67,38 @@ def _planned_build(subject: str, source: BuildSource | Message, submission: Subm
     return _step(f"build-{subject}", call)
 
 
+def _planned_probe(
+    step: str, subject: str, arm: str, probe: Probe, lab: Lab, engine: Engine, unbuilt: Mapping[str, Message]
+) -> Iterator[PlannedStep]:
+    """One step per run of another command: a CGI program is asked for each path, a server is started several times."""
+    if isinstance(probe, CgiProbe):
+        for get in probe.get:
+            yield _step(f"{step}:{get.path}", _run_of(subject, arm, probe, lab, engine, unbuilt, get))
+        return
+    run = _run_of(subject, arm, probe, lab, engine, unbuilt)
+    yield _step(step, run)
+    if isinstance(run, Command) and isinstance(probe, HttpProbe) and subject not in probe.expect_failure:
+        for number in range(1, probe.starts + 1):
+            yield _step(f"{step}:start-{number}", run)
+
+
+def _planned_memory(lab: Lab, engine: Engine, unbuilt: Mapping[str, Message]) -> Iterator[PlannedStep]:
+    missing = why_not(engine.capabilities(), "memory")
+    for name, metric in lab.metrics.items():
+        probe = lab.probes.get(metric.probe or "")
+        if metric.source == "memory" and isinstance(probe, StdoutJsonProbe):
+            for arm, subject in timed_arms(lab).items():
+                yield _step(memory_step(name, arm), missing or _run_of(subject, arm, probe, lab, engine, unbuilt))
+
+
 def _run_of(
-    subject: str | None, arm: str, probe: Probe, lab: Lab, engine: Engine, unbuilt: Mapping[str, Message]
+    subject: str | None,
+    arm: str,
+    probe: Probe,
+    lab: Lab,
+    engine: Engine,
+    unbuilt: Mapping[str, Message],
+    get: HttpGet | None = None,
 ) -> Command | Message:
     """Return the command of one run, or the first reason against it; no subject stands for the control arm."""
     capabilities = engine.capabilities()
@@ -65,7 +106,7 @@ def _run_of(
     reason = reason or (unbuilt.get(subject) if subject is not None else None)
     if reason is not None:
         return reason
-    return engine.command(arm, _unbuilt(subject) if subject is not None else None, probe, run_limits(lab))
+    return engine.command(arm, _unbuilt(subject) if subject is not None else None, probe, run_limits(lab), get)
 
 
 def _step(step_id: str, what: Call | Command | Message) -> PlannedStep:

@@ -257,6 +257,36 @@ CROSS_MISTAKES = [
     ("        compiler: Go\n", "", "- kind: tool # runs", "steps.wasm.first_of[2]", ["`compiler` is needed"]),
     ("- id: t1.server", "- id: t1.once", "- id: t1.once\n    task: t1\n    points: 0.5", "rubric[1].id", ["twice"]),
     ("floor: 65536", "floor: 1e12", "floor: 1e12", "metrics.memory_idle.floor", ["above the ceiling"]),
+    ("port: 8080", "port: 32768", "port: 32768", "probes.server.port", ["`32768`", "connect to itself", "60999"]),
+    ("port: 8080", "port: 60999", "port: 60999", "probes.server.port", ["`60999`", "connect to itself"]),
+    (
+        "instead: memory_peak",
+        "instead: peak",
+        "instead: peak",
+        "table.rows[3].instead",
+        ["unknown metric", "`memory_peak`"],
+    ),
+    (
+        "instead: memory_peak",
+        "instead: startup_time",
+        "instead: startup_time",
+        "table.rows[3].instead",
+        ["`second`", "`byte`"],
+    ),
+    (
+        "source: answer\n    tolerance: usable\n    probe: server",
+        "source: answer\n    tolerance: usable\n    probe: once",
+        "probe: once\n    arms: {native: [process], wasm: [wasmtime]}\n  cli_output",
+        "metrics.first_answer_time.probe",
+        ["`stdout_json`", "`http`"],
+    ),
+    (
+        "tolerance: usable\n    probe: server\n    notions",
+        "tolerance: usable\n    probe: wagi\n    notions",
+        "probe: wagi\n    notions",
+        "metrics.memory_idle.probe",
+        ["`cgi`", "`stdout_json`, `http`"],
+    ),
 ]
 
 
