@@ -7,6 +7,14 @@ from grader.model.lab import Lab
 from grader.model.report import ReportReading
 
 
+def absent_rows(lab: Lab, reading: ReportReading | None) -> tuple[str, ...]:
+    """Return the required rows that the report's table lacks, by key; none where there is no table."""
+    if reading is None or reading.table is None:
+        return ()
+    there = {row.key for row in reading.table.rows}
+    return tuple(row.key for row in lab.table.rows if row.required and row.key not in there)
+
+
 def empty_cells(lab: Lab, reading: ReportReading | None) -> tuple[str, ...]:
     """Return the required cells without an answer, as `row.column`; all of them where there is no table."""
     columns = (*lab.subjects, "derived")

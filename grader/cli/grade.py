@@ -77,7 +77,7 @@ def grade_command(
         quiet=quiet,
     )
     if dry_run:
-        show_plan(plan_session(request))
+        show_plan(plan_session(request), lang)
         return
     done = run_session(request)
     if as_json:

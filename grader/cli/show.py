@@ -11,13 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.model.base import Language, Message
-from grader.model.grade import Grade
+from grader.model.grade import Criterion, Grade
 from grader.model.lab import Lab
 from grader.model.report import ReportReading
-from grader.render.catalogue import worded, words
+from grader.render.catalogue import phrase, worded, words
 from grader.render.cells import quantity_text
+from grader.render.comparison import comparison, first_upper, points, timed_arms
+from grader.render.criteria import OUTCOMES, SEVERITIES
 from grader.render.escape import one_line
-from grader.render.feedback import comparison, points, timed_arms
 from grader.render.labels import own_words
 from grader.workflow.plan import PlannedStep
 
@@ -27,7 +28,7 @@ VERDICT_STYLE = {
     "contradicted": "bold red",
     "missing": "yellow",
     "unverifiable": "cyan",
-    "not run": "dim",
+    "not_run": "dim",
 }
 OUTCOME_STYLE = {"pass": "green", "partial": "yellow", "fail": "red", "review": "cyan", "not_run": "dim"}
 
@@ -37,63 +38,105 @@ def show_grade(lab: Lab, grade: Grade, folder: Path | None, language: Language =
     grade = worded(grade, own_words(lab, language), language=language)
     console = Console(highlight=False)
     show_comparison(lab, grade, console, language)
-    table = Table(title="Criteria", title_justify="left", box=None, pad_edge=False)
-    for head in ("Criterion", "Points", "Outcome", "Why"):
-        table.add_column(head, justify="right" if head == "Points" else "left", overflow="fold")
+    _show_criteria(grade, console, language)
+    for finding in grade.findings:
+        where = f"{phrase('page.report-line', language, line=finding.line)}: " if finding.line else ""
+        severity = phrase(SEVERITIES[finding.severity], language)
+        console.print(Text(f"{severity}: {where}{one_line(finding.message.text)}", style="yellow"))
+    console.print(Text(f"\n{_score(grade, language)}", style="bold"))
+    if folder is not None:
+        console.print(Text(phrase("feedback.files", language, folder=str(folder))))
+
+
+def _show_criteria(grade: Grade, console: Console, language: Language) -> None:
+    codes = ("feedback.criterion", "feedback.points", "feedback.outcome", "page.why")
+    table = _table(phrase("page.criteria", language), [phrase(code, language) for code in codes])
+    first: dict[str, str] = {}
     for c in grade.criteria:
-        outcome = "given by a person" if c.manual else c.outcome.replace("_", " ")
+        bonus = f" ({phrase('page.bonus', language)})" if c.bonus else ""
         table.add_row(
-            Text(c.id + (" (bonus)" if c.bonus else "")),
-            f"{points(c.points)} / {points(c.max)}",
-            Text(outcome, style=OUTCOME_STYLE.get(c.outcome, "")),
-            Text(one_line(c.reason.text)),
+            Text(c.id + bonus),
+            Text(f"{points(c.points, language)} / {points(c.max, language)}", justify="right"),
+            Text(phrase(OUTCOMES["manual" if c.manual else c.outcome], language), style=_style(c)),
+            Text(_why(c, first, language)),
         )
     console.print(table)
-    for finding in grade.findings:
-        where = f"report line {finding.line}: " if finding.line else ""
-        console.print(Text(f"{finding.severity}: {where}{one_line(finding.message.text)}", style="yellow"))
+
+
+def _style(criterion: Criterion) -> str:
+    return "" if criterion.manual else OUTCOME_STYLE.get(criterion.outcome, "")
+
+
+def _why(criterion: Criterion, first: dict[str, str], language: Language) -> str:
+    """Return a criterion's reason; one that was not run for a reason given above points there.
+
+    Args:
+        first: By reason, the criterion that it was given for; added to.
+    """
+    if criterion.manual:
+        return one_line(criterion.manual.note)
+    if criterion.outcome != "not_run":
+        return one_line(criterion.reason.text)
+    above = first.setdefault(criterion.reason.text, criterion.id)
+    if above == criterion.id:
+        return one_line(criterion.reason.text)
+    return phrase("feedback.as-for", language, criterion=above)
+
+
+def _score(grade: Grade, language: Language) -> str:
+    """Return the score in one sentence; its parts add up to the lab's points."""
     s = grade.score
-    console.print(
-        Text(
-            f"\n{points(s.points + s.manual)} of {points(s.max)} points, {points(s.lost)} lost, "
-            f"{points(s.pending_review)} for a person, {points(s.not_assessed)} not assessed here"
-            + (f", bonus {points(s.bonus)}" if s.bonus else ""),
-            style="bold",
-        )
-    )
-    if folder is not None:
-        console.print(Text(f"Files: {folder}"))
+    parts = [
+        phrase("feedback.score", language, points=points(s.points + s.manual, language), max=points(s.max, language))
+    ]
+    for code, part in (
+        ("feedback.score-review", s.pending_review),
+        ("feedback.score-apart", s.not_assessed),
+        ("feedback.score-lost", s.lost),
+    ):
+        if part:
+            parts.append(phrase(code, language, points=points(part, language)))
+    bonus = f" {phrase('feedback.bonus-points', language, points=points(s.bonus, language))}" if s.bonus else ""
+    return f"{', '.join(parts)}.{bonus}"
 
 
 def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language = "en") -> None:
     """Print claimed | recomputed | measured with the verdicts."""
-    grade = worded(grade, own_words(lab, language), language=language)
-    table = Table(title=f"{grade.submission.id}: {lab.title}", title_justify="left", box=None, pad_edge=False)
-    for head in ("Quantity", "Claimed", "Recomputed", "Measured", "Verdict"):
-        table.add_column(head, overflow="fold")
-    for line in comparison(lab, grade):
+    own = own_words(lab, language)
+    grade = worded(grade, own, language=language)
+    heads = ("quantity", "claimed", "recomputed", "measured", "verdict")
+    table = _table(f"{grade.submission.id}: {own['lab.title']}", [phrase(f"page.{head}", language) for head in heads])
+    for line in comparison(lab, grade, language):
         table.add_row(
             Text(line.label),
             Text(line.claimed),
             Text(line.recomputed),
             Text(line.measured),
-            Text(line.verdict, style=VERDICT_STYLE.get(line.verdict, "")),
+            Text(line.verdict, style=VERDICT_STYLE.get(line.state, "")),
         )
     console.print(table)
-    arms = Table(title="Timed arms", title_justify="left", box=None, pad_edge=False)
-    for head in ("Arm", "Mode", "Spawn to exit", "To first output", "Runs"):
-        arms.add_column(head, overflow="fold")
-    for arm in timed_arms(grade.facts):
-        arms.add_row(arm.arm, arm.mode, arm.total, arm.first_output, arm.n)
+    heads = ("arm", "mode", "total", "first-output", "runs")
+    arms = _table(phrase("feedback.timed-short", language), [phrase(f"page.{head}", language) for head in heads])
+    for arm in timed_arms(grade.facts, language):
+        arms.add_row(*(Text(cell) for cell in (first_upper(arm.name), arm.mode, arm.total, arm.first_output, arm.n)))
     if arms.row_count:
         console.print(arms)
 
 
-def show_plan(steps: Sequence[PlannedStep]) -> None:
+def _table(title: str, heads: Sequence[str]) -> Table:
+    """Return an empty table that cuts nothing: what is too wide goes on in the next line."""
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    for head in heads:
+        table.add_column(Text(head), overflow="fold")
+    return table
+
+
+def show_plan(steps: Sequence[PlannedStep], language: Language = "en") -> None:
     """Print each step's command as it will run, in the sandbox's own paths, or why it will not."""
     for step in steps:
         if step.reason is not None:
-            print(f"{step.id}: not run: {one_line(words(step.reason))}")
+            not_run = phrase("verdict-name.not-run", language)
+            print(f"{step.id}: {not_run}: {one_line(words(step.reason, language=language))}")
         else:
             variables = [f"{name}={value}" for name, value in step.env.items()]
             print(f"{step.id}: {one_line(shlex.join([*variables, *step.argv]), 2000)}")

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from grader.judging.regrade import GradeDiff, Standing
 from grader.model.grade import Finding, Score
+from grader.render.comparison import points
 from grader.render.escape import one_line
-from grader.render.feedback import points
 
 
 def show_diff(diff: GradeDiff) -> None:

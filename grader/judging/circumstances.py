@@ -9,9 +9,18 @@ from grader.model.submission import REPORT_ENTRY, Submission
 
 
 def circumstances_of(
-    lab: Lab, submission: Submission, reading: ReportReading | None, empty_cells: tuple[str, ...]
+    lab: Lab,
+    submission: Submission,
+    reading: ReportReading | None,
+    empty_cells: tuple[str, ...],
+    absent_rows: tuple[str, ...] = (),
 ) -> Circumstances:
-    """Return what is kept in the grade; `empty_cells` are the table's required cells without an answer."""
+    """Return what is kept in the grade.
+
+    Args:
+        empty_cells: The table's required cells without an answer, those of absent rows among them.
+        absent_rows: The required rows that the table lacks.
+    """
     root = "" if submission.root in ("", ".") else submission.root.rstrip("/") + "/"
     entries = {
         e.path.removeprefix(root): e
@@ -33,4 +42,5 @@ def circumstances_of(
         pictures=len(reading.pictures) if reading else 0,
         has_table=reading is not None and reading.table is not None,
         empty_cells=empty_cells,
+        absent_rows=absent_rows,
     )

@@ -138,6 +138,8 @@ def _decide_or_error(spec: CriterionSpec, evidence: Evidence, done: Mapping[str,
 
 
 def _decide(spec: CriterionSpec, evidence: Evidence, done: Mapping[str, Criterion]) -> Decision:
+    if spec.bonus and not evidence.handed_in(spec.task):
+        return "not_run", Message(code="criterion.not-attempted")
     blocked = _blocked_by_need(spec, done)
     if blocked is not None:
         return blocked
@@ -157,13 +159,12 @@ def _something_handed_in(spec: CriterionSpec, evidence: Evidence) -> bool:
     """False where only the course's own files would earn the points.
 
     What is executed needs changed sources, or an output or number of its task in the report; what a person reads
-    needs words of the student's own, and a bonus also a number of it.  A claim speaks for itself.
+    needs words of the student's own.  A claim speaks for itself.
     """
-    own = evidence.handed_in(spec.task)
     if spec.evidence == "executed":
-        return own or (evidence.circumstances.sources_changed and not spec.bonus)
+        return evidence.handed_in(spec.task) or evidence.circumstances.sources_changed
     if spec.evidence == "review":
-        return evidence.handed_in(spec.task, prose=True) and (own or not spec.bonus)
+        return evidence.handed_in(spec.task, prose=True)
     return True
 
 
@@ -286,10 +287,14 @@ def _stated(spec: CriterionSpec, evidence: Evidence) -> Decision:
 def _table_complete(circumstances: Circumstances) -> Decision:
     if not circumstances.has_table:
         return "fail", Message(code="criterion.no-table")
-    if circumstances.empty_cells:
-        return "fail", Message(
-            code="criterion.table-incomplete", params={"cells": ", ".join(circumstances.empty_cells)}
-        )
+    absent = circumstances.absent_rows
+    empty = [cell for cell in circumstances.empty_cells if cell.rpartition(".")[0] not in absent]
+    if absent and empty:
+        return "fail", Message(code="criterion.table-gaps", params={"rows": _listed(absent), "cells": _listed(empty)})
+    if absent:
+        return "fail", Message(code="criterion.table-rows-absent", params={"rows": _listed(absent)})
+    if empty:
+        return "fail", Message(code="criterion.table-incomplete", params={"cells": _listed(empty)})
     return "pass", Message(code="criterion.table-complete")
 
 

@@ -163,6 +163,7 @@ class Circumstances(Record):
     own_words: int = Field(default=0, ge=0, description="Words of the report that are not in the lab's template.")
     pictures: int = Field(default=0, ge=0, description="Pictures that the report shows; only a person reads them.")
     has_table: bool = False
+    absent_rows: tuple[str, ...] = Field(default=(), description="Required rows that the table lacks, by key.")
     empty_cells: tuple[str, ...] = Field(
         default=(), description="Required cells that are missing or placeholders, as `row.column`."
     )
@@ -186,6 +187,7 @@ class SubmissionRef(Record):
     bytes: int
     report: str | None = None
     report_sha256: str | None = None
+    root: str = Field(default=".", description="Folder of the lab's files in what was handed in.")
     notes: tuple[Message, ...] = ()
 
 

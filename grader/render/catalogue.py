@@ -27,7 +27,8 @@ def words(message: Message, own: Mapping[str, str] | None = None, *, language: L
 
     Args:
         own: The lab's wordings and names in that language; they come before the catalogue's.
-    Returns: The wording with its params in place, ids among them as names; in English, or the bare code, if no catalogue knows it.
+    Returns: The wording with its params in place, ids among them as names; in English, or the bare code, if the
+        language's catalogue does not know it.
     """
     template = (own or {}).get(message.code) or LANGUAGES[language].get(message.code) or EN.get(message.code)
     if template is None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~$])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#+!|~$])")
+_LINKED = re.compile(r":(?=//)|[wW]{3}(?=\.)|[@#!](?=\S)")
+_ZERO_WIDTH = "&#8203;"
 
 
 def plain(text: str) -> str:
@@ -20,8 +22,13 @@ def one_line(text: str, limit: int = 200) -> str:
 
 
 def markdown(text: str) -> str:
-    """Return text that Markdown, and the HTML in it, shows as written."""
-    return _MARKDOWN.sub(r"\\\1", one_line(text)).replace("&", "&amp;").replace("\\<", "&lt;").replace("\\>", "&gt;")
+    """Return text that Markdown, and the HTML in it, shows as written.
+
+    A forge makes links of bare addresses, `@name`, `#1` and `!1` in the text that is shown, however it was escaped:
+    a zero-width space in each keeps it text, and calls nobody.
+    """
+    safe = _MARKDOWN.sub(r"\\\1", one_line(text)).replace("&", "&amp;").replace("\\<", "&lt;").replace("\\>", "&gt;")
+    return _LINKED.sub(rf"\g<0>{_ZERO_WIDTH}", safe)
 
 
 def _acts(char: str) -> bool:

@@ -19,7 +19,7 @@ _SLOWER = re.compile(r"\((\S+)× slower\)")
 
 
 def localised(text: str, language: Language) -> str:
-    """Return what `units` formatted, as the language writes it: `4.48 MiB (4,698,112 B)` -> `4,48 МиБ (4 698 112 Б)`."""
+    """Return what `units` formatted as the language writes it: `4.48 MiB (4,698,112 B)`, `4,48 МиБ (4 698 112 Б)`."""
     if language == "en":
         return text
     text = _SLOWER.sub(r"(в \1 раза медленнее)", text)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import nh3
@@ -19,15 +19,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from grader.model.base import Language, Message, Record, Scalar
+from grader.model.base import Language, Record, Scalar
 from grader.model.grade import Criterion, Fact, Grade, Score
 from grader.model.lab import Lab
 from grader.model.report import ReportReading
 from grader.model.run import Campaign
 from grader.render import escape
-from grader.render.catalogue import words
-from grader.render.feedback import LOG_LINES, TOTAL, _groups, comparison, origin, points, timed_arms
-from grader.render.plots import LOG_FROM, PlotWords, strip_plot, strips
+from grader.render.catalogue import phrase
+from grader.render.comparison import TOTAL, comparison, origin, points, timed_arms
+from grader.render.criteria import OUTCOMES, SEVERITIES, command, groups
+from grader.render.feedback import LOG_LINES, notes_on_what_is_missing
+from grader.render.labels import arm_name
+from grader.render.plots import LOG_FROM, PlotWords, is_logarithmic, strip_plot, strips
 
 MOST_CHARACTERS = 4000
 """Of one text; a report may hold a megabyte without a space."""
@@ -49,16 +52,6 @@ _PILED_UP = re.compile(f"({_COMBINING}{{2}}){_COMBINING}+")
 """More than two marks on one letter write over the lines above and below."""
 
 
-OUTCOMES = {
-    "pass": "page.outcome-pass",
-    "partial": "page.outcome-partial",
-    "fail": "page.outcome-fail",
-    "review": "page.outcome-review",
-    "not_run": "page.outcome-not-run",
-    "error": "page.outcome-error",
-    "manual": "page.outcome-manual",
-}
-SEVERITIES = {"error": "page.severity-error", "warning": "page.severity-warning", "info": "page.severity-info"}
 STATES = {
     "final": "page.state-final",
     "needs_review": "page.state-needs-review",
@@ -76,6 +69,7 @@ GROUPS = {
     "review": ("page.group-review", "page.group-review-how"),
     "apart": ("page.group-apart", "page.group-apart-how"),
     "passed": ("page.group-passed", "page.group-passed-how"),
+    "bonus": ("page.group-bonus", "page.group-bonus-how"),
 }
 COLUMNS = ("page.quantity", "page.claimed", "page.recomputed", "page.measured", "page.verdict", "page.why")
 TIMED_COLUMNS = ("page.arm", "page.mode", "page.total", "page.first-output", "page.runs")
@@ -105,7 +99,7 @@ def feedback_html(
     """
 
     def t(code: str, /, **params: Scalar) -> str:
-        return words(Message(code=code, params=params), language=language)
+        return phrase(code, language, **params)
 
     environment = Environment(
         loader=PackageLoader("grader.render", "templates"),
@@ -117,7 +111,10 @@ def feedback_html(
     )
     environment.filters |= {"quote": _quote, "log": _log_lines}
     style = _style(environment)
-    timed = timed_arms(grade.facts)
+    timed = timed_arms(grade.facts, language)
+    numbers = {line.arm: line.total for line in timed}
+    rows = strips(campaign, grade.facts, lab.subjects, numbers) if campaign is not None else ()
+    drawing = strip_plot(rows, _axis_words(t), lambda arm: arm_name(arm, language=language))
     return environment.get_template("feedback.html.j2").render(
         language=language,
         t=t,
@@ -125,7 +122,8 @@ def feedback_html(
         grade=grade,
         style=Markup(style),
         style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        comparison=comparison(lab, grade),
+        comparison=comparison(lab, grade, language),
+        missing=notes_on_what_is_missing(lab, grade, language),
         outcome_words=OUTCOMES,
         severity_words=SEVERITIES,
         state_words=STATES,
@@ -133,17 +131,18 @@ def feedback_html(
         group_words=GROUPS,
         columns=COLUMNS,
         timed_columns=TIMED_COLUMNS,
-        verdicts={v.id: v.verdict for v in grade.verdicts},
         own_table=Markup(table_html(own_table)) if own_table else None,
-        plot=Markup(_plot(lab, grade, campaign, t, {x.arm: x.total for x in timed})),
+        plot=Markup(drawing),
+        axis=t("page.axis-log", ratio=f"{LOG_FROM:g}") if is_logarithmic(rows) else t("page.axis-linear"),
         not_timed=_why_not_timed(grade.facts),
         timed=timed,
-        groups=_groups(grade.criteria),
+        groups=groups(grade.criteria),
+        command=lambda criterion: command(criterion, grade.submission, language),
         evidence=lambda criterion: _evidence(criterion, grade.facts, t),
         parts=score_parts(grade.score),
-        points=points,
+        points=lambda value: points(value, language),
         logs=logs,
-        origin=origin(grade),
+        origin=origin(grade, language),
     )
 
 
@@ -211,17 +210,13 @@ def _style(environment: Environment) -> str:
     return environment.loader.get_source(environment, "page.css")[0]
 
 
-def _plot(lab: Lab, grade: Grade, campaign: Campaign | None, t: Words, numbers: Mapping[str, str]) -> str:
-    if campaign is None:
-        return ""
-    wording = PlotWords(
+def _axis_words(t: Words) -> PlotWords:
+    return PlotWords(
         title=t("page.plot-title"),
-        linear=t("page.axis-linear"),
-        log=t("page.axis-log", ratio=f"{LOG_FROM:g}"),
         failed=t("page.plot-failed"),
+        no_number=t("page.plot-no-number"),
         units={"s": t("page.unit-s"), "ms": t("page.unit-ms"), "µs": t("page.unit-us")},
     )
-    return strip_plot(strips(campaign, grade.facts, lab.subjects, numbers, t("page.plot-no-number")), wording)
 
 
 def _why_not_timed(facts: Sequence[Fact]) -> tuple[str, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grader.claims.gaps import empty_cells
+from grader.claims.gaps import absent_rows, empty_cells
 from grader.exports.samples import samples_csv
 from grader.judging.circumstances import circumstances_of
 from grader.judging.compare import judge_claims
 from grader.judging.judge import judge
-from grader.model.base import Language, Record, digest
+from grader.model.base import Language, Message, Record, digest
 from grader.model.grade import (
     Circumstances,
     Fact,
@@ -27,8 +27,9 @@ from grader.model.report import Claim, ReportReading
 from grader.model.run import Campaign
 from grader.model.submission import Submission
 from grader.render.catalogue import worded
-from grader.render.feedback import feedback_markdown, table_markdown
+from grader.render.feedback import feedback_markdown
 from grader.render.fill import CellChange, FillStyle, fill_table, filled_by_us
+from grader.render.lab_table import table_markdown
 from grader.render.labels import own_words
 
 
@@ -67,7 +68,7 @@ def grade_submission(
     version: str,
 ) -> Grade:
     """Judge a measured submission; the result is worded in English and holds nothing of this run's time of day."""
-    lab = used.lab
+    lab, reading = used.lab, report.reading
     about = SubmissionRef(
         id=submission.id,
         source=submission.source,
@@ -76,10 +77,11 @@ def grade_submission(
         bytes=sum(e.size for e in submission.manifest.entries),
         report=submission.report_path,
         report_sha256=digest(report.data) if report.data is not None else None,
-        notes=submission.messages,
+        notes=(*submission.messages, *(Message(code=note) for note in (reading.notes if reading else ()))),
+        root=submission.root,
     )
-    claims = report.reading.claims if report.reading else ()
-    circumstances = circumstances_of(lab, submission, report.reading, empty_cells(lab, report.reading))
+    claims = reading.claims if reading else ()
+    circumstances = circumstances_of(lab, submission, reading, empty_cells(lab, reading), absent_rows(lab, reading))
     return judged(used, about, host, facts, claims, circumstances, marks, findings, version)
 
 

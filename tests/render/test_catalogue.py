@@ -29,7 +29,9 @@ def test_every_code_in_the_program_has_a_wording_in_every_language() -> None:
 
 
 def test_every_wording_is_of_a_code_that_the_program_has() -> None:
-    files = [f for f in PACKAGE.rglob("*.py") if not f.name.startswith("messages_")] + [*PACKAGE.rglob("*.j2")]
+    files = [f for f in PACKAGE.rglob("*.*") if f.suffix in (".py", ".j2") and not f.name.startswith("messages_")] + [
+        *PACKAGE.rglob("*.j2")
+    ]
     source = "".join(f.read_text("utf-8") for f in files)
     for language, catalogue in LANGUAGES.items():
         assert {code for code in catalogue if f'"{code}"' not in source} == set(), language

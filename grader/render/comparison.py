@@ -1,0 +1,155 @@
+"""Claimed, recomputed and measured side by side, and the timed arms, as texts.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grader.model.base import Language, Record
+from grader.model.grade import Fact, Grade, Quantity, Verdict, VerdictName
+from grader.model.lab import Lab
+from grader.model.report import preferred_claims
+from grader.render import escape
+from grader.render.catalogue import phrase
+from grader.render.cells import fact_text, quantity_text, row_text
+from grader.render.labels import arm_name, cell_name, name_of, own_words, quantity_name
+from grader.render.numerals import localised
+from grader.units import format_seconds
+
+TOTAL, FIRST_OUTPUT = "startup_time", "first_output_time"
+NOTHING = "—"
+VERDICTS = {
+    "reproduced": "verdict-name.reproduced",
+    "consistent": "verdict-name.consistent",
+    "contradicted": "verdict-name.contradicted",
+    "unverifiable": "verdict-name.unverifiable",
+    "not_run": "verdict-name.not-run",
+    "missing": "verdict-name.missing",
+}
+
+
+class ComparisonLine(Record):
+    """One quantity, in words: what was claimed, what its own row gives, what we measured, and the verdict.
+
+    `state` is the verdict as data, `verdict` its name.
+    """
+
+    id: str
+    label: str
+    claimed: str
+    recomputed: str
+    measured: str
+    state: VerdictName
+    verdict: str
+    reason: str
+
+
+def comparison(lab: Lab, grade: Grade, language: Language = "en") -> tuple[ComparisonLine, ...]:
+    """Return a line per verdict, in the lab's order; `grade` must be worded in that language."""
+    quotes = preferred_claims(grade.claims)
+    return tuple(
+        ComparisonLine(
+            id=v.id,
+            label=_label(lab, v.id, language),
+            claimed=escape.one_line(quotes[v.id].quote, 60) if v.id in quotes else NOTHING,
+            recomputed=_quantity(v.recomputed, language),
+            measured=_measured(lab, grade, v, language),
+            state=v.verdict,
+            verdict=phrase(VERDICTS[v.verdict], language),
+            reason=v.reason.text,
+        )
+        for v in grade.verdicts
+    )
+
+
+class ArmLine(Record):
+    """One timed arm in words: its mode, both medians with their intervals, and how many runs there were."""
+
+    arm: str
+    name: str
+    mode: str
+    total: str
+    first_output: str
+    n: str
+
+
+def timed_arms(facts: Sequence[Fact], language: Language = "en") -> tuple[ArmLine, ...]:
+    """Return a line per timed arm, the control last, so that what the sandbox costs stands beside the times."""
+    totals = {f.arm: f for f in facts if f.metric == TOTAL and f.state == "measured"}
+    firsts = {f.arm: f for f in facts if f.metric == FIRST_OUTPUT and f.state == "measured"}
+    ordered = sorted(totals.values(), key=lambda f: f.subject is None)
+    return tuple(
+        ArmLine(
+            arm=f.arm,
+            name=arm_name(f.arm, language=language),
+            mode=name_of("mode", (f.mode if f.subject else None) or "control", language=language),
+            total=_with_interval(f, language),
+            first_output=_with_interval(firsts[f.arm], language) if f.arm in firsts else NOTHING,
+            n=str(f.n),
+        )
+        for f in ordered
+    )
+
+
+def origin(grade: Grade, language: Language = "en") -> str:
+    """Return which lab and which program judged, and on what kind of host."""
+    lab, host = grade.lab, grade.host
+    return phrase(
+        "feedback.origin",
+        language,
+        lab=lab.id,
+        version=lab.version,
+        digest=lab.sha256[:12],
+        grader=grade.grader.version,
+        system=f"{host.os} {host.architecture}",
+        cpus=host.cpus,
+    )
+
+
+def points(value: float, language: Language = "en") -> str:
+    """Return points without needless zeros: `0.75`, `10`."""
+    return localised(f"{value:.2f}".rstrip("0").rstrip("."), language)
+
+
+def first_upper(text: str) -> str:
+    """Return text with its first letter as a capital, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def _with_interval(fact: Fact, language: Language) -> str:
+    value = quantity_text(fact.quantity())
+    shown = localised(value, language)
+    if fact.interval is None:
+        return shown
+    half_width = (fact.interval.high - fact.interval.low) / 2
+    unit = value.rpartition(" ")[2]
+    low, high = (
+        localised(format_seconds(bound, unit, half_width=half_width).rpartition(" ")[0], language)
+        for bound in (fact.interval.low, fact.interval.high)
+    )
+    return phrase("feedback.interval", language, value=shown, low=low, high=high)
+
+
+def _measured(lab: Lab, grade: Grade, verdict: Verdict, language: Language) -> str:
+    fact = next((f for f in grade.facts if f.id == verdict.fact), None)
+    if fact is not None and fact.state == "measured":
+        return fact_text(lab, fact, language=language)
+    row = next((r for r in lab.table.rows if r.derived and r.derived.id == verdict.id), None)
+    if row is not None:
+        return row_text(lab, row, "derived", grade.facts, grade.verdicts, language=language) or NOTHING
+    return NOTHING
+
+
+def _quantity(quantity: Quantity | None, language: Language) -> str:
+    return quantity_text(quantity, language=language) if quantity is not None else NOTHING
+
+
+def _label(lab: Lab, claim_id: str, language: Language) -> str:
+    """Name a quantity by its cell of the table, so that a student finds it there."""
+    own = own_words(lab, language)
+    subject, _, metric = claim_id.partition(".")
+    for row in lab.table.rows:
+        if row.derived is not None and row.derived.id == claim_id:
+            return first_upper(cell_name(f"{row.key}.derived", own, language=language))
+        if row.metric and metric == row.metric:
+            return first_upper(cell_name(f"{row.key}.{subject}", own, language=language))
+    return first_upper(quantity_name(claim_id, own, language=language))

@@ -1,0 +1,65 @@
+"""The lab's comparison table filled by one run, as Markdown.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from grader.model.base import Language
+from grader.model.grade import Grade
+from grader.model.lab import Lab, Row
+from grader.model.selection import best_fact
+from grader.render import escape
+from grader.render.catalogue import phrase
+from grader.render.cells import row_text
+from grader.render.comparison import first_upper, origin, timed_arms
+from grader.render.labels import cell_name, name_of, own_words, row_name
+from grader.render.markdown import table
+
+
+def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
+    """Return the lab's comparison table filled by this run alone, with the reason for each gap.
+
+    Args:
+        grade: Worded in `language`.
+    """
+    own = own_words(lab, language)
+    columns = (*lab.subjects, "derived")
+    heads = [phrase("feedback.metric", language)]
+    heads += [first_upper(name_of("subject", column, own, language=language)) for column in columns]
+    rows = [_row(lab, row, grade, columns, own, language) for row in lab.table.rows if row.metric]
+    parts = [table(heads, rows)]
+    timed = timed_arms_markdown(grade, language)
+    if timed:
+        parts.append(f"{phrase('feedback.timed-short', language)}:\n\n{timed}")
+    gaps = _gaps(lab, grade, own, language)
+    if gaps:
+        lines = "".join(f"- {', '.join(cells)}: {escape.markdown(reason)}\n" for reason, cells in gaps.items())
+        parts.append(f"{phrase('feedback.not-measured', language)}:\n\n{lines}")
+    return "\n".join([*parts, f"{origin(grade, language)}\n"])
+
+
+def timed_arms_markdown(grade: Grade, language: Language = "en") -> str:
+    """Return the timed arms as a Markdown table, empty if nothing was timed."""
+    heads = [phrase(f"page.{head}", language) for head in ("arm", "mode", "total", "first-output", "runs")]
+    rows = [(x.name, x.mode, x.total, x.first_output, x.n) for x in timed_arms(grade.facts, language)]
+    return table(heads, rows) if rows else ""
+
+
+def _row(
+    lab: Lab, row: Row, grade: Grade, columns: tuple[str, ...], own: Mapping[str, str], language: Language
+) -> list[str]:
+    absent = phrase("verdict-name.not-run", language)
+    cells = [row_text(lab, row, column, grade.facts, grade.verdicts, language=language) or absent for column in columns]
+    return [first_upper(row_name(row.key, own, language=language)), *cells]
+
+
+def _gaps(lab: Lab, grade: Grade, own: Mapping[str, str], language: Language) -> dict[str, list[str]]:
+    """Return the cells that hold no value by the reason for it, so that each reason is said once."""
+    gaps: dict[str, list[str]] = {}
+    for row in lab.table.rows:
+        for subject in lab.subjects if row.metric else ():
+            fact = best_fact(lab, f"{subject}.{row.metric}", grade.facts)
+            filled = row_text(lab, row, subject, grade.facts, grade.verdicts)
+            if fact is not None and fact.state != "measured" and fact.reason is not None and filled is None:
+                gaps.setdefault(fact.reason.text, []).append(cell_name(f"{row.key}.{subject}", own, language=language))
+    return gaps
