@@ -11,7 +11,17 @@ from typing import Literal, Protocol
 from grader.model.base import Message, Record
 from grader.model.host import Fingerprint, Tool
 from grader.model.lab import BuildSource, HttpGet, Probe, Step
-from grader.model.run import Artifact, BuildResult, Command, Completed, Limits, MemoryReading
+from grader.model.run import (
+    Artifact,
+    BuildResult,
+    Command,
+    Completed,
+    Limits,
+    MemoryReading,
+    Sample,
+    SampleHeader,
+    SavedSamples,
+)
 from grader.model.submission import Copied, IntakeCaps, ManifestEntry
 
 
@@ -231,15 +241,28 @@ class Progress(Protocol):
         """Something worth a line."""
 
 
-class SampleSink(Protocol):
-    """Where raw samples go before anyone analyses them."""
+class SampleLog(Protocol):
+    """The raw samples of one campaign, saved before anyone analyses them."""
 
-    def __call__(self, line: Mapping[str, object], /) -> None:
-        """Write one sample at once."""
+    def saved(self) -> SavedSamples | None:
+        """Return what is there, up to the first line that is not whole; None if that is nothing."""
+
+    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> None:
+        """Begin a campaign with these samples; what was there is gone, in one step."""
+
+    def add(self, sample: Sample) -> None:
+        """Save one sample at once."""
+
+    def remove(self) -> None:
+        """Forget all samples: they are kept elsewhere now."""
 
 
 class Results(Protocol):
     """Where one grading goes; what lay there stays until the new files are whole."""
+
+    @property
+    def samples(self) -> SampleLog:
+        """The raw samples, beside the place; they outlive a run that is cut off."""
 
     def check(self) -> None:
         """Refuse early what could not be written at the end.
@@ -247,8 +270,5 @@ class Results(Protocol):
         Raises: UsageError if the place is somebody else's; HostError if it cannot be written.
         """
 
-    def sample(self, line: Mapping[str, object], /) -> None:
-        """Keep a raw sample at once, before anyone analyses it."""
-
     def write(self, files: Mapping[str, bytes]) -> None:
-        """Put these files, by relative path, in place of what lay there; they hold the samples too."""
+        """Put these files, by relative path, in place of what lay there."""

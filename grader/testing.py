@@ -16,7 +16,17 @@ from grader.errors import TimeLimitError
 from grader.model.base import Message, digest
 from grader.model.host import Fingerprint, Tool
 from grader.model.lab import BuildSource, HttpGet, Probe, Step
-from grader.model.run import Artifact, BuildResult, Command, Completed, Limits, MemoryReading
+from grader.model.run import (
+    Artifact,
+    BuildResult,
+    Command,
+    Completed,
+    Limits,
+    MemoryReading,
+    Sample,
+    SampleHeader,
+    SavedSamples,
+)
 from grader.ports import Call, SandboxStatus, Stopped
 
 
@@ -316,6 +326,26 @@ class FakeHost:
 
     def load_average(self) -> tuple[float, ...]:
         return (0.0, 0.0, 0.0)
+
+
+class FakeSamples:
+    """Raw samples in memory; `lines` are those of every campaign that was begun or went on, in order."""
+
+    def __init__(self) -> None:
+        self.header: SampleHeader | None = None
+        self.lines: list[Sample] = []
+
+    def saved(self) -> SavedSamples | None:
+        return None if self.header is None else SavedSamples(header=self.header, samples=tuple(self.lines))
+
+    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> None:
+        self.header, self.lines = header, list(kept)
+
+    def add(self, sample: Sample) -> None:
+        self.lines.append(sample)
+
+    def remove(self) -> None:
+        self.header, self.lines = None, []
 
 
 class FakeProgress:

@@ -5,19 +5,28 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
-from grader.errors import HostError, UsageError
+from pydantic import ValidationError
+
+from grader.adapters.plainfile import read_plain_file
+from grader.errors import HostError, IntakeError, UsageError
+from grader.model.base import Record, canonical_json
+from grader.model.run import Sample, SampleHeader, SavedSamples
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 MARKER = "run.json"
 """Every output folder holds this file; a folder without it is somebody else's."""
+SAMPLES_SUFFIX = ".samples.jsonl"
+"""Of the file of raw samples beside an output folder."""
+MAX_SAMPLE_BYTES = 64 << 20
+"""A campaign of a hundred rounds has a thousandth of it."""
 
 
 class OutputFolder:
@@ -28,11 +37,7 @@ class OutputFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._samples = SampleFile(path.with_name(f"{path.name}.samples.jsonl"))
-
-    def sample(self, line: Mapping[str, object]) -> None:
-        """Append a raw sample to the file beside the folder.  Raises: HostError if it cannot be written."""
-        self._samples(line)
+        self.samples = SampleFile(path.with_name(f"{path.name}{SAMPLES_SUFFIX}"))
 
     def check(self) -> None:
         """Refuse early what could not be written at the end.
@@ -70,32 +75,76 @@ class OutputFolder:
             finally:
                 if stage is not None:
                     shutil.rmtree(stage, ignore_errors=True)
-        self._samples.remove()
 
     def _stage(self) -> Path:
         return Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=f".{os.getpid()}", dir=self.path.parent))
 
 
 class SampleFile:
-    """Raw samples, one JSON object per line, on disk before anyone analyses them.
+    """Implements `ports.SampleLog`: a header and one JSON object per sample, a line each.
 
-    The file appears with the first sample.  It stays beside the output folder if the run is cut off and goes once
-    the folder holds all samples.
+    Every line is written by one call, so a kill leaves whole lines and at most one half.  While a campaign runs, the
+    file is held open: what another run does to the name in the meantime does not mix its samples with ours.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._began = False
+        self._out: BinaryIO | None = None
 
-    def __call__(self, line: Mapping[str, object]) -> None:
+    def saved(self) -> SavedSamples | None:
+        """Return the header and all samples up to the first line that is none; None if there is no header."""
+        try:
+            lines = read_plain_file(self.path, MAX_SAMPLE_BYTES).split(b"\n")
+        except IntakeError:
+            return None
+        whole = lines[:-1]  # What follows the last line end is half a line, or nothing.
+        try:
+            header = SampleHeader.model_validate_json(whole[0] if whole else b"")
+        except ValidationError:
+            return None
+        samples: list[Sample] = []
+        for line in whole[1:]:
+            try:
+                samples.append(Sample.model_validate_json(line))
+            except ValidationError:
+                break
+        return SavedSamples(header=header, samples=tuple(samples))
+
+    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> None:
+        """Replace the file by one with these samples.  Raises: HostError if it cannot be written."""
+        with _named_failures(self.path):
+            self._close()
+            stage = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+            self._out = stage.open("wb", buffering=0)
+            try:
+                self._out.write(b"".join(_line(record) for record in (header, *kept)))
+                os.fsync(self._out.fileno())
+                stage.replace(self.path)
+            except BaseException:
+                stage.unlink(missing_ok=True)
+                raise
+
+    def add(self, sample: Sample) -> None:
         """Append one sample at once.  Raises: HostError if it cannot be written."""
-        with _named_failures(self.path), self.path.open("a" if self._began else "w", encoding="utf-8") as out:
-            out.write(json.dumps(line, sort_keys=True) + "\n")
-        self._began = True
+        assert self._out is not None  # `begin` comes first
+        with _named_failures(self.path):
+            self._out.write(_line(sample))
 
     def remove(self) -> None:
-        """Remove the file: its content lies in the output folder now."""
-        self.path.unlink(missing_ok=True)
+        """Remove the file, unless another run has put its own in its place."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._out is None or os.path.samestat(os.fstat(self._out.fileno()), self.path.lstat()):
+                self.path.unlink()
+        self._close()
+
+    def _close(self) -> None:
+        if self._out is not None:
+            self._out.close()
+            self._out = None
+
+
+def _line(record: Record) -> bytes:
+    return canonical_json(record) + b"\n"
 
 
 def write_synced(target: Path, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -103,14 +103,34 @@ class Sample(Record):
         return self
 
 
+class SampleHeader(Record):
+    """Which campaign a file of raw samples belongs to.  `key` stands for all that its runs depend on."""
+
+    schema_: Annotated[Literal["grader/samples/1"], Field(alias="schema")] = "grader/samples/1"
+    key: str
+    rounds: int
+    began: float = Field(description="When the campaign began, Unix seconds.")
+
+
+class SavedSamples(Record):
+    """What a campaign that was cut off has left."""
+
+    header: SampleHeader
+    samples: tuple[Sample, ...]
+
+
 class Campaign(Record):
-    """All timed runs of one set of arms, in the order in which they ran."""
+    """All timed runs of one set of arms, in the order in which they ran.
+
+    `cut` if the time was up before the last round: then it holds the complete rounds and no other.
+    """
 
     seed: int
     rounds: int = Field(ge=1)
     warmups: int = Field(ge=0, description="Rounds that ran before the first sample and were discarded.")
     arms: tuple[str, ...]
     samples: tuple[Sample, ...]
+    cut: bool = False
 
 
 class Artifact(Record):

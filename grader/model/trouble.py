@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from grader.errors import HostError
+from grader.errors import HostError, TimeLimitError
 from grader.model.base import Message
 
 _OURS = ("app", "bin", "dev", "go", "out", "proc", "src", "sys", "tinygo", "tool")
@@ -17,9 +17,17 @@ _SANDBOX = re.compile(rf"/(?:{'|'.join(_OURS)})(?:/(?!\.\.)|\b(?!/))")
 
 REMOVED = "…"
 
+TIME_IS_UP = "limit.time"
+"""The code of what the caller's time limit kept from being done: it costs nobody a point."""
+
 
 def trouble(code: str, error: HostError) -> Message:
-    """Return the reason for what a broken host kept from being done; `where`, a path of this host, stays out."""
+    """Return the reason for what a broken host kept from being done; `where`, a path of this host, stays out.
+
+    Where the caller's time limit did it nothing is broken, and `code` is `limit.time`.
+    """
+    if isinstance(error, TimeLimitError):
+        return Message(code=TIME_IS_UP)
     return Message(code=code, params={"detail": without_host_paths(error.what)})
 
 

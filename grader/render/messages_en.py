@@ -165,6 +165,7 @@ EN: dict[str, str] = {
         "`{path}` is listed by the repository, which does not hold its content (a partial clone); it is left out"
     ),
     "intake.submodule": "`{path}` is a git submodule; its content is not part of the submission",
+    "limit.time": "the time limit of this run was up before it was done",
     "page.arm": "Arm",
     "page.arms": "The same runs in numbers",
     "page.axis-linear": "Time from spawn to exit, from 0: lengths can be compared.",

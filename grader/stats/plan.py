@@ -1,9 +1,11 @@
-"""The order of arms in each round, from a seed."""
+"""The order of arms in each round, from a seed, and how far a campaign got."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+
+from grader.model.run import Sample
 
 
 def plan_rounds(arms: Sequence[str], rounds: int, seed: int) -> tuple[tuple[str, ...], ...]:
@@ -13,3 +15,19 @@ def plan_rounds(arms: Sequence[str], rounds: int, seed: int) -> tuple[tuple[str,
     """
     rng = random.Random(seed)
     return tuple(tuple(rng.sample(arms, k=len(arms))) for _ in range(rounds))
+
+
+def complete_rounds(samples: Sequence[Sample], arms: Sequence[str]) -> int:
+    """Return how many rounds, from the first on, have exactly one sample of every arm that was still in.
+
+    An arm is out after its first bad run, which may have been a warm-up: that is recorded in the round that followed.
+    """
+    out: set[str] = set()
+    done = 0
+    while here := [sample for sample in samples if sample.round_index == done]:
+        ran = [sample.arm for sample in here]
+        if len(ran) != len(set(ran)) or set(ran) != set(arms) - out:
+            break
+        out |= {sample.arm for sample in here if sample.outcome != "ok"}
+        done += 1
+    return done

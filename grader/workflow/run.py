@@ -33,6 +33,7 @@ class Job(Record):
     caps: IntakeCaps = IntakeCaps()
     max_report_bytes: int
     use_cache: bool = True
+    resume: bool = False
     style: FillStyle = "annotate"
     language: Language = "en"
 
@@ -65,6 +66,7 @@ class RunRecord(Record):
     lab_sha256: str
     boundary: str
     locks: tuple[LockSpan, ...]
+    resumed_rounds: int = Field(ge=0, description="Timed rounds that a run which was cut off had saved.")
 
 
 class Finished(Record):
@@ -106,6 +108,8 @@ def run_grading(
     )
     run = _run_record(began, time.monotonic() - clock, measured, used, desk, version)
     place.write(graded.files | {"run.json": run})
+    if measured.campaign is None or not measured.campaign.cut:
+        place.samples.remove()
     return Finished(submission=submission, graded=graded)
 
 
@@ -134,7 +138,8 @@ def _measure(job: Job, used: LabUsed, desk: Desk, submission: Submission, place:
         desk.host,
         desk.progress,
         use_cache=job.use_cache,
-        sink=place.sample,
+        samples=place.samples,
+        resume=job.resume,
     )
 
 
@@ -151,5 +156,6 @@ def _run_record(began: datetime, total_s: float, measured: Measured, used: LabUs
         lab_sha256=used.digest,
         boundary=desk.runner.status().kind,
         locks=measured.locks,
+        resumed_rounds=measured.resumed_rounds,
     )
     return json.dumps(record.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True).encode() + b"\n"

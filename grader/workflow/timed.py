@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grader.model.base import canonical_json
+from grader.errors import TimeLimitError
+from grader.model.base import Message, Record, canonical_json
 from grader.model.lab import Lab, StdoutJsonProbe
-from grader.model.run import Artifact, Campaign, ProbeResult
-from grader.ports import SampleSink
+from grader.model.run import Artifact, Campaign, ProbeResult, SampleHeader
+from grader.model.trouble import TIME_IS_UP, trouble
+from grader.ports import SampleLog
 from grader.stats.estimate import summary
+from grader.stats.plan import complete_rounds
 from grader.workflow.build import content_key
-from grader.workflow.campaign import TimedArm, run_campaign
+from grader.workflow.campaign import TimedArm, run_campaign, whole_rounds
 from grader.workflow.plan import timed_arms, why_not
 from grader.workflow.prepare import Runnable
 from grader.workflow.site import Site
@@ -22,10 +25,25 @@ RECIPE = "1"
 TIMING_STEP = "time"
 
 
+class Timed(Record):
+    """What timing gave; no campaign if not one round was complete when the time was up.
+
+    `resumed_rounds` were run before, by a run that was cut off.
+    """
+
+    campaign: Campaign | None
+    step: StepOutput
+    resumed_rounds: int = 0
+
+
 def time_submission(
-    site: Site, lab: Lab, runnable: Runnable, probes: Sequence[ProbeResult], sink: SampleSink
-) -> tuple[Campaign, StepOutput] | None:
-    """Time every arm whose subject passed the probe; the same arms on the same host are never timed twice."""
+    site: Site, lab: Lab, runnable: Runnable, probes: Sequence[ProbeResult], log: SampleLog, *, resume: bool
+) -> Timed | None:
+    """Time every arm whose subject passed the probe; the same arms on the same host are never timed twice.
+
+    Args:
+        resume: Keep the complete rounds of the same campaign that `log` holds.
+    """
     failed = {p.subject for p in probes if p.probe == lab.timing.probe and p.state != "passed"}
     arms = [_timed_arm(site, lab, arm, subject, runnable) for arm, subject in timed_arms(lab).items()]
     chosen = [(arm, key) for arm, subject, key in arms if arm is not None and subject not in failed]
@@ -33,27 +51,61 @@ def time_submission(
         return None  # the control arm alone says nothing
     parameters = canonical_json(lab.parameters)
     key = content_key(RECIPE, site.engine.name, parameters, canonical_json(site.host), *(key for _, key in chosen))
-    campaign = _earlier(site, key, sink)
-    cached = campaign is not None
-    if campaign is None:
-        site.progress.step("time", f"{lab.parameters.rounds} rounds of {len(chosen)} arms")
+    campaign = site.earlier("campaign", key, Campaign)
+    if campaign is not None:
+        return Timed(campaign=campaign, step=_step(campaign, cached=True))
+    try:
         with site.lock.exclusive():
             # Whoever held the lock before may have timed the same: equal inputs give equal facts.
-            campaign = _earlier(site, key, sink)
-            cached = campaign is not None
-            if campaign is None:
-                campaign = _run(site, lab, [arm for arm, _ in chosen], key, sink)
-    meta = StepMeta(step=TIMING_STEP, cached=cached, state="measured")
-    return campaign, StepOutput(meta=meta, stdout=_summaries(campaign).encode(), stderr=b"")
+            campaign = site.earlier("campaign", key, Campaign)
+            if campaign is not None:
+                return Timed(campaign=campaign, step=_step(campaign, cached=True))
+            return _run(site, lab, [arm for arm, _ in chosen], key, log, resume=resume)
+    except TimeLimitError as error:
+        return Timed(campaign=None, step=_not_run(trouble("infra.run-broke", error)))
 
 
-def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, sink: SampleSink) -> Campaign:
+def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLog, *, resume: bool) -> Timed:
     """Time the arms and keep the campaign; the caller holds the host lock until it is kept."""
-    run = site.engine.run_once
-    campaign = run_campaign(arms, lab.parameters, run, sink, site.progress, wall=site.wall, monotonic=site.monotonic)
+    names = [arm.name for arm in arms]
+    saved = log.saved()
+    same = saved is not None and saved.header.key == key
+    there = whole_rounds(saved.samples, names) if saved is not None and same else []
+    kept = there if resume else []
+    rounds, total, warmups = complete_rounds(kept, names), lab.parameters.rounds, lab.parameters.warmups
+    began = saved.header.began if saved is not None and kept else site.wall()
+    if there and not resume:
+        site.progress.note(f"{complete_rounds(there, names)} saved rounds are timed again; --resume would keep them")
+    left = f"round {rounds + 1} to {total}" if rounds else f"{total} rounds"
+    site.progress.step("time", f"{left} of {len(arms)} arms, after {warmups} to warm up")
+    log.begin(SampleHeader(key=key, rounds=total, began=began), kept)
+    campaign = run_campaign(
+        arms,
+        lab.parameters,
+        site.engine.run_once,
+        log.add,
+        site.progress,
+        kept=kept,
+        offset_s=max([site.wall() - began, *(sample.started_s for sample in kept)]) if kept else 0.0,
+        wall=site.wall,
+        monotonic=site.monotonic,
+    )
     if _repeatable(campaign):
         site.keep("campaign", key, campaign)
-    return campaign
+    if not campaign.samples and campaign.cut:
+        return Timed(campaign=None, step=_not_run(Message(code=TIME_IS_UP)))
+    return Timed(campaign=campaign, step=_step(campaign, cached=False), resumed_rounds=rounds)
+
+
+def _step(campaign: Campaign, *, cached: bool) -> StepOutput:
+    reason = Message(code=TIME_IS_UP) if campaign.cut else None
+    meta = StepMeta(step=TIMING_STEP, cached=cached, state="measured", reason=reason)
+    return StepOutput(meta=meta, stdout=_summaries(campaign).encode(), stderr=b"")
+
+
+def _not_run(reason: Message) -> StepOutput:
+    meta = StepMeta(step=TIMING_STEP, cached=False, state="not_run", reason=reason)
+    return StepOutput(meta=meta, stdout=b"", stderr=b"")
 
 
 def _timed_arm(
@@ -71,16 +123,9 @@ def _timed_arm(
     return timed, subject, canonical_json(run) + (artifact.sha256.encode() if artifact else b"")
 
 
-def _earlier(site: Site, key: str, sink: SampleSink) -> Campaign | None:
-    campaign = site.earlier("campaign", key, Campaign)
-    for sample in campaign.samples if campaign is not None else ():
-        sink(sample.model_dump(mode="json"))
-    return campaign
-
-
 def _repeatable(campaign: Campaign) -> bool:
-    """False if a run was cut short or broke: the next campaign may go better."""
-    return all(sample.outcome in ("ok", "failed", "wrong-output") for sample in campaign.samples)
+    """False if the campaign or a run of it was cut short or broke: the next one may go better."""
+    return not campaign.cut and all(sample.outcome in ("ok", "failed", "wrong-output") for sample in campaign.samples)
 
 
 def _summaries(campaign: Campaign) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from grader.errors import HostError
 from grader.model.lab import Parameters, StdoutJsonProbe
-from grader.model.run import Campaign, Command, Completed
+from grader.model.run import Campaign, Command, Completed, Sample
 from grader.stats.plan import plan_rounds
 from grader.testing import FakeProgress, completed
 from grader.workflow.campaign import TimedArm, run_campaign
@@ -17,12 +17,12 @@ PARAMETERS = Parameters(rounds=6, warmups=2, seed=3)
 
 
 class Bench:
-    """Runs a campaign of arms whose behaviour is given by arm; `order` is what ran, `saved` what the sink got."""
+    """Runs a campaign of arms whose behaviour is given by arm; `order` is what ran, `saved` what was saved."""
 
     def __init__(self, behaviour: Mapping[str, Callable[[int], Completed]]) -> None:
         self.behaviour = behaviour
         self.order: list[str] = []
-        self.saved: list[Mapping[str, object]] = []
+        self.saved: list[Sample] = []
 
     def run(self, command: Command) -> Completed:
         arm = command.argv[0]

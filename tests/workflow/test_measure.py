@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,16 @@ from grader.model.lab import BuildSource, Lab
 from grader.model.run import BuildResult, Completed
 from grader.model.submission import Submission
 from grader.model.trouble import trouble
-from grader.testing import FakeEngine, FakeHost, FakeLock, FakeProgress, FakeStore, artifact_file, completed
+from grader.testing import (
+    FakeEngine,
+    FakeHost,
+    FakeLock,
+    FakeProgress,
+    FakeSamples,
+    FakeStore,
+    artifact_file,
+    completed,
+)
 from grader.workflow.measure import Measured, measure_submission
 from tests.samplelab import NOW, engine, right_output, small_lab, submission
 
@@ -30,10 +39,10 @@ class Desk:
         self.lab = lab
         self.submission: Submission = submission(folder / "submission")
         self.lock = FakeLock()
-        self.saved: list[Mapping[str, object]] = []
+        self.samples = FakeSamples()
         self.clock: Callable[[], float] = lambda: 1.0
 
-    def measure(self, fake: FakeEngine, *, use_cache: bool = True) -> Measured:
+    def measure(self, fake: FakeEngine, *, use_cache: bool = True, resume: bool = False) -> Measured:
         return measure_submission(
             self.submission,
             self.lab,
@@ -43,7 +52,8 @@ class Desk:
             FakeHost(),
             FakeProgress(),
             use_cache=use_cache,
-            sink=self.saved.append,
+            samples=self.samples,
+            resume=resume,
             wall=lambda: NOW,
             monotonic=self.clock,
         )
@@ -90,13 +100,11 @@ def test_everything_that_the_engine_can_do_is_measured_and_the_rest_has_a_reason
 
 def test_a_second_time_nothing_is_built_run_or_timed_and_the_facts_are_the_same(desk: Desk) -> None:
     first = desk.measure(engine())
-    desk.saved.clear()
     idle = engine()
     second = desk.measure(idle)
     assert (idle.built, idle.ran) == ([], [])
     assert second.facts == first.facts
     assert second.campaign == first.campaign
-    assert len(desk.saved) == 8 * 3
     assert {step.meta.cached for step in second.steps} == {True}
 
 
@@ -239,7 +247,7 @@ def test_an_interrupt_keeps_builds_and_samples(desk: Desk) -> None:
     with pytest.raises(KeyboardInterrupt):
         desk.measure(engine(runs={"process": interrupted}))
     assert desk.lock.events[-1] == "-exclusive"
-    assert desk.saved
+    assert desk.samples.lines
     resumed = engine()
     desk.measure(resumed)
     assert resumed.built == []
