@@ -25,7 +25,7 @@ NEEDS: Mapping[Purpose, frozenset[str]] = {
 # In the order in which they are shown: each is what the ones after it stand on.
 ORDER = (
     "system", "python", "environment", "bubblewrap", "sandbox", "cgroups", "go", "wasmtime", "tinygo", "docker",
-    "containerd", "host-lock", "cache", "disk", "cpus", "memory",
+    "containerd", "memory-peak", "host-lock", "cache", "disk", "cpus", "memory",
 )  # fmt: skip
 
 # Every message of `doctor`, by code.  `found` and `expected` are values; the sentence is here.
@@ -50,6 +50,10 @@ WORDING: Mapping[str, str] = {
     "doctor.cgroups.closed": "cgroup {found}, where this user may make no groups: memory and processes of a submission "
     "are capped less exactly",
     "doctor.cgroups.none": "no cgroup file system: memory and processes of a submission are not capped",
+    "doctor.memory-peak.cgroup": "a program's memory is read from a cgroup of its own, which misses no peak",
+    "doctor.memory-peak.sampled": "a program's memory is read from `smaps_rollup` of its processes only, again and "
+    "again: short peaks are missed",
+    "doctor.memory-peak.none": "nothing is run without a sandbox, so no memory is read",
     "doctor.go": "Go {found} (the lab's own: {expected})",
     "doctor.go.other": "Go {found}, whose builds are not those of the lab's own ({expected})",
     "doctor.go.absent": "comes with the environment ({expected})",

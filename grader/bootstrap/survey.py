@@ -24,6 +24,7 @@ HOST_LOCK = "/run/lock/lab-grader.lock"
 APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 USER_NAMESPACES = Path("/proc/sys/kernel/unprivileged_userns_clone")
 CGROUP = Path("/sys/fs/cgroup")
+_AS_ROOT = "grade as root, with sudo"
 
 
 def bare(root: Path, environ: Mapping[str, str]) -> tuple[Check, ...]:
@@ -49,6 +50,7 @@ def always(environ: Mapping[str, str]) -> tuple[Check, ...]:
         cgroups(),
         _engine("docker"),
         _engine("containerd"),
+        memory_peak(),
         host_lock(environ),
         _cache(cache),
         _disk(cache),
@@ -89,7 +91,7 @@ def remedies() -> Mapping[str, str]:
     """Return by check id what installs what the environment that we run in lacks."""
     root = Path(__file__).resolve().parents[2]
     setup = f"{root}/bin/setup" if (root / "bin/setup").is_file() else "pip install 'lab-grader[embedded]'"
-    return {"go": setup, "wasmtime": setup, "cgroups": "grade as root, with sudo"}
+    return {"go": setup, "wasmtime": setup, "cgroups": _AS_ROOT, "memory-peak": _AS_ROOT}
 
 
 def sandbox_guess() -> Check:
@@ -134,7 +136,14 @@ def cgroups(mount: Path = CGROUP) -> Check:
         return Check("cgroups", "warning", "doctor.cgroups.none", {})
     if all(os.access(group, os.W_OK) for group in groups):
         return Check("cgroups", "ok", "doctor.cgroups", {"found": found})
-    return Check("cgroups", "warning", "doctor.cgroups.closed", {"found": found}, "grade as root, with sudo")
+    return Check("cgroups", "warning", "doctor.cgroups.closed", {"found": found}, _AS_ROOT)
+
+
+def memory_peak(mount: Path = CGROUP) -> Check:
+    """Tell where a program's memory will be read from, as far as the groups tell; a real run in them knows better."""
+    if cgroups(mount).state == "ok":
+        return Check("memory-peak", "ok", "doctor.memory-peak.cgroup", {})
+    return Check("memory-peak", "warning", "doctor.memory-peak.sampled", {}, _AS_ROOT)
 
 
 def host_lock(environ: Mapping[str, str]) -> Check:

@@ -73,6 +73,7 @@ def _proved(lab: Lab, runner: Runner, engine: Engine, remedies: Mapping[str, str
     else:
         reason = status.reason or Message(code="doctor.sandbox.none")
         yield Check(id="sandbox", state="missing", message=reason, remedy=status.remedy)
+    yield _memory_peak(runner, remedies.get("memory-peak", ""), works=status.works)
     for weakness in status.weak:
         yield Check(id="cgroups", state="warning", message=weakness, remedy=remedies.get("cgroups", ""))
     tools = {tool.name: tool.version for tool in engine.tools()}
@@ -85,6 +86,16 @@ def _proved(lab: Lab, runner: Runner, engine: Engine, remedies: Mapping[str, str
         yield _check("tinygo", "ok", "doctor.tinygo", {"found": tools["tinygo"]})
     else:
         yield _check("tinygo", "warning", "doctor.tinygo.absent", {})
+
+
+def _memory_peak(runner: Runner, remedy: str, *, works: bool) -> Check:
+    """Run something that does nothing, and see what its memory was read from."""
+    if not works:
+        return _check("memory-peak", "warning", "doctor.memory-peak.none", {})
+    readings = runner.run(runner.noop(), memory=True).memory_peak
+    if any(reading.notion == "cgroup" for reading in readings):
+        return _check("memory-peak", "ok", "doctor.memory-peak.cgroup", {})
+    return _check("memory-peak", "warning", "doctor.memory-peak.sampled", {}, remedy)
 
 
 def _go(found: str | None, wanted: str | None, remedy: str) -> Check:

@@ -69,6 +69,7 @@ def test_the_cgroup_version_is_told_from_its_files(tmp_path: Path, made: list[st
         (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch()
     check = survey.cgroups(tmp_path)
     assert (check.state, check.params.get("found")) == (state, found)
+    assert survey.memory_peak(tmp_path).state == state
 
 
 class TestHostLock:

@@ -1,0 +1,65 @@
+"""What `doctor` makes of a boundary that is weaker than ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from grader.bootstrap.checks import WORDING
+from grader.model.base import Message
+from grader.model.host import Check
+from grader.model.run import Command, Completed, MemoryReading
+from grader.ports import SandboxStatus
+from grader.testing import FakeEngine, FakeRunner, completed
+from grader.workflow.doctor import Diagnosis, diagnose
+from tests.samplelab import small_lab
+
+REMEDIES = {"cgroups": "as root", "memory-peak": "as root"}
+CGROUP = MemoryReading(notion="cgroup", size_bytes=1, method="a file")
+SAMPLED = MemoryReading(notion="smaps", size_bytes=1, method="another")
+
+
+def diagnosis(runner: FakeRunner) -> Diagnosis:
+    return diagnose(small_lab(), "grade", (), runner, FakeEngine({}, {}), REMEDIES, "0")
+
+
+def check(found: Diagnosis, id_: str) -> Check:
+    (one,) = [c for c in found.checks if c.id == id_]
+    return one
+
+
+@pytest.mark.parametrize(
+    ("readings", "state", "code", "remedy"),
+    [
+        ((CGROUP, SAMPLED), "ok", "cgroup", ""),
+        ((SAMPLED,), "warning", "sampled", "as root"),
+        ((), "warning", "sampled", "as root"),  # The control run is over before anybody looks.
+    ],
+)
+def test_where_memory_is_read_from_is_proved_by_a_run(
+    readings: tuple[MemoryReading, ...], state: str, code: str, remedy: str
+) -> None:
+    def run(_: Command) -> Completed:
+        return completed(memory_peak=readings)
+
+    found = check(diagnosis(FakeRunner(run)), "memory-peak")
+    assert (found.state, found.message.code, found.remedy) == (state, f"doctor.memory-peak.{code}", remedy)
+    assert found.message.code in WORDING
+
+
+def test_without_a_boundary_nothing_is_run_and_the_boundary_is_what_is_missing() -> None:
+    runner = FakeRunner(lambda _: completed(), missing=Message(code="sandbox.refused", params={"detail": "no"}))
+    found = diagnosis(runner)
+    assert runner.commands == []
+    assert (check(found, "sandbox").state, check(found, "sandbox").needed) == ("missing", True)
+    assert check(found, "memory-peak").message.code == "doctor.memory-peak.none"
+    assert not found.ready
+
+
+def test_a_protection_that_does_not_hold_is_a_warning_with_what_mends_it() -> None:
+    class Weak(FakeRunner):
+        def status(self) -> SandboxStatus:
+            weak = (Message(code="sandbox.no-cgroup", params={"detail": "not ours"}),)
+            return SandboxStatus(works=True, kind="fake", weak=weak)
+
+    found = check(diagnosis(Weak(lambda _: completed())), "cgroups")
+    assert (found.state, found.message.code, found.remedy) == ("warning", "sandbox.no-cgroup", "as root")
