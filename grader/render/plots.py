@@ -7,7 +7,7 @@ Colours are classes that the page's style sheet fills, and no meaning hangs on a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from html import escape as html
 from itertools import count
@@ -24,14 +24,16 @@ LOG_FROM = 20.0
 """The axis is logarithmic from this ratio of the slowest to the fastest run on: below it a linear one still shows
 the fastest arm at 5 % of the width, and lengths may be compared by eye."""
 
-MOST_TICKS = 6
-"""Labels on the axis that fit side by side on a phone of 320 px."""
+TICK_GAP = 0.2
+"""Smallest distance of two labels as a share of the axis: what `300 ms` needs on a phone of 320 px."""
 
 LEFT, RIGHT, RIGHT_OF_FAILED = 2.0, 98.0, 82.0
 """Ends of the axis in percent of the width; failed runs have a lane of their own beyond it."""
 
-LABEL_PX, STRIP_PX, GAP_PX, AXIS_PX, TOP_PX = 40, 36, 16, 44, 6
+LABEL_PX, STRIP_PX, GAP_PX, AXIS_PX, TOP_PX = 40, 36, 16, 26, 6
 RADIUS_PX = 3.5
+SERIES = 4
+"""Hues that the style sheet has for subjects."""
 
 _GOLDEN = 0.6180339887498949
 
@@ -44,8 +46,7 @@ class Strip(Record):
     """
 
     arm: str
-    mode: str
-    number: str = Field(description="The median with its interval, or why there is none, in words.")
+    number: str | None = Field(description="The median with its interval in words, None if there is none.")
     series: int | None
     samples: tuple[Sample, ...]
     median: float | None
@@ -56,9 +57,8 @@ class PlotWords(Record):
     """What the drawing says, in one language.  `units` is by `µs`, `ms` and `s`."""
 
     title: str
-    linear: str
-    log: str
     failed: str
+    no_number: str
     units: Mapping[str, str]
 
 
@@ -78,16 +78,15 @@ class Axis(Record):
 
 
 def strips(
-    campaign: Campaign, facts: Sequence[Fact], subjects: Sequence[str], numbers: Mapping[str, str], no_number: str
+    campaign: Campaign, facts: Sequence[Fact], subjects: Sequence[str], numbers: Mapping[str, str]
 ) -> tuple[Strip, ...]:
     """Return a row per arm that ran, in the order of the lab's subjects and the control last.
 
     Args:
         numbers: By arm, the median with its interval in words.
-        no_number: What stands there for an arm that has none.
     """
     by_arm = {f.arm: f for f in facts if f.metric == "startup_time"}
-    rows = [_strip(campaign, arm, by_arm.get(arm), subjects, numbers.get(arm, no_number)) for arm in campaign.arms]
+    rows = [_strip(campaign, arm, by_arm.get(arm), subjects, numbers.get(arm)) for arm in campaign.arms]
     return tuple(sorted((r for r in rows if r.samples), key=lambda r: len(subjects) if r.series is None else r.series))
 
 
@@ -95,16 +94,22 @@ def choose_axis(times: Sequence[float]) -> Axis:
     """Return the axis for these times (seconds, each > 0, at least one): logarithmic if they differ `LOG_FROM`-fold."""
     low, high = min(times), max(times)
     if high / low < LOG_FROM:
-        step = next(s for s in _nice_steps(high) if high / s <= MOST_TICKS - 1)
+        step = next(s for s in _nice_steps(high) if s / Fraction(high) >= TICK_GAP)
         ticks = tuple(float(step * n) for n in range(int(high / step) + 1))
         return Axis(kind="linear", low=0.0, high=high * 1.02, ticks=ticks)
     low, high = low / 1.15, high * 1.15
     return Axis(kind="log", low=low, high=high, ticks=_log_ticks(low, high))
 
 
-def strip_plot(rows: Sequence[Strip], words: PlotWords) -> str:
-    """Return the drawing, empty if no run has a time and none failed."""
-    times = [s.total_s for row in rows for s in row.samples if s.total_s is not None]
+def is_logarithmic(rows: Sequence[Strip]) -> bool:
+    """Return whether the drawing of these rows has a logarithmic axis, which the page then says."""
+    times = _times(rows)
+    return bool(times) and choose_axis(times).kind == "log"
+
+
+def strip_plot(rows: Sequence[Strip], words: PlotWords, name: Callable[[str], str]) -> str:
+    """Return the drawing, empty if nothing ran; `name` is an arm in words."""
+    times = _times(rows)
     failed = any(s.total_s is None for row in rows for s in row.samples)
     if not times and not failed:
         return ""
@@ -115,12 +120,11 @@ def strip_plot(rows: Sequence[Strip], words: PlotWords) -> str:
     parts = [_grid(place, bottom, words)] if times else []
     if failed:
         parts.append(_failed_lane(bottom, words))
-    parts += [_row(row, TOP_PX + pitch * index, place) for index, row in enumerate(rows)]
-    described = "; ".join(f"{row.arm}: {row.number}" for row in rows)
-    said = words.log if axis.kind == "log" else words.linear
+    parts += [_row(row, TOP_PX + pitch * index, place, words, name) for index, row in enumerate(rows)]
+    described = "; ".join(f"{name(row.arm)}: {row.number or words.no_number}" for row in rows)
     return (
         f'<svg class="plot" width="100%" height="{bottom + AXIS_PX}" role="img" aria-labelledby="plot-t plot-d">'
-        f'<title id="plot-t">{_text(words.title)}</title><desc id="plot-d">{_text(f"{described}. {said}")}</desc>'
+        f'<title id="plot-t">{_text(words.title)}</title><desc id="plot-d">{_text(described, 1000)}</desc>'
         + "".join(parts)
         + "</svg>"
     )
@@ -136,11 +140,10 @@ class _Place(Record):
         return f"{LEFT + self.axis.share(seconds) * (self.right - LEFT):.2f}%"
 
 
-def _strip(campaign: Campaign, arm: str, fact: Fact | None, subjects: Sequence[str], number: str) -> Strip:
+def _strip(campaign: Campaign, arm: str, fact: Fact | None, subjects: Sequence[str], number: str | None) -> Strip:
     measured = fact if fact is not None and fact.state == "measured" else None
     return Strip(
         arm=arm,
-        mode=(fact.mode or "") if fact else "",
         number=number,
         series=subjects.index(fact.subject) if fact and fact.subject in subjects else None,
         samples=tuple(s for s in campaign.samples if s.arm == arm),
@@ -155,11 +158,7 @@ def _grid(place: _Place, bottom: int, words: PlotWords) -> str:
         x = place.x(tick)
         lines.append(f'<line x1="{x}" x2="{x}" y1="{TOP_PX}" y2="{bottom}"/>')
         labels.append(f'<text x="{x}" y="{bottom + 16}">{_text(tick_text(tick, words.units))}</text>')
-    said = words.log if place.axis.kind == "log" else words.linear
-    return (
-        f'<g class="grid">{"".join(lines)}</g><g class="ticks">{"".join(labels)}</g>'
-        f'<text class="axis" x="0" y="{bottom + 36}">{_text(said)}</text>'
-    )
+    return f'<g class="grid">{"".join(lines)}</g><g class="ticks">{"".join(labels)}</g>'
 
 
 def _failed_lane(bottom: int, words: PlotWords) -> str:
@@ -170,13 +169,12 @@ def _failed_lane(bottom: int, words: PlotWords) -> str:
     )
 
 
-def _row(row: Strip, top: int, place: _Place) -> str:
-    name = "control" if row.series is None else f"s{row.series % 4}"
+def _row(row: Strip, top: int, place: _Place, words: PlotWords, name: Callable[[str], str]) -> str:
+    kind = "control" if row.series is None else f"s{row.series % SERIES}"
     middle = top + LABEL_PX + STRIP_PX / 2
-    mode = f'<tspan class="mode" dx="8">{_text(row.mode)}</tspan>' if row.mode else ""
     return (
-        f'<g class="{name}"><text class="arm" x="0" y="{top + 14}">{_text(row.arm)}{mode}</text>'
-        f'<text class="number" x="0" y="{top + 31}">{_text(row.number)}</text>'
+        f'<g class="{kind}"><text class="arm" x="0" y="{top + 14}">{_text(name(row.arm))}</text>'
+        f'<text class="number" x="0" y="{top + 31}">{_text(row.number or words.no_number)}</text>'
         f"{_median(row, top + LABEL_PX, place)}{''.join(_marks(row.samples, middle, place))}</g>"
     )
 
@@ -231,16 +229,25 @@ def _nice_steps(high: float) -> Iterator[Fraction]:
 
 
 def _log_ticks(low: float, high: float) -> tuple[float, ...]:
-    """Return the densest of the usual sets of ticks that still fits."""
+    """Return the densest of the usual sets of ticks whose labels do not meet."""
+    span = math.log10(high / low)
+    digits, every, _ = next((s for s in _TICK_SETS if s[2] >= TICK_GAP * span), _TICK_SETS[-1])
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    found: list[float] = []
-    for digits, every in (((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3), ((1,), 4)):
-        candidates = [float(d * Fraction(10) ** p) for p in powers if p % every == 0 for d in digits]
-        found = [t for t in candidates if low <= t <= high]
-        if len(found) <= MOST_TICKS:
-            break
-    return tuple(found)
+    ticks = (float(d * Fraction(10) ** p) for p in powers if p % every == 0 for d in digits)
+    return tuple(t for t in ticks if low <= t <= high)
 
 
-def _text(text: str) -> str:
-    return html(escape.one_line(text))
+_TICK_SETS: tuple[tuple[tuple[int, ...], int, float], ...] = (
+    ((1, 2, 5), 1, math.log10(2)),
+    ((1, 3), 1, math.log10(3)),
+    *(((1,), every, float(every)) for every in (1, 2, 3, 5, 10, 20)),
+)
+"""Leading digits, every how manyth power of ten, and the smallest distance of two of them in powers of ten."""
+
+
+def _times(rows: Sequence[Strip]) -> list[float]:
+    return [s.total_s for row in rows for s in row.samples if s.total_s is not None]
+
+
+def _text(text: str, limit: int = 100) -> str:
+    return html(escape.one_line(text, limit))

@@ -31,6 +31,7 @@ from grader.render.feedback import feedback_markdown
 from grader.render.fill import CellChange, FillStyle, fill_table, filled_by_us
 from grader.render.lab_table import table_markdown
 from grader.render.labels import own_words
+from grader.render.page import comparison_source, feedback_html
 
 
 class LabUsed(Record):
@@ -140,7 +141,8 @@ def output_files(
     if read is not None:
         verdicts = students_verdicts(lab, read, grade)
         filled, changes = fill_table(data, read.encoding, read, lab, grade.facts, verdicts, style)
-    files = judged_files(lab, grade, campaign, logs, language) | {
+    own_table = comparison_source(filled, report.reading) if report.reading is not None else None
+    files = judged_files(lab, grade, campaign, logs, language, own_table) | {
         "report.md": filled,
         "report.orig.md": report.data or b"",
         "samples.csv": samples_csv(campaign, grade),
@@ -150,14 +152,20 @@ def output_files(
 
 
 def judged_files(
-    lab: Lab, grade: Grade, campaign: Campaign | None, logs: Sequence[tuple[str, str]], language: Language
+    lab: Lab,
+    grade: Grade,
+    campaign: Campaign | None,
+    logs: Sequence[tuple[str, str]],
+    language: Language,
+    own_table: str | None = None,
 ) -> dict[str, bytes]:
-    """Return the files that a judgement alone decides, by relative path."""
+    """Return the files that a judgement alone decides, by relative path; `own_table` is the student's, as filled."""
     shown = worded(grade, own_words(lab, language), language=language)
     return {
         "grade.json": grade_json(grade),
         "table.md": table_markdown(lab, shown, language).encode(),
         "feedback.md": feedback_markdown(lab, shown, logs, language).encode(),
+        "feedback.html": feedback_html(lab, shown, campaign, own_table, logs, language).encode(),
     }
 
 
