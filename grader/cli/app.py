@@ -23,7 +23,8 @@ EXIT_INFRASTRUCTURE = 3
 EXIT_INTERRUPTED = 130
 
 INTERRUPTED = (
-    "interrupted; builds and probes are kept, a cut-off timing starts again (its samples lie beside the output folder)"
+    "interrupted; builds, probes and complete timed rounds are kept\n"
+    "hint: run the same command with `--resume` to go on"
 )
 
 app = typer.Typer(

@@ -31,6 +31,9 @@ TrustOption = Annotated[
     bool, typer.Option("--trust", help="Run the submission's code without a sandbox: only for code you wrote or read.")
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Build and time again what the cache holds.")]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Keep the complete timed rounds that a run which was cut off has saved.")
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the exact commands and run none of them.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
@@ -45,6 +48,7 @@ def grade_command(
     lang: LangOption = "en",
     trust: TrustOption = False,
     no_cache: NoCacheOption = False,
+    resume: ResumeOption = False,
     marks: MarksOption = None,
     fail_on: FailOnOption = None,
     max_report_bytes: MaxReportBytes = 2_000_000,
@@ -70,6 +74,7 @@ def grade_command(
         language=lang,
         trust=trust,
         use_cache=not no_cache,
+        resume=resume,
         marks=marks,
         max_report_bytes=max_report_bytes,
         cache=cache,

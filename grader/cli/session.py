@@ -34,6 +34,7 @@ class Request(Record):
     style: FillStyle
     trust: bool
     use_cache: bool
+    resume: bool
     marks: Path | None
     max_report_bytes: int
     cache: Path | None
@@ -93,6 +94,7 @@ def _job(request: Request) -> Job:
         report=str(request.report) if request.report is not None else None,
         max_report_bytes=request.max_report_bytes,
         use_cache=request.use_cache,
+        resume=request.resume,
         style=request.style,
         language=request.language,
     )
