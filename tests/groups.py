@@ -3,6 +3,7 @@
 import re
 
 GROUPS = {
+    "browser": "Debian's chromium on PATH",
     "cgroups": "may make cgroups",
     "git": "git on PATH",
     "go": "the Go toolchain of the lock file",

@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         options = parse(argv)
         packages.provide(packages.for_environment())
-        packages.offer(packages.for_command("grade"))
+        packages.offer(packages.for_tests())
         return run(options)
     except GraderError as error:
         print(f"bin/test: {error}", file=sys.stderr)

@@ -42,6 +42,12 @@ def for_command(command: str) -> tuple[Package, ...]:
     return ()
 
 
+def for_tests() -> tuple[Package, ...]:
+    """Return what is missing for the tests beyond what the commands that they run need."""
+    browser = () if shutil.which("chromium") else (Package("chromium", "pages are looked at in a real browser"),)
+    return (*for_command("grade"), *browser)
+
+
 def install_command(missing: Sequence[Package]) -> str:
     """Return the one command that a person runs to install these."""
     names = " ".join(package.name for package in missing)

@@ -108,3 +108,10 @@ def test_nothing_is_asked_for_where_nothing_is_missing(apt: Path) -> None:
 @pytest.mark.parametrize(("command", "needs"), [("grade", True), ("fill", True), ("claims", False), ("lab", False)])
 def test_only_commands_that_run_submissions_need_a_sandbox(apt: Path, command: str, needs: bool) -> None:
     assert [package.name for package in packages.for_command(command)] == (["bubblewrap"] if needs else [])
+
+
+def test_the_tests_also_need_a_browser(apt: Path) -> None:
+    assert [package.name for package in packages.for_tests()] == ["bubblewrap", "chromium"]
+    browser = apt / "tools/chromium"
+    browser.touch(mode=0o755)
+    assert [package.name for package in packages.for_tests()] == ["bubblewrap"]

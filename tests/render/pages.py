@@ -1,0 +1,190 @@
+"""A grade with one of everything that a page shows, and the page of it; texts are what a test puts there."""
+
+from __future__ import annotations
+
+from grader.adapters.labfile import load_lab
+from grader.model.base import Language, Message
+from grader.model.grade import (
+    Circumstances,
+    Criterion,
+    CriterionOutcome,
+    Fact,
+    Finding,
+    Grade,
+    GraderRef,
+    Interval,
+    LabRef,
+    ManualMark,
+    Quantity,
+    Score,
+    SubmissionRef,
+    Verdict,
+)
+from grader.model.host import Fingerprint
+from grader.model.report import Claim, Span
+from grader.model.run import Campaign, Sample
+from grader.render.catalogue import worded
+from grader.render.labels import own_words
+from grader.render.page import feedback_html
+
+ARMS = (("native", "process", 0.0021), ("wasm", "wasmtime", 0.31), (None, "sandbox-noop", 0.0017))
+ROUNDS = 12
+TABLE = "| Metric | Traditional | WASM | Difference |\n|---|---|---|---|\n| Binary size | **4.5 MiB** | {text} | 48% |\n"
+LOG = "main.go:3:2: undefined: clock\n{text}"
+
+
+def campaign(*, failed: bool = False) -> Campaign:
+    """Return twelve rounds of three arms whose times differ a hundredfold; the WASM arm may fail in its third."""
+    samples: list[Sample] = []
+    for number in range(ROUNDS):
+        for _, arm, seconds in ARMS:
+            bad = failed and arm == "wasmtime" and number == 2
+            if failed and arm == "wasmtime" and number > 2:
+                continue
+            samples.append(
+                Sample(
+                    arm=arm,
+                    round_index=number,
+                    outcome="timeout" if bad else "ok",
+                    total_s=None if bad else seconds * (1 + number / 20),
+                    first_output_s=None if bad else seconds,
+                    exit_code=None if bad else 0,
+                    started_s=float(number),
+                )
+            )
+    return Campaign(seed=1, rounds=ROUNDS, warmups=2, arms=tuple(arm for _, arm, _ in ARMS), samples=tuple(samples))
+
+
+def facts(*, timed: bool = True, failed: bool = False) -> tuple[Fact, ...]:
+    """Return a size and the times of the three arms."""
+    size = Fact(
+        id="native.binary_size@build",
+        subject="native",
+        metric="binary_size",
+        arm="build",
+        state="measured",
+        value=4_698_112,
+        unit="byte",
+        n=1,
+        method="size of the file",
+        evidence=("steps/build-native/meta.json",),
+    )
+    return (size, *(_time(*arm, timed=timed and not (failed and arm[1] == "wasmtime")) for arm in ARMS))
+
+
+def _time(subject: str | None, arm: str, seconds: float, *, timed: bool) -> Fact:
+    fact_id = f"{subject}.startup_time@{arm}" if subject else f"startup_time@{arm}"
+    if not timed:
+        reason = Message(code="engine.no-sandbox")
+        return Fact(
+            id=fact_id, subject=subject, metric="startup_time", arm=arm, state="not_run", value=None, reason=reason
+        )
+    return Fact(
+        id=fact_id,
+        subject=subject,
+        metric="startup_time",
+        arm=arm,
+        mode="native" if subject != "wasm" else "jit",
+        conditions="warm",
+        state="measured",
+        value=seconds * 1.275,
+        unit="second",
+        interval=Interval(low=seconds * 1.1, high=seconds * 1.45, level=0.961),
+        n=ROUNDS,
+        method="median of 12 runs",
+        evidence=("samples.csv",),
+    )
+
+
+def grade(text: str = "4.5 MiB", *, timed: bool = True, failed: bool = False) -> Grade:
+    """Return a grade in which `text` stands wherever a student's words can reach a page."""
+    size = Quantity(value=4_698_112, unit="byte", arm="build")
+    quote = text[:2000] or "-"
+    return Grade(
+        lab=LabRef(id="lab12-f25", version="1.0.0", sha256="a" * 64),
+        submission=SubmissionRef(
+            id=f"{text[:300]}-01234567",
+            source="directory",
+            manifest_sha256="b" * 64,
+            files=3,
+            bytes=99,
+            report=f"{text[:300]}.md",
+            notes=(Message(code="intake.link-dangling", params={"path": text}),),
+        ),
+        host=Fingerprint(os="debian 12", kernel="6.1", architecture="x86_64", cpus=2, cgroup="v2"),
+        grader=GraderRef(version="0.1.0"),
+        circumstances=Circumstances(sources_changed=False, known_values_apply=True, own_words=99, has_table=True),
+        facts=facts(timed=timed, failed=failed),
+        claims=(
+            Claim(
+                id="native.binary_size",
+                value=4_718_592,
+                unit="byte",
+                quote=quote,
+                line=41,
+                source="table",
+                span=Span(start=0, end=1),
+            ),
+        ),
+        verdicts=(
+            Verdict(
+                id="native.binary_size",
+                verdict="contradicted",
+                claimed=size,
+                recomputed=size,
+                measured=size,
+                fact="native.binary_size@build",
+                reason=Message(code="verdict.contradicted"),
+            ),
+            Verdict(
+                id="wasm.memory_idle",
+                verdict="unverifiable",
+                claimed=None,
+                measured=None,
+                reason=Message(code="verdict.no-number", params={"qualifier": text}),
+            ),
+        ),
+        findings=(
+            Finding(
+                rule="native-startup-zero",
+                severity="warning",
+                message=Message(code="rule.native-startup-zero"),
+                quote=text,
+                line=43,
+            ),
+        ),
+        criteria=criteria(text),
+        score=Score(
+            points=2.5, lost=1.5, pending_review=2, not_assessed=3, manual=1, max=10, bonus=0.5, state="needs_review"
+        ),
+    )
+
+
+def criteria(text: str) -> tuple[Criterion, ...]:
+    """Return a criterion of each outcome, and one that a person marked."""
+    outcomes: tuple[CriterionOutcome, ...] = ("pass", "partial", "fail", "review", "not_run", "error")
+    reason = Message(code="criterion.not-accepted", params={"found": text, "accepted": "0.39.0"})
+    plain = tuple(
+        Criterion(
+            id=f"t1.{outcome.replace('_', '-')}",
+            title=f"Criterion {number}",
+            points=1 if outcome == "pass" else 0,
+            max=1,
+            outcome=outcome,
+            reason=reason,
+            evidence=("report:41", "native.binary_size@build"),
+            reproduce="ls -l main.wasm",
+        )
+        for number, outcome in enumerate(outcomes)
+    )
+    marked = plain[3].model_copy(update={"id": "t1.marked", "points": 1.0, "manual": ManualMark(points=1, note=text)})
+    return (*plain, marked)
+
+
+def page(text: str = "4.5 MiB", language: Language = "en", *, timed: bool = True, failed: bool = False) -> str:
+    """Return the page of that grade."""
+    lab = load_lab("lab12-f25").lab
+    shown = worded(grade(text, timed=timed, failed=failed), own_words(lab, language), language=language)
+    runs = campaign(failed=failed) if timed else None
+    cell = text.replace("\n", " ").replace("|", "\\|")[:2000]
+    return feedback_html(lab, shown, runs, TABLE.format(text=cell), [(text, LOG.format(text=text))], language)
