@@ -14,9 +14,9 @@ from grader.model.base import Language, Message
 from grader.model.grade import Criterion, Grade
 from grader.model.lab import Lab
 from grader.model.report import ReportReading
-from grader.render.catalogue import phrase, worded, words
+from grader.render.catalogue import phrase, translated, words
 from grader.render.cells import quantity_text
-from grader.render.comparison import comparison, first_upper, points, timed_arms
+from grader.render.comparison import comparison, points, timed_arms
 from grader.render.criteria import OUTCOMES, SEVERITIES
 from grader.render.escape import one_line
 from grader.render.labels import own_words
@@ -30,12 +30,15 @@ VERDICT_STYLE = {
     "unverifiable": "cyan",
     "not_run": "dim",
 }
+WIDEST = 2000
+"""Characters of a reason: one may name every cell of a table."""
+
 OUTCOME_STYLE = {"pass": "green", "partial": "yellow", "fail": "red", "review": "cyan", "not_run": "dim"}
 
 
 def show_grade(lab: Lab, grade: Grade, folder: Path | None, language: Language = "en") -> None:
     """Print the comparison, the criteria, the score and where the files are, if there are any."""
-    grade = worded(grade, own_words(lab, language), language=language)
+    grade = translated(lab, grade, language)
     console = Console(highlight=False)
     show_comparison(lab, grade, console, language)
     _show_criteria(grade, console, language)
@@ -74,12 +77,12 @@ def _why(criterion: Criterion, first: dict[str, str], language: Language) -> str
         first: By reason, the criterion that it was given for; added to.
     """
     if criterion.manual:
-        return one_line(criterion.manual.note)
+        return one_line(criterion.manual.note, WIDEST)
     if criterion.outcome != "not_run":
-        return one_line(criterion.reason.text)
+        return one_line(criterion.reason.text, WIDEST)
     above = first.setdefault(criterion.reason.text, criterion.id)
     if above == criterion.id:
-        return one_line(criterion.reason.text)
+        return one_line(criterion.reason.text, WIDEST)
     return phrase("feedback.as-for", language, criterion=above)
 
 
@@ -103,7 +106,7 @@ def _score(grade: Grade, language: Language) -> str:
 def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language = "en") -> None:
     """Print claimed | recomputed | measured with the verdicts."""
     own = own_words(lab, language)
-    grade = worded(grade, own, language=language)
+    grade = translated(lab, grade, language)
     heads = ("quantity", "claimed", "recomputed", "measured", "verdict")
     table = _table(f"{grade.submission.id}: {own['lab.title']}", [phrase(f"page.{head}", language) for head in heads])
     for line in comparison(lab, grade, language):
@@ -118,7 +121,7 @@ def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language
     heads = ("arm", "mode", "total", "first-output", "runs")
     arms = _table(phrase("feedback.timed-short", language), [phrase(f"page.{head}", language) for head in heads])
     for arm in timed_arms(grade.facts, language):
-        arms.add_row(*(Text(cell) for cell in (first_upper(arm.name), arm.mode, arm.total, arm.first_output, arm.n)))
+        arms.add_row(*(Text(cell) for cell in (arm.name, arm.mode, arm.total, arm.first_output, arm.n)))
     if arms.row_count:
         console.print(arms)
 

@@ -374,15 +374,28 @@ def _cycle(start: str, needs: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _messages(lab: Lab) -> Iterator[Mistake]:
-    wanted = {f"rule.{rule.id}" for rule in lab.rules}
+    wanted, names = {f"rule.{rule.id}" for rule in lab.rules}, _names(lab)
     if wanted and "en" not in lab.messages:
         yield Mistake(path=("messages",), what="language `en` is needed: prose in `grade.json` is English")
     for language, wordings in lab.messages.items():
         for code in sorted(wanted - set(wordings)):
             yield Mistake(path=("messages", language), what=f"`{code}` has no wording")
         for code, wording in wordings.items():
-            yield from _known(("messages", language, code), "code", code, wanted)
-            yield from _wording(("messages", language, code), wording)
+            yield from _known(("messages", language, code), "code", code, wanted | names)
+            if code in wanted:
+                yield from _wording(("messages", language, code), wording)
+
+
+def _names(lab: Lab) -> frozenset[str]:
+    """Return the codes under which a lab may name what is its own, in each language."""
+    kinds: dict[str, Iterable[str]] = {
+        "claim": claim_ids(lab),
+        "metric": lab.metrics,
+        "row": (row.key for row in lab.table.rows),
+        "subject": (*lab.subjects, "derived"),
+        "title": (criterion.id for criterion in lab.rubric),
+    }
+    return frozenset({"lab.title"} | {f"{kind}.{name}" for kind, names in kinds.items() for name in names})
 
 
 def _wording(path: Path, wording: str) -> Iterator[Mistake]:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from grader.model.base import Language, Message, Record, Scalar
-from grader.render.labels import in_words
+from grader.model.grade import Grade
+from grader.model.lab import Lab
+from grader.render.labels import in_words, own_words
 from grader.render.messages_en import EN
 from grader.render.messages_ru import RU
 
@@ -39,6 +41,13 @@ def words(message: Message, own: Mapping[str, str] | None = None, *, language: L
 def phrase(code: str, language: Language, /, **params: Scalar) -> str:
     """Return the wording of a code of the catalogue."""
     return words(Message(code=code, params=params), language=language)
+
+
+def translated(lab: Lab, grade: Grade, language: Language) -> Grade:
+    """Return a copy of a grade whose messages and titles are in a language; data stay as they are."""
+    own = own_words(lab, language)
+    titled = tuple(c.model_copy(update={"title": own.get(f"title.{c.id}", c.title)}) for c in grade.criteria)
+    return worded(grade.model_copy(update={"criteria": titled}), own, language=language)
 
 
 def worded(record: AnyRecord, own: Mapping[str, str] | None = None, *, language: Language = "en") -> AnyRecord:

@@ -21,13 +21,18 @@ def one_line(text: str, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def markdown(text: str) -> str:
-    """Return text that Markdown, and the HTML in it, shows as written.
+def markdown(text: str, limit: int = 200) -> str:
+    """Return text as one line of at most `limit` characters that Markdown, and the HTML in it, shows as written.
 
     A forge makes links of bare addresses, `@name`, `#1` and `!1` in the text that is shown, however it was escaped:
     a zero-width space in each keeps it text, and calls nobody.
     """
-    safe = _MARKDOWN.sub(r"\\\1", one_line(text)).replace("&", "&amp;").replace("\\<", "&lt;").replace("\\>", "&gt;")
+    safe = (
+        _MARKDOWN.sub(r"\\\1", one_line(text, limit))
+        .replace("&", "&amp;")
+        .replace("\\<", "&lt;")
+        .replace("\\>", "&gt;")
+    )
     return _LINKED.sub(rf"\g<0>{_ZERO_WIDTH}", safe)
 
 

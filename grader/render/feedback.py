@@ -16,6 +16,9 @@ from grader.render.criteria import SEVERITIES, by_reason, command, groups
 from grader.render.lab_table import timed_arms_markdown
 from grader.render.markdown import code_span, fenced, table
 
+SENTENCE = 2000
+"""Characters of a reason that feedback shows: one may name every cell of a table."""
+
 LOG_LINES = 30
 """Lines of a tool's message that feedback shows; the whole of it is in `steps/`."""
 
@@ -42,6 +45,7 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], l
     )
     environment.filters |= {
         "md": escape.markdown,
+        "sentence": lambda text: escape.markdown(text, SENTENCE),
         "first_upper": first_upper,
         "code": code_span,
         "log": lambda text: _log(text, language),

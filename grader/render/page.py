@@ -26,10 +26,10 @@ from grader.model.report import ReportReading
 from grader.model.run import Campaign
 from grader.render import escape
 from grader.render.catalogue import phrase
-from grader.render.comparison import TOTAL, comparison, origin, points, timed_arms
+from grader.render.comparison import TOTAL, comparison, first_upper, origin, points, timed_arms
 from grader.render.criteria import OUTCOMES, SEVERITIES, command, groups
 from grader.render.feedback import LOG_LINES, notes_on_what_is_missing
-from grader.render.labels import arm_name
+from grader.render.labels import arm_name, own_words
 from grader.render.plots import LOG_FROM, PlotWords, is_logarithmic, strip_plot, strips
 
 MOST_CHARACTERS = 4000
@@ -109,7 +109,7 @@ def feedback_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"quote": _quote, "log": _log_lines}
+    environment.filters |= {"quote": _quote, "log": _log_lines, "sentence": first_upper}
     style = _style(environment)
     timed = timed_arms(grade.facts, language)
     numbers = {line.arm: line.total for line in timed}
@@ -118,7 +118,7 @@ def feedback_html(
     return environment.get_template("feedback.html.j2").render(
         language=language,
         t=t,
-        lab=lab,
+        lab_title=own_words(lab, language)["lab.title"],
         grade=grade,
         style=Markup(style),
         style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),

@@ -26,7 +26,7 @@ from grader.model.lab import Lab
 from grader.model.report import Claim, ReportReading
 from grader.model.run import Campaign
 from grader.model.submission import Submission
-from grader.render.catalogue import worded
+from grader.render.catalogue import translated, worded
 from grader.render.feedback import feedback_markdown
 from grader.render.fill import CellChange, FillStyle, fill_table, filled_by_us
 from grader.render.lab_table import table_markdown
@@ -160,7 +160,7 @@ def judged_files(
     own_table: str | None = None,
 ) -> dict[str, bytes]:
     """Return the files that a judgement alone decides, by relative path; `own_table` is the student's, as filled."""
-    shown = worded(grade, own_words(lab, language), language=language)
+    shown = translated(lab, grade, language)
     return {
         "grade.json": grade_json(grade),
         "table.md": table_markdown(lab, shown, language).encode(),
