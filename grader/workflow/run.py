@@ -40,7 +40,7 @@ class Job(Record):
 
 @dataclass(frozen=True)
 class Desk:
-    """The ports that a grading works with."""
+    """The ports that a grading works with, and the clock that its programs' output is set against, Unix seconds."""
 
     store: Store
     intake: Intake
@@ -49,6 +49,7 @@ class Desk:
     lock: HostLock
     host: Host
     progress: Progress
+    wall: Callable[[], float] = time.time
 
 
 class RunRecord(Record):
@@ -140,6 +141,7 @@ def _measure(job: Job, used: LabUsed, desk: Desk, submission: Submission, place:
         use_cache=job.use_cache,
         samples=place.samples,
         resume=job.resume,
+        wall=desk.wall,
     )
 
 

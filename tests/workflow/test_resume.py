@@ -1,0 +1,216 @@
+"""A grading that is cut off anywhere and then resumed gives the very bytes of one that was not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from grader.model.run import Command, Completed, Sample
+from grader.model.submission import Copied, IntakeCaps, ManifestEntry, Submission
+from grader.ports import Source
+from grader.testing import FakeEngine, FakeHost, FakeLock, FakeProgress, FakeRunner, FakeSamples, FakeStore, completed
+from grader.workflow.grade import LabUsed
+from grader.workflow.run import Desk, Finished, Job, run_grading
+from tests.samplelab import NOW, engine, right_output, small_lab
+
+LAB = small_lab(
+    parameters={"rounds": 7, "warmups": 2, "seed": 7, "memory_runs": 1},
+    probes={k: v for k, v in small_lab().model_dump(by_alias=True)["probes"].items() if k == "once"},
+)
+USED = LabUsed(lab=LAB, digest="0" * 64, template="# Report\n")
+FILES = {"main.go": b"package main", "Dockerfile": b"FROM golang:1.21", "report.md": b"# Report\n"}
+
+
+class HandedIn:
+    """A submission in memory."""
+
+    kind, name, packed = "directory", "handed-in", False
+
+    def copy(self, tree: Path, caps: IntakeCaps) -> Copied:
+        tree.mkdir()
+        entries = []
+        for path, data in FILES.items():
+            (tree / path).write_bytes(data)
+            entries.append(ManifestEntry(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
+        return Copied(entries=tuple(entries))
+
+    def beside(self, path: str, caps: IntakeCaps) -> bytes | None:
+        return None
+
+    def entry_of(self, path: str) -> str | None:
+        return path
+
+
+class Intake:
+    @contextmanager
+    def open(self, source: str, scratch: Path, caps: IntakeCaps) -> Iterator[Source]:
+        yield HandedIn()
+
+    def read_file(self, path: str, caps: IntakeCaps) -> bytes:
+        return FILES[path]
+
+    def intact(self, tree: Path, entries: object) -> bool:
+        return True
+
+
+class Place:
+    """Results in memory; `log` outlives every run, as the file beside an output folder does."""
+
+    def __init__(self, log: FakeSamples) -> None:
+        self.samples = log
+        self.files: dict[str, bytes] = {}
+
+    def check(self) -> None:
+        pass
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        self.files = dict(files)
+
+
+class Cutting(FakeSamples):
+    """Calls `saved_one` after each sample that was saved: where a kill may come."""
+
+    def __init__(self, saved_one: Callable[[], None]) -> None:
+        super().__init__()
+        self.saved_one = saved_one
+
+    def add(self, sample: Sample) -> None:
+        super().add(sample)
+        self.saved_one()
+
+
+class World:
+    """A host on which everything that happens is one moment; the run is cut off at moment number `cut`.
+
+    How long a run takes depends on its arm and the round alone: real times differ, but not by what was cut off.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.store = FakeStore(folder)
+        self.log = Cutting(self.moment)
+        self.moments, self.cut = 0, 0
+        self.place = Place(self.log)
+
+    def moment(self) -> None:
+        self.moments += 1
+        if self.moments == self.cut:
+            raise KeyboardInterrupt
+
+    def grade(self, *, cut: int = 0, resume: bool = False, use_cache: bool = True) -> Finished:
+        self.moments, self.cut, self.place = 0, cut, Place(self.log)
+        desk = Desk(
+            store=self.store,
+            intake=Intake(),
+            runner=FakeRunner(lambda _: completed()),
+            engine=self._engine(),
+            lock=FakeLock(),
+            host=FakeHost(),
+            progress=FakeProgress(),
+            wall=lambda: NOW,
+        )
+        job = Job(source="handed-in", max_report_bytes=1000, resume=resume, use_cache=use_cache)
+        return run_grading(job, USED, desk, self._results, marks={}, version="1")
+
+    def _results(self, _: Submission) -> Place:
+        self.moment()
+        return self.place
+
+    def _engine(self) -> FakeEngine:
+        base = engine()
+        world = self
+
+        class Stepping(FakeEngine):
+            def build(self, *args):  # type: ignore[no-untyped-def]
+                world.moment()
+                return super().build(*args)
+
+            def run_once(self, command: Command) -> Completed:
+                world.moment()
+                return super().run_once(command)
+
+        def timed(arm: str, base_s: float) -> Callable[[], Completed]:
+            def run() -> Completed:
+                rounds = sum(sample.arm == arm for sample in world.log.lines)
+                return completed(right_output(), total_s=base_s + 0.0001 * rounds**2)
+
+            return run
+
+        runs = {"process": timed("process", 0.01), "wasmtime": timed("wasmtime", 0.05)}
+        runs["sandbox-noop"] = timed("sandbox-noop", 0.001)
+        return Stepping(base.builds, runs, base.missing)
+
+
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], int]:
+    """The files of a run that nobody cut off, and in how many moments it went."""
+    world = World(tmp_path_factory.mktemp("uncut") / "store")
+    done = world.grade()
+    assert {f.state for f in done.graded.grade.facts if f.id.startswith("native.startup_time@process")} == {"measured"}
+    return world.place.files, world.moments
+
+
+def test_a_run_that_is_cut_off_at_any_moment_is_resumed_to_the_same_bytes(
+    uncut: tuple[dict[str, bytes], int], tmp_path: Path
+) -> None:
+    files, moments = uncut
+    assert moments == 1 + 2 + 2 + 3 * (2 + 7) + 3 * 7, "freeze, builds, probes, runs and samples"
+    for cut in range(1, moments + 1):
+        world = World(tmp_path / str(cut))
+        with pytest.raises(KeyboardInterrupt):
+            world.grade(cut=cut)
+        assert world.place.files == {}
+        world.grade(resume=True)
+        assert world.place.files["grade.json"] == files["grade.json"], f"cut at moment {cut}"
+        assert world.log.lines == []
+
+
+def test_a_run_that_is_cut_off_again_and_again_ends_with_the_same_bytes(
+    uncut: tuple[dict[str, bytes], int], tmp_path: Path
+) -> None:
+    world = World(tmp_path / "store")
+    for _ in range(100):
+        try:
+            world.grade(cut=15, resume=True)
+        except KeyboardInterrupt:
+            continue
+        break
+    assert world.place.files["grade.json"] == uncut[0]["grade.json"]
+    assert json.loads(world.place.files["run.json"])["resumed_rounds"] > 0
+
+
+def test_without_resume_the_timing_begins_again(uncut: tuple[dict[str, bytes], int], tmp_path: Path) -> None:
+    world = World(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        world.grade(cut=uncut[1] - 2)
+    world.grade()
+    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 0
+
+
+def test_without_the_cache_the_rounds_are_kept_and_everything_else_is_done_again(
+    uncut: tuple[dict[str, bytes], int], tmp_path: Path
+) -> None:
+    world = World(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        world.grade(cut=uncut[1] - 2, use_cache=False)
+    kept = world.log.lines[: 3 * 6]
+    world.grade(resume=True, use_cache=False)
+    assert world.place.files["grade.json"] == uncut[0]["grade.json"]
+    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 6
+    rows = world.place.files["samples.csv"].decode().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows[: len(kept)]] == [sample.arm for sample in kept]
+
+
+def test_samples_of_another_campaign_are_never_mixed_in(uncut: tuple[dict[str, bytes], int], tmp_path: Path) -> None:
+    world = World(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        world.grade(cut=uncut[1] - 2)
+    assert world.log.header is not None
+    world.log.header = world.log.header.model_copy(update={"key": "of another host"})
+    world.grade(resume=True)
+    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 0
