@@ -226,6 +226,7 @@ EN: dict[str, str] = {
     "page.plot-no-number": "no number, because a run failed",
     "page.plot-title": "Every timed run by arm, with the median and its interval",
     "page.points-of": "{points} of {max}",
+    "page.points-worth": "worth {max}",
     "page.quantity": "Quantity",
     "page.recomputed": "Recomputed",
     "page.report-line": "report line {line}",

@@ -235,6 +235,7 @@ RU: dict[str, str] = {
     "page.plot-no-number": "числа нет: один из запусков не удался",
     "page.plot-title": "Все измеренные запуски по вариантам, медиана и её интервал",
     "page.points-of": "{points} из {max}",
+    "page.points-worth": "до {max} б.",
     "page.quantity": "Величина",
     "page.recomputed": "Пересчитано",
     "page.report-line": "строка отчёта {line}",

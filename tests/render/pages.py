@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from grader.adapters.labfile import load_lab
 from grader.model.base import Language, Message
 from grader.model.grade import (
@@ -21,6 +23,7 @@ from grader.model.grade import (
     Verdict,
 )
 from grader.model.host import Fingerprint
+from grader.model.lab import Lab
 from grader.model.report import Claim, Span
 from grader.model.run import Campaign, Sample
 from grader.render.catalogue import worded
@@ -29,7 +32,9 @@ from grader.render.page import feedback_html
 
 ARMS = (("native", "process", 0.0021), ("wasm", "wasmtime", 0.31), (None, "sandbox-noop", 0.0017))
 ROUNDS = 12
-TABLE = "| Metric | Traditional | WASM | Difference |\n|---|---|---|---|\n| Binary size | **4.5 MiB** | {text} | 48% |\n"
+TABLE = (
+    "| Metric | Traditional | WASM | Difference |\n|---|---|---|---|\n| Binary size | **4.5 MiB** | {text} | 48% |\n"
+)
 LOG = "main.go:3:2: undefined: clock\n{text}"
 
 
@@ -181,9 +186,14 @@ def criteria(text: str) -> tuple[Criterion, ...]:
     return (*plain, marked)
 
 
+@lru_cache
+def the_lab() -> Lab:
+    return load_lab("lab12-f25").lab
+
+
 def page(text: str = "4.5 MiB", language: Language = "en", *, timed: bool = True, failed: bool = False) -> str:
     """Return the page of that grade."""
-    lab = load_lab("lab12-f25").lab
+    lab = the_lab()
     shown = worded(grade(text, timed=timed, failed=failed), own_words(lab, language), language=language)
     runs = campaign(failed=failed) if timed else None
     cell = text.replace("\n", " ").replace("|", "\\|")[:2000]
