@@ -107,7 +107,7 @@ EN: dict[str, str] = {
     "feedback.as-for": "as for {criterion}",
     "feedback.bonus-points": "Bonus: {points}.",
     "feedback.commands": "Run the commands in the folder of your lab files.",
-    "feedback.commands-in": "Run the commands in `{folder}`.",
+    "feedback.commands-in": "Run the commands in {folder}.",
     "feedback.criterion": "Criterion",
     "feedback.files": "Files: {folder}",
     "feedback.filled": "Filled: {file} (before: {backup})",
@@ -244,7 +244,7 @@ EN: dict[str, str] = {
         "Each dot is one run. The line is the median, the band its interval: the true median lies in it with at "
         "least 95 % confidence."
     ),
-    "page.title": "Feedback: {id}",
+    "page.title": "Feedback: {name}",
     "page.total": "Spawn to exit",
     "page.unit-ms": "ms",
     "page.unit-s": "s",

@@ -113,7 +113,7 @@ RU: dict[str, str] = {
     "feedback.as-for": "как для {criterion}",
     "feedback.bonus-points": "Бонус: {points}.",
     "feedback.commands": "Команды запускайте в папке с файлами работы.",
-    "feedback.commands-in": "Команды запускайте в `{folder}`.",
+    "feedback.commands-in": "Команды запускайте в {folder}.",
     "feedback.criterion": "Критерий",
     "feedback.files": "Файлы: {folder}",
     "feedback.filled": "Заполнено: {file} (прежний файл: {backup})",
@@ -253,7 +253,7 @@ RU: dict[str, str] = {
         "Каждая точка — один запуск. Линия — медиана, полоса — её интервал: настоящая медиана лежит в нём с "
         "уверенностью не менее 95 %."
     ),
-    "page.title": "Отзыв о работе: {id}",
+    "page.title": "Отзыв о работе: {name}",
     "page.total": "От запуска до выхода",
     "page.unit-ms": "мс",
     "page.unit-s": "с",
