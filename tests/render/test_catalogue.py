@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+import string
 from pathlib import Path
 
 import pytest
 
 import grader
 from grader.bootstrap.checks import WORDING
-from grader.model.base import Message
+from grader.model.base import Language, Message
 from grader.model.lab import Lab
-from grader.render.catalogue import LANGUAGES, words
+from grader.render.catalogue import LANGUAGES, translated, worded, words
+from grader.render.labels import own_words
+from grader.render.messages_en import EN
+from grader.render.messages_ru import RU
+from tests.render.pages import grade
 
 PACKAGE = Path(grader.__file__).parent
 _CODE = re.compile(r"""(?:code=|_decide\(\s*base,\s*"\w+",\s*)"([a-z0-9]+(?:[.-][a-z0-9]+)+)\"""")
@@ -55,3 +60,39 @@ def test_an_older_message_without_a_param_still_reads() -> None:
 @pytest.mark.parametrize("hostile", ["{0.__class__}", "{id!r}", "{{x}}", "%s"])
 def test_params_are_data_and_never_templates(hostile: str) -> None:
     assert hostile in words(Message(code="verdict.no-number", params={"qualifier": hostile}))
+
+
+def fields(wording: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(wording) if name is not None}
+
+
+def test_all_languages_word_the_same_codes() -> None:
+    for language, catalogue in LANGUAGES.items():
+        assert set(catalogue) ^ set(EN) == set(), language
+
+
+@pytest.mark.parametrize("code", sorted(EN))
+def test_a_wording_has_the_same_placeholders_in_every_language(code: str) -> None:
+    assert {language: fields(catalogue[code]) for language, catalogue in LANGUAGES.items()} == dict.fromkeys(
+        LANGUAGES, fields(EN[code])
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_catalogues_are_sorted(language: Language) -> None:
+    assert list(LANGUAGES[language]) == sorted(LANGUAGES[language])
+
+
+def test_a_russian_wording_is_russian() -> None:
+    own = {code: re.sub(r"\{\w+\}|`[^`]*`", "", wording) for code, wording in RU.items()}
+    assert {code for code, wording in own.items() if re.search("[A-Za-z]", wording) and wording == EN[code]} == set()
+    assert [code for code, text in own.items() if re.search("[A-Za-z]", text) and not re.search("[а-яё]", text)] == []
+
+
+def test_a_grade_in_another_language_keeps_its_data(lab: Lab) -> None:
+    given = worded(grade(), own_words(lab))
+    russian = translated(lab, given, "ru")
+    assert russian.criteria[0].reason.text != given.criteria[0].reason.text
+    assert translated(lab, russian, "en") == translated(lab, given, "en")
+    assert russian.facts[0].value == given.facts[0].value
+    assert [c.reason.params for c in russian.criteria] == [c.reason.params for c in given.criteria]

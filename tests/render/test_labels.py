@@ -1,0 +1,79 @@
+"""People read names; data keep ids."""
+
+from __future__ import annotations
+
+import pytest
+
+from grader.model.arms import ENGINE_OF_ARM
+from grader.model.base import Language, Message
+from grader.model.lab import Lab
+from grader.render.catalogue import LANGUAGES, words
+from grader.render.labels import NAMES, arm_name, cell_name, own_words, quantity_name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_arm_and_every_metric_of_the_lab_has_a_name(lab: Lab, language: Language) -> None:
+    wanted = {f"arm.{arm}" for arm in ENGINE_OF_ARM} | {f"metric.{metric}" for metric in lab.metrics}
+    assert wanted - set(NAMES[language]) == set()
+
+
+def test_the_languages_name_the_same_things_but_for_words_that_are_their_own_name() -> None:
+    assert set(NAMES["ru"]) - set(NAMES["en"]) == {"subject.native"}
+    assert set(NAMES["en"]) - set(NAMES["ru"]) == set()
+
+
+@pytest.mark.parametrize(
+    ("claim_id", "english", "russian"),
+    [
+        ("native.startup_time", "start-up time (native)", "время запуска (обычная сборка)"),
+        ("image_size.reduction", "image size (difference)", "размер образа (разница)"),
+        ("tinygo.version", "TinyGo version", "версия TinyGo"),
+        ("docker.cold_p50", "cold p50 (docker)", "cold p50 (docker)"),
+    ],
+)
+def test_a_claim_is_called_by_its_metric_and_subject(lab: Lab, claim_id: str, english: str, russian: str) -> None:
+    assert quantity_name(claim_id, own_words(lab)) == english
+    assert quantity_name(claim_id, own_words(lab, "ru"), language="ru") == russian
+
+
+def test_a_ratio_names_both_of_its_arms() -> None:
+    assert arm_name("process/wasmtime-aot") == "native process / wasmtime, precompiled"
+    assert arm_name("a-new-arm", language="ru") == "a-new-arm"
+
+
+def test_a_cell_is_called_by_its_row_and_column(lab: Lab) -> None:
+    assert cell_name("server_mode.derived", own_words(lab, "ru"), language="ru") == "режим сервера (разница)"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (
+            Message(code="criterion.not-stated", params={"id": "native.startup_time"}),
+            "the report states no value for start-up time (native)",
+        ),
+        (Message(code="fact.not-measured", params={"arm": "docker"}), "not measured here: Docker container"),
+        (
+            Message(code="criterion.need-failed", params={"need": "t1.once"}),
+            "needs The program builds and prints valid JSON with the right instant, which failed",
+        ),
+        (
+            Message(code="criterion.derived-wrong", params={"ids": "image_size.reduction, startup_time.ratio"}),
+            "these cells are empty or do not follow from their own row: "
+            + "image size (difference), start-up time (difference)",
+        ),
+    ],
+)
+def test_a_reason_speaks_of_names(lab: Lab, message: Message, expected: str) -> None:
+    assert words(message, own_words(lab)) == expected
+
+
+def test_a_labs_titles_stand_untranslated_where_it_has_no_others(lab: Lab) -> None:
+    bare = lab.model_copy(update={"messages": {"en": lab.messages["en"]}})
+    assert own_words(bare, "ru")["title.t1.once"] == lab.rubric[0].title
+    assert own_words(lab, "ru")["title.t1.once"] != lab.rubric[0].title
+
+
+def test_the_shipped_lab_has_russian_titles_and_rows(lab: Lab) -> None:
+    assert {f"title.{c.id}" for c in lab.rubric} - set(lab.messages["ru"]) == set()
+    assert {f"row.{row.key}" for row in lab.table.rows} - set(lab.messages["ru"]) == set()
