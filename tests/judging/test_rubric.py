@@ -294,7 +294,8 @@ def test_a_bonus_that_nobody_tried_waits_for_nobody(lab: Lab) -> None:
     judged = run(lab, good_claims(), good_facts())
     bonus = [c for c in judged.criteria if c.bonus]
     assert {(c.outcome, c.reason.code) for c in bonus} == {("not_run", "criterion.not-attempted")}
-    assert judged.score.lost == 0 and judged.score.bonus == 0
+    assert judged.score.lost == 0
+    assert judged.score.bonus == 0
 
 
 def test_what_may_stand_in_a_picture_goes_to_a_person(lab: Lab) -> None:

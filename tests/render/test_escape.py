@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from grader.render import escape
-from grader.render.feedback import fenced
+from grader.render.markdown import fenced
 
 
 @pytest.mark.parametrize("hidden", ["\x1b[2J", "\x07", "\x9b31m", "\u202e", "\u2066", "\r", "\x00"])
