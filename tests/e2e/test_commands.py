@@ -144,7 +144,7 @@ def test_a_second_grade_builds_and_times_nothing_and_gives_the_same_bytes(
     assert {s.name: json.loads((s / "meta.json").read_text("utf-8"))["cached"] for s in steps} == dict.fromkeys(
         ("build-native", "build-wasm", "probe-once-native-process", "probe-once-wasm-wasmtime", "time"), True
     )
-    for name in ("grade.json", "report.md", "table.md", "feedback.md", "samples.csv"):
+    for name in ("grade.json", "report.md", "table.md", "feedback.md", "feedback.html", "samples.csv"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
