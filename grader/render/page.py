@@ -109,7 +109,7 @@ def feedback_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"quote": _quote, "log": _log_lines, "sentence": first_upper}
+    environment.filters |= {"quote": _quote, "log": _log_lines, "sentence": first_upper, "marks": _marks}
     style = _style(environment)
     timed = timed_arms(grade.facts, language)
     numbers = {line.arm: line.total for line in timed}
@@ -170,6 +170,12 @@ def table_html(markdown: str) -> str:
     cleaned = nh3.clean(_TABLE.render(markdown), tags=TABLE_TAGS, attributes={})
     # Last, because a character reference such as `&#x202e;` is a character only now.
     return escape.plain(_calm(cleaned))
+
+
+def _marks(text: str) -> Markup:
+    """Return a student's cell with its bold and code marks as such, and nothing else of Markdown."""
+    cleaned = nh3.clean(_TABLE.renderInline(text[:QUOTE_CHARACTERS]), tags={"strong", "em", "code"}, attributes={})
+    return Markup(escape.plain(_calm(cleaned)))
 
 
 def shown(value: object) -> object:

@@ -184,6 +184,10 @@ def test_a_students_own_marks_stay_and_links_are_text() -> None:
     assert "[t](https://example.org) &lt;b&gt;x&lt;/b&gt; \\u202e" in html
 
 
+def test_bold_and_code_of_a_claim_are_shown_as_such() -> None:
+    assert '<td role="cell" data-label="Claimed"><strong>4.5</strong> <code>MiB</code></td>' in page("**4.5** `MiB`")
+
+
 def test_the_parts_of_the_score_fill_the_bar() -> None:
     parts = score_parts(
         Score(points=2, lost=3, pending_review=1, not_assessed=4, manual=0, max=10, bonus=0, state="final")
