@@ -136,8 +136,9 @@ def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Langu
 
 def _show_diff(diff: GradeDiff, *, as_json: bool) -> None:
     from grader.cli.showdiff import show_diff
+    from grader.render.escape import json_document
 
     if as_json:
-        typer.echo(diff.model_dump_json(by_alias=True, indent=2))
+        typer.echo(json_document(diff.model_dump_json(by_alias=True, indent=2)))
     else:
         show_diff(diff)

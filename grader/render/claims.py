@@ -6,6 +6,7 @@ import json
 
 from grader.model.lab import Lab
 from grader.model.report import ReportReading
+from grader.render.escape import json_document
 
 
 def claims_json(reading: ReportReading, lab: Lab, lab_digest: str, report_name: str, version: str) -> bytes:
@@ -25,4 +26,4 @@ def claims_json(reading: ReportReading, lab: Lab, lab_digest: str, report_name: 
         },
         "claims": [claim.model_dump(mode="json") for claim in reading.claims],
     }
-    return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
+    return json_document(json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
@@ -13,6 +14,17 @@ _ZERO_WIDTH = "&#8203;"
 def plain(text: str) -> str:
     r"""Make control codes, terminal escapes and bidi marks visible as `\xNN` or `\uNNNN`; keep newline and tab."""
     return "".join(c if c in "\n\t" or not _acts(c) else _named(c) for c in text)
+
+
+def json_document(text: str) -> str:
+    r"""Return a JSON document with each character that acts on a terminal written as `\uNNNN`: it says the same.
+
+    JSON must escape the first 32 control codes only; the second 32, which terminals obey too, and bidi marks it need
+    not.
+    """
+    if all(line.isprintable() for line in text.split("\n")):
+        return text
+    return "".join(c if c == "\n" or not _acts(c) else json.dumps(c)[1:-1] for c in text)
 
 
 def one_line(text: str, limit: int = 200) -> str:

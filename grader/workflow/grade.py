@@ -27,6 +27,7 @@ from grader.model.report import Claim, ReportReading
 from grader.model.run import Campaign
 from grader.model.submission import Submission
 from grader.render.catalogue import translated, worded
+from grader.render.escape import json_document
 from grader.render.feedback import feedback_markdown
 from grader.render.fill import CellChange, FillStyle, fill_table, filled_by_us
 from grader.render.lab_table import table_markdown
@@ -171,7 +172,7 @@ def judged_files(
 
 def grade_json(grade: Grade) -> bytes:
     """Return the one byte string that stands for a grade."""
-    return grade.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
+    return json_document(grade.model_dump_json(by_alias=True, indent=2)).encode() + b"\n"
 
 
 def students_verdicts(lab: Lab, reading: ReportReading, grade: Grade) -> tuple[Verdict, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -18,6 +19,17 @@ def test_terminal_codes_and_bidi_marks_become_visible(hidden: str) -> None:
     shown = escape.plain(f"a{hidden}b")
     assert hidden[0] not in shown
     assert shown.startswith("a\\")
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=50))
+@example("\x85")
+@example("\u2028")
+def test_a_json_document_says_the_same_and_acts_on_no_terminal(text: str) -> None:
+    marked = {"text": text + "\x9b2J\u202e\x7f\U000e0001é → Ж"}
+    document = escape.json_document(json.dumps(marked, ensure_ascii=False, indent=1))
+    assert json.loads(document) == marked
+    assert [c for c in document if c != "\n" and unicodedata.category(c)[0] == "C"] == []
+    assert "é → Ж" in document
 
 
 @given(st.text(max_size=200))
