@@ -393,3 +393,15 @@ def _rounded(value: Fraction, decimals: int) -> str:
     sign, units = ("-", -units) if units < 0 else ("", units)
     whole, fraction = divmod(units, 10**decimals)
     return f"{sign}{whole}.{fraction:0{decimals}d}" if decimals else f"{sign}{whole}"
+
+
+_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9}(?:\.\d{1,6})?)s?)?", re.ASCII)
+
+
+def parse_duration(text: str) -> float | None:
+    """Return a duration above 0 as people type it (`90`, `60s`, `5m`, `1h30m`) in seconds; None for anything else."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds or None

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from grader.model.base import Message
 from grader.model.lab import BuildSource, Lab
-from grader.model.run import BuildResult, Completed
+from grader.model.run import BuildResult, Completed, MemoryReading
 from grader.model.submission import Manifest, ManifestEntry, Submission
-from grader.testing import FakeEngine, artifact_file, completed
+from grader.testing import FakeEngine, FakeServer, artifact_file, completed
 
 NOW = 1_764_272_795.0
 
@@ -126,6 +126,43 @@ def small_lab(**changes: object) -> Lab:
     return Lab.model_validate(lab | changes)
 
 
+ROUTES = [
+    {"path": "/", "type": "text/html"},
+    {"path": "/api/time", "type": "application/json", "checks": INSTANT},
+]
+
+
+def serving_lab(**changes: object) -> Lab:
+    """The small lab with a server that WASM cannot be, CGI programs, peaks of memory, and a row that needs them."""
+    base = small_lab().model_dump(mode="json", by_alias=True)
+    here = {"native": ["process"], "wasm": ["wasmtime"]}
+    usable = {"tolerance": "usable", "arms": here}
+    text = {"unit": None, "tolerance": "value", "source": "probe", "arms": here}
+    server = {
+        "kind": "http",
+        "metric": "server_mode",
+        "port": 8080,
+        "get": ROUTES,
+        "expect_failure": {"wasm": ["Netdev not set", "all goroutines are asleep"]},
+        "arms": here,
+    }
+    base["probes"] |= {
+        "server": server,
+        "wagi": {"kind": "cgi", "metric": "wagi_output", "get": ROUTES, "arms": here},
+    }
+    base["metrics"] |= {
+        "memory_idle": {**usable, "unit": "byte", "source": "memory", "probe": "server"},
+        "memory_peak": {**usable, "unit": "byte", "source": "memory", "probe": "once"},
+        "first_answer_time": {**usable, "unit": "second", "source": "answer", "probe": "server"},
+        "server_mode": {**text, "probe": "server"},
+        "wagi_output": {**text, "probe": "wagi"},
+    }
+    reduction = {"id": "memory_idle.reduction", "formula": "(native - wasm) / native", "unit": "percent"}
+    row = {"key": "memory", "labels": ["memory"], "metric": "memory_idle", "instead": "memory_peak"}
+    base["table"]["rows"].append({**row, "derived": reduction})
+    return Lab.model_validate(base | changes)
+
+
 def submission(folder: Path, files: Mapping[str, bytes] | None = None) -> Submission:
     """Write a submission's files and return its record, as freezing would."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,8 +193,14 @@ def engine(
     builds: Mapping[str, Build] | None = None,
     runs: Mapping[str, Callable[[], Completed]] | None = None,
     missing: Mapping[str, Message] | None = None,
+    cgi: Mapping[str, Callable[[str], Completed]] | None = None,
+    servers: Mapping[str, Callable[[], FakeServer]] | None = None,
+    peaks: Mapping[str, tuple[MemoryReading, ...]] | None = None,
 ) -> FakeEngine:
-    """Return an engine that builds both subjects and whose programs are right at `NOW`."""
+    """Return an engine that builds both subjects and whose programs are right at `NOW`.
+
+    It serves, asks CGI programs and reads peaks only where it is given how these end.
+    """
 
     def build(subject: str) -> Build:
         def made(source: BuildSource, out_dir: Path) -> BuildResult:
@@ -176,11 +219,16 @@ def engine(
     absent = {
         "arm:docker": Message(code="no-docker"),
         "arm:ctr-wasmtime": Message(code="no-ctr"),
-        "probe:http": Message(code="no-http"),
-        "memory": Message(code="no-memory"),
     }
+    absent |= {} if servers else {"probe:http": Message(code="no-http")}
+    absent |= {} if cgi else {"probe:cgi": Message(code="no-cgi")}
+    # A server's memory is read by the server itself, so an engine with servers has that too.
+    absent |= {} if peaks or servers else {"memory": Message(code="no-memory")}
     return FakeEngine(
         builds={"native": build("native"), "wasm": build("wasm")} | dict(builds or {}),
         runs={"process": right, "wasmtime": right, "sandbox-noop": completed} | dict(runs or {}),
         missing=absent | dict(missing or {}),
+        cgi=cgi,
+        servers=servers,
+        peaks=peaks,
     )

@@ -16,6 +16,7 @@ from grader.units import (
     format_ratio,
     format_seconds,
     in_unit,
+    parse_duration,
     parse_quantity,
 )
 
@@ -217,3 +218,16 @@ def test_sizes_times_and_factors_look_like_this() -> None:
 )
 def test_the_unit_of_a_cell_is_found_however_it_is_written(text: str, unit: str | None) -> None:
     assert find_unit(text) == unit
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("60s", 60), ("5m", 300), ("1h30m", 5400), ("1h", 3600), ("0.5", 0.5), ("1m30", 90), (" 2m ", 120)],
+)
+def test_a_duration_is_read_as_people_type_it(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "-5", "5 m", "m", "1e9", "nan", "inf", "5d", "1m1h", "٥"])
+def test_what_is_no_duration_above_zero_is_none(text: str) -> None:
+    assert parse_duration(text) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 
@@ -21,6 +22,8 @@ from grader.errors import GraderError
 
 EXIT_INFRASTRUCTURE = 3
 EXIT_INTERRUPTED = 130
+EXIT_READER_GONE = 141
+"""128 + SIGPIPE, as of any program in a pipeline whose reader has ended (`| head`)."""
 
 INTERRUPTED = (
     "interrupted; builds, probes and complete timed rounds are kept\n"
@@ -68,11 +71,11 @@ def main(platform: str = sys.platform) -> None:
     except SystemExit as ended:
         if ended.code == EXIT_INTERRUPTED:
             _fail(INTERRUPTED, EXIT_INTERRUPTED)
+        if _reader_gone(ended):
+            _end_unread()
         raise
     except BrokenPipeError:
-        # The reader of our output went away; Python would print a traceback while flushing at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_INFRASTRUCTURE)
+        _end_unread()
     except OSError as error:
         _fail(f"{error.filename or 'this host'}: {error.strerror}", EXIT_INFRASTRUCTURE)
     except Exception as error:
@@ -83,6 +86,24 @@ def main(platform: str = sys.platform) -> None:
             "hint: run again with GRADER_DEBUG=1 and report what it prints",
             EXIT_INFRASTRUCTURE,
         )
+
+
+def _reader_gone(ended: SystemExit) -> bool:
+    """True if the reader of our output went away: click and rich turn that into exit code 1, a flush finds it now."""
+    if isinstance(ended.__context__, BrokenPipeError):
+        return True
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return True
+    return False
+
+
+def _end_unread() -> NoReturn:
+    """End quietly; Python itself would complain when it flushes what is left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(EXIT_READER_GONE)
 
 
 def refuse_command(arguments: Sequence[str], platform: str) -> None:

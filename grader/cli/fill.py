@@ -17,6 +17,7 @@ from grader.cli.grade import (
     ResumeOption,
     SourceArgument,
     StyleOption,
+    TimeLimitOption,
     TrustOption,
 )
 from grader.cli.options import CacheOption, LabOption, LangOption, LockOption, MaxReportBytes
@@ -36,6 +37,7 @@ def fill_command(
     trust: TrustOption = False,
     no_cache: NoCacheOption = False,
     resume: ResumeOption = False,
+    time_limit: TimeLimitOption = None,
     max_report_bytes: MaxReportBytes = 2_000_000,
     cache: CacheOption = None,
     lock: LockOption = None,
@@ -65,6 +67,7 @@ def fill_command(
         trust=trust,
         use_cache=not no_cache,
         resume=resume,
+        time_limit=time_limit,
         marks=None,
         max_report_bytes=max_report_bytes,
         cache=cache,

@@ -34,6 +34,15 @@ NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Build and time 
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Keep the complete timed rounds that a run which was cut off has saved.")
 ]
+TimeLimitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--time-limit",
+        envvar="GRADER_TIME_LIMIT",
+        metavar="DURATION",
+        help="Bound the whole run: 90, 60s, 5m, 1h30m. What was not reached is not run and costs nothing.",
+    ),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the exact commands and run none of them.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
@@ -49,6 +58,7 @@ def grade_command(
     trust: TrustOption = False,
     no_cache: NoCacheOption = False,
     resume: ResumeOption = False,
+    time_limit: TimeLimitOption = None,
     marks: MarksOption = None,
     fail_on: FailOnOption = None,
     max_report_bytes: MaxReportBytes = 2_000_000,
@@ -75,6 +85,7 @@ def grade_command(
         trust=trust,
         use_cache=not no_cache,
         resume=resume,
+        time_limit=time_limit,
         marks=marks,
         max_report_bytes=max_report_bytes,
         cache=cache,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from grader import __version__
@@ -15,6 +17,7 @@ from grader.model.base import Language, Record
 from grader.model.lab import Lab
 from grader.model.submission import REPORT_ENTRY, Submission
 from grader.render.fill import FillStyle
+from grader.units import parse_duration
 from grader.workflow.freeze import report_bytes
 from grader.workflow.grade import Graded
 from grader.workflow.plan import PlannedStep
@@ -35,6 +38,7 @@ class Request(Record):
     trust: bool
     use_cache: bool
     resume: bool
+    time_limit: str | None
     marks: Path | None
     max_report_bytes: int
     cache: Path | None
@@ -58,6 +62,7 @@ class Finished(Record):
 
 def plan_session(request: Request) -> tuple[PlannedStep, ...]:
     """Return the exact commands of a grading; nothing of the submission runs and nothing is written."""
+    time_limit_s(request.time_limit)
     used = load_used(request.lab)
     progress = ConsoleProgress(quiet=request.quiet)
     return plan_grading(_job(request), used, wire(request, used.lab, progress))
@@ -65,10 +70,11 @@ def plan_session(request: Request) -> tuple[PlannedStep, ...]:
 
 def run_session(request: Request) -> Finished:
     """Grade one submission and write its output folder."""
+    limit_s = time_limit_s(request.time_limit)
     used = load_used(request.lab)
     marks = load_marks(request.marks, used.lab)
     progress = ConsoleProgress(quiet=request.quiet)
-    desk = wire(request, used.lab, progress)
+    desk = wire(request, used.lab, progress, limit_s)
     report_file: list[Path] = []
 
     def results(submission: Submission) -> OutputFolder:
@@ -80,11 +86,34 @@ def run_session(request: Request) -> Finished:
         done = run_grading(_job(request), used, desk, results, marks=marks, version=__version__)
     finally:
         progress.close()
+    if done.left_out:
+        print(f"grader: {_left_out(done.left_out, request.time_limit)}", file=sys.stderr)
     return Finished(
         lab=used.lab,
         graded=done.graded,
         folder=_folder(request, done.submission),
         report_file=report_file[0] if report_file else None,
+    )
+
+
+def time_limit_s(text: str | None) -> float | None:
+    """Return `--time-limit` in seconds, None if it is not given.  Raises: UsageError."""
+    if text is None:
+        return None
+    seconds = parse_duration(text)
+    if seconds is None:
+        raise UsageError(
+            f"`{text}` is no duration above 0",
+            where="--time-limit",
+            hint="write for example `90`, `60s`, `5m` or `1h30m`",
+        )
+    return seconds
+
+
+def _left_out(steps: Sequence[str], limit: str | None) -> str:
+    return (
+        f"the time limit of {limit} left out or cut short: {', '.join(steps)}; "
+        "it costs no points, and the same command with `--resume` goes on"
     )
 
 

@@ -16,6 +16,7 @@ from grader.adapters.trusted import Trusted
 from grader.errors import HostError
 from grader.model.lab import Lab
 from grader.ports import Progress, Runner
+from grader.workflow.budget import BoundedLock, BoundedRunner, Budget
 from grader.workflow.run import Desk
 
 
@@ -49,8 +50,11 @@ def open_runner(*, trust: bool, lock: Path | None) -> Runner:
     return Trusted() if trust else Sandbox(lock=lock or DEFAULT_LOCK)
 
 
-def wire(options: WiringOptions, lab: Lab, progress: Progress) -> Desk:
+def wire(options: WiringOptions, lab: Lab, progress: Progress, limit_s: float | None = None) -> Desk:
     """Make the adapters of a command.
+
+    Args:
+        limit_s: Bounds the whole run from now on; None for no limit.
 
     Raises: HostError if the engine that was named is not there.
     """
@@ -61,7 +65,8 @@ def wire(options: WiringOptions, lab: Lab, progress: Progress) -> Desk:
             hint="use `--engine embedded`, which needs neither Docker nor containerd",
         )
     store = open_store(options.cache)
-    runner = open_runner(trust=options.trust, lock=options.lock)
+    budget = Budget(limit_s)
+    runner = BoundedRunner(open_runner(trust=options.trust, lock=options.lock), budget)
     engine = EmbeddedEngine(lab, runner, store, progress, os.environ.get("PATH", os.defpath))
     if options.engine == "embedded":
         status = runner.status()
@@ -69,6 +74,15 @@ def wire(options: WiringOptions, lab: Lab, progress: Progress) -> Desk:
             from grader.render.catalogue import words
 
             raise HostError(words(status.reason), where="--engine embedded", hint=status.remedy)
-    lock = FileHostLock(options.lock or DEFAULT_LOCK, lambda _: progress.note("waiting for the host lock"))
+    waiting = FileHostLock(options.lock or DEFAULT_LOCK, lambda _: progress.note("waiting for the host lock"))
     intake, host = LocalIntake(os.environ), LocalHost()
-    return Desk(store=store, intake=intake, runner=runner, engine=engine, lock=lock, host=host, progress=progress)
+    return Desk(
+        store=store,
+        intake=intake,
+        runner=runner,
+        engine=engine,
+        lock=BoundedLock(waiting, budget),
+        host=host,
+        progress=progress,
+        budget=budget,
+    )

@@ -63,7 +63,7 @@ def facts_from_probes(lab: Lab, probes: Sequence[ProbeResult], builds: Sequence[
         name = lab.probes[result.probe].metric
         artifact = compilers.get(result.subject)
         reason = result.reason or Message(code="fact.no-value", params={"probe": result.probe})
-        ours = result.state == "not_run" or reason.ours
+        ours = result.state == "not_run" or reason.blameless
         fact = _absent(
             name, lab.metrics.get(name), result.subject, result.arm, ("not_run" if ours else "failed", reason)
         )
@@ -114,7 +114,7 @@ def facts_not_measured(
     control = lab.timing.control
     for name, metric in lab.metrics.items():
         if control is not None and f"{name}@{control}" not in present and _of_control(lab, name, metric):
-            needed = [f"arm:{control}", *(["memory"] if metric.source == "memory" else [])]
+            needed = [f"arm:{control}", "memory" if metric.source == "memory" else "timing"]
             reason = next((r for c in needed if (r := capabilities.get(c)) is not None), None)
             absent = ("not_run", reason or Message(code="fact.nothing-to-time"))
             facts[f"{name}@{control}"] = _absent(name, metric, None, control, absent)
@@ -181,7 +181,7 @@ def _why(
     kind = f"probe:{probe.kind}" if probe else ""
     needed = {
         "artifact": (),
-        "timing": (f"arm:{arm}",),
+        "timing": (f"arm:{arm}", "timing"),
         "probe": (f"arm:{arm}", kind),
         "image": (f"arm:{arm}", f"image:{subject}"),
         "memory": (f"arm:{arm}", "memory", kind),
@@ -194,14 +194,14 @@ def _why(
     if build is not None and build.artifact is None:
         return _of_build(build)
     if metric.source != "probe" and broken is not None and broken.reason is not None:
-        ours = broken.state == "not_run" or broken.reason.ours
+        ours = broken.state == "not_run" or broken.reason.blameless
         return "not_run" if ours else "failed", broken.reason
     return "not_run", Message(code="fact.not-measured", params={"arm": arm})
 
 
 def _of_build(build: BuildResult) -> Absent:
     reason = build.reason or Message(code="fact.not-measured", params={"arm": build.label})
-    return "failed" if build.state == "failed" and not reason.ours else "not_run", reason
+    return "failed" if build.state == "failed" and not reason.blameless else "not_run", reason
 
 
 def _absent(name: str, metric: Metric | None, subject: str | None, arm: str, absent: Absent) -> Fact:

@@ -44,7 +44,7 @@ def facts_from_peaks(lab: Lab, peaks: Sequence[PeakRuns], artifacts: Mapping[str
         empty = empty.model_copy(update={"evidence": evidence, "conditions": "warm"})
         by_notion = _by_notion(runs.peaks)
         if runs.reason is not None:
-            facts.append(_without(empty, "not_run" if runs.reason.ours else "failed", runs.reason))
+            facts.append(_without(empty, "not_run" if runs.reason.blameless else "failed", runs.reason))
         elif not by_notion:
             facts.append(_without(empty, "not_run", Message(code="fact.no-reading")))
         else:
@@ -95,7 +95,7 @@ def _derived(name: str, derived: Derived, value: float, sides: Sequence[Fact]) -
 def _of_server(lab: Lab, metric: str, result: ProbeResult, empty: Fact) -> Iterable[Fact]:
     if result.state != "passed":
         reason = result.reason or Message(code="fact.no-value", params={"probe": result.probe})
-        state: FactState = "not_run" if result.state == "not_run" or reason.ours else "failed"
+        state: FactState = "not_run" if result.state == "not_run" or reason.blameless else "failed"
         return (_without(empty, state, reason),)
     value = result.value or ""
     if value.startswith(NO_SERVER):

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 Language = Literal["en", "ru"]
 """Languages of pages and printed tables; stored data are worded in English whatever is shown."""
 
+TIME_IS_UP = "limit.time"
+"""The code of what the caller's time limit kept from being done."""
+
 Scalar = str | int | float | bool | None
 
 
@@ -38,6 +41,11 @@ class Message(Record):
     def ours(self) -> bool:
         """True if something of ours broke: it is an `error`, and costs nobody a point."""
         return self.code.startswith("infra.")
+
+    @property
+    def blameless(self) -> bool:
+        """True if it says nothing about a student's program: something of ours broke, or the caller's time was up."""
+        return self.ours or self.code == TIME_IS_UP
 
 
 def canonical_json(record: Record | dict[str, object] | list[object]) -> bytes:

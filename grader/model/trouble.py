@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from grader.errors import HostError, TimeLimitError
-from grader.model.base import Message
+from grader.model.base import TIME_IS_UP, Message
 
 _OURS = ("app", "bin", "dev", "go", "out", "proc", "src", "sys", "tinygo", "tool")
 """Top folders of the sandbox, and of the kernel's own file systems: no user's name stands below them."""
@@ -16,9 +16,6 @@ _QUOTED = re.compile(r"(?<=[`'\"])/[^`'\"]*(?=[`'\"])")
 _SANDBOX = re.compile(rf"/(?:{'|'.join(_OURS)})(?:/(?!\.\.)|\b(?!/))")
 
 REMOVED = "…"
-
-TIME_IS_UP = "limit.time"
-"""The code of what the caller's time limit kept from being done: it costs nobody a point."""
 
 
 def trouble(code: str, error: HostError) -> Message:

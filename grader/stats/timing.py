@@ -80,7 +80,7 @@ def _start_fact(metric: str, result: ProbeResult, artifact: Artifact | None) -> 
         comparable=artifact.comparable if artifact else True,
         compiler=(artifact.compiler or None) if artifact else None,
     )
-    if result.state == "failed" and result.reason is not None and not result.reason.ours:
+    if result.state == "failed" and result.reason is not None and not result.reason.blameless:
         return empty.model_copy(update={"state": "failed"})
     seconds = result.server.first_answers_s if result.server is not None and result.state == "passed" else ()
     if not seconds:
@@ -149,7 +149,7 @@ def _ratio_fact(campaign: Campaign, numerator: str, denominator: str, made_of: S
 
 def _without_number(empty: Fact, bad: Sample) -> Fact:
     reason = bad.reason or Message(code="timing.bad-run", params={"arm": bad.arm, "round": bad.round_index + 1})
-    state: Literal["failed", "not_run"] = "not_run" if reason.ours else "failed"
+    state: Literal["failed", "not_run"] = "not_run" if reason.blameless else "failed"
     return empty.model_copy(update={"state": state, "reason": reason})
 
 

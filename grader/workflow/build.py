@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from grader.errors import TimeLimitError
 from grader.model.base import Message, Record, canonical_json, digest
 from grader.model.lab import BuildSource, CommittedFile, Step
 from grader.model.run import BuildResult
 from grader.model.submission import Submission
+from grader.model.trouble import trouble
 from grader.ports import Engine, HostLock, Progress, Store
 from grader.workflow.plan import choose_source, source_dir, source_key
 from grader.workflow.records import load_record, read_record
@@ -56,8 +58,12 @@ def build_subject(
 
     def build(folder: Path) -> BuildResult:
         progress.step(f"build {subject}")
-        with lock.shared():
-            made.append(engine.build(subject, step, source, source_dir(submission), folder))
+        try:
+            with lock.shared():
+                made.append(engine.build(subject, step, source, source_dir(submission), folder))
+        except TimeLimitError as error:
+            reason = trouble("infra.build-broke", error)
+            made.append(BuildResult(subject=subject, state="not_run", artifact=None, reason=reason))
         return made[-1]
 
     if not use_cache:

@@ -51,9 +51,12 @@ class _Stream(io.RawIOBase):
         return io.BufferedReader(self, 8 << 10)
 
 
-def ask(server: Server, path: str, port: int, *, timeout_s: float) -> Answer:
+def ask(server: Server, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
     """Ask a server for a path over a new connection.
 
+    Args:
+        timeout_s: For all of it, from connecting to the last byte.
+        connect_s: For connecting alone, where that has to be shorter.
     Returns: What came, its body cut one byte above the cap; where nothing readable came, the reason.  A server that
         does not listen is `answer.refused`.
     Raises: HostError as `Server.connect` does.
@@ -61,7 +64,7 @@ def ask(server: Server, path: str, port: int, *, timeout_s: float) -> Answer:
     began, deadline = time.perf_counter(), time.monotonic() + timeout_s
     head = f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUser-Agent: lab-grader\r\nAccept: */*\r\n"
     try:
-        with server.connect(timeout_s) as connection:
+        with _connected(server, min(timeout_s, connect_s or timeout_s)) as connection:
             connection.settimeout(_left(deadline))
             connection.sendall(f"{head}Connection: close\r\n\r\n".encode("ascii", "replace"))
             answer = _read(path, _Stream(connection, deadline, STREAM_BYTES))
@@ -76,6 +79,14 @@ def ask(server: Server, path: str, port: int, *, timeout_s: float) -> Answer:
     except (http.client.HTTPException, ValueError) as error:
         return _nothing("answer.not-http", path, found=shown(f"{type(error).__name__} {error}"))
     return answer.model_copy(update={"total_s": time.perf_counter() - began})
+
+
+def _connected(server: Server, timeout_s: float) -> socket.socket:
+    """Raises: ConnectionRefusedError also where nobody says a word; else as `Server.connect`."""
+    try:
+        return server.connect(timeout_s)
+    except TimeoutError as error:
+        raise ConnectionRefusedError("nobody answered") from error
 
 
 def _read(path: str, stream: _Stream) -> Answer:

@@ -13,7 +13,7 @@ from grader.judging.facts import (
     ratios_not_measured,
 )
 from grader.judging.memory import facts_derived_instead, facts_from_peaks, facts_from_servers
-from grader.model.base import Message, Record
+from grader.model.base import TIME_IS_UP, Message, Record
 from grader.model.grade import Fact, Finding
 from grader.model.host import Fingerprint
 from grader.model.lab import Lab
@@ -39,7 +39,8 @@ class Measured(Record):
 
     `work_s` is the time spent in builds, probes and timed runs, seconds: no look-up, and no wait for the host lock.
     `locks` are the spans of time for which the host lock was held, in order.  `resumed_rounds` of the campaign were
-    run before, by a run that was cut off.
+    run before, by a run that was cut off.  `left_out` are the steps and arms that the time limit kept from being done,
+    or cut short.
     """
 
     facts: tuple[Fact, ...]
@@ -49,6 +50,7 @@ class Measured(Record):
     probes: tuple[ProbeResult, ...]
     campaign: Campaign | None
     resumed_rounds: int
+    left_out: tuple[str, ...]
     steps: tuple[StepOutput, ...]
     work_s: float
     locks: tuple[LockSpan, ...]
@@ -100,6 +102,7 @@ def measure_submission(
         probes=tuple(session.probes),
         campaign=session.campaign,
         resumed_rounds=session.resumed_rounds,
+        left_out=session.left_out,
         steps=tuple(session.steps),
         work_s=working.seconds,
         locks=tuple(working.spans),
@@ -116,6 +119,7 @@ class _Session:
         self.peaks: list[PeakRuns] = []
         self.campaign: Campaign | None = None
         self.resumed_rounds = 0
+        self.left_out: tuple[str, ...] = ()
         self.steps: list[StepOutput] = []
 
     def measure(self, work: Path, samples: SampleLog, *, resume: bool) -> tuple[Fact, ...]:
@@ -133,6 +137,14 @@ class _Session:
         if timed is not None:
             self.campaign, self.resumed_rounds = timed.campaign, timed.resumed_rounds
             self.steps.append(timed.step)
+            if timed.campaign is None and timed.step.meta.reason is not None:
+                missing["timing"] = timed.step.meta.reason
+        self.left_out = tuple(
+            dict.fromkeys(
+                [step.meta.step for step in self.steps if _is_cut(step.meta.reason)]
+                + [name for name, reason in missing.items() if _is_cut(reason) and name != "timing"]
+            )
+        )
         return self._facts(runnable, {**self.site.engine.capabilities(), **missing})
 
     def _build(self, subject: str, work: Path) -> None:
@@ -170,6 +182,10 @@ class _Session:
         facts += facts_not_measured(lab, {fact.id for fact in facts}, capabilities, builds, probes)
         facts += ratios_not_measured(lab, facts)
         return tuple(sorted(facts, key=lambda fact: (fact.id, preference(fact))))
+
+
+def _is_cut(reason: Message | None) -> bool:
+    return reason is not None and reason.code == TIME_IS_UP
 
 
 def _refused(builds: Sequence[BuildResult]) -> tuple[Finding, ...]:

@@ -6,19 +6,21 @@ import json
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from grader.claims.reader import read_report
+from grader.errors import UsageError
 from grader.model.base import Language, Record
 from grader.model.grade import ManualMark
 from grader.model.run import LockSpan
 from grader.model.submission import IntakeCaps, Submission
 from grader.ports import Engine, Host, HostLock, Intake, Progress, Results, Runner, Store
 from grader.render.fill import FillStyle
+from grader.workflow.budget import Budget
 from grader.workflow.freeze import freeze, report_bytes
 from grader.workflow.grade import Graded, LabUsed, ReportUsed, grade_submission, output_files
 from grader.workflow.measure import Measured, measure_submission
@@ -49,6 +51,7 @@ class Desk:
     lock: HostLock
     host: Host
     progress: Progress
+    budget: Budget = field(default_factory=Budget)
     wall: Callable[[], float] = time.time
 
 
@@ -67,14 +70,17 @@ class RunRecord(Record):
     lab_sha256: str
     boundary: str
     locks: tuple[LockSpan, ...]
+    time_limit_s: float | None
+    left_out: tuple[str, ...]
     resumed_rounds: int = Field(ge=0, description="Timed rounds that a run which was cut off had saved.")
 
 
 class Finished(Record):
-    """A finished grading: what was frozen, and what was made of it."""
+    """A finished grading: what was frozen, what was made of it, and what the time limit left out."""
 
     submission: Submission
     graded: Graded
+    left_out: tuple[str, ...] = ()
 
 
 def plan_grading(job: Job, used: LabUsed, desk: Desk) -> tuple[PlannedStep, ...]:
@@ -99,6 +105,12 @@ def run_grading(
     began, clock = datetime.now(UTC), time.monotonic()
     desk.progress.step("freeze", job.source)
     submission = _freeze(job, used, desk)
+    if desk.budget.left_s() == 0:
+        raise UsageError(
+            f"{desk.budget.limit_s:g} s were up before the submission was read",
+            where="--time-limit",
+            hint="allow more time",
+        )
     place = results(submission)
     place.check()
     report = _read(job, used, submission)
@@ -109,9 +121,9 @@ def run_grading(
     )
     run = _run_record(began, time.monotonic() - clock, measured, used, desk, version)
     place.write(graded.files | {"run.json": run})
-    if measured.campaign is None or not measured.campaign.cut:
+    if not measured.left_out:
         place.samples.remove()
-    return Finished(submission=submission, graded=graded)
+    return Finished(submission=submission, graded=graded, left_out=measured.left_out)
 
 
 def _freeze(job: Job, used: LabUsed, desk: Desk) -> Submission:
@@ -158,6 +170,8 @@ def _run_record(began: datetime, total_s: float, measured: Measured, used: LabUs
         lab_sha256=used.digest,
         boundary=desk.runner.status().kind,
         locks=measured.locks,
+        time_limit_s=desk.budget.limit_s,
+        left_out=measured.left_out,
         resumed_rounds=measured.resumed_rounds,
     )
     return json.dumps(record.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True).encode() + b"\n"

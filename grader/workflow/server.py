@@ -31,13 +31,15 @@ LIFE_S = 150.0
 READY_S = 20.0
 """Longest wait for the first valid answer; compiling a large module on one core takes a few seconds."""
 PATIENCE_S = 2.0
-"""Longest wait for a right answer after a wrong one: some servers listen before they are ready."""
+"""Longest wait for a right answer once somebody listens: some servers do so before they are ready."""
 REQUEST_S = 5.0
 GRACE_S = 5.0
 """What a server has to end itself after SIGTERM."""
 
 CONNECT_PAUSE_S = 0.0005
 """Between two attempts to connect: with the attempt itself well below a millisecond, the error of a timed start."""
+CONNECT_S = 0.002
+"""For one attempt.  A loopback answers at once; what is lost while it comes up is sent again a whole second later."""
 UNTIMED_PAUSE_S = 0.02
 
 REQUESTS_S = 60.0
@@ -148,10 +150,11 @@ class _Serving:
         deadline = time.monotonic() + self.ready_s
         while True:
             ended = server.ended()
-            answer = self._ask(server, self.probe.get[0], max(0.001, min(REQUEST_S, deadline - time.monotonic())))
+            left = max(CONNECT_S, min(REQUEST_S, deadline - time.monotonic()))
+            answer = self._ask(server, self.probe.get[0], left, CONNECT_S)
             seconds = (time.perf_counter_ns() - server.started_ns()) / 1e9
             now = time.monotonic()
-            if answer.status is not None and answer.reason is not None:
+            if answer.reason is not None and answer.reason.code != "answer.refused":
                 deadline = min(deadline, now + PATIENCE_S)
             if answer.reason is None or ended or now >= deadline:
                 return _First(answer=answer, seconds=seconds)
@@ -168,9 +171,9 @@ class _Serving:
                 return number, answer
         return REQUESTS, None
 
-    def _ask(self, server: Server, get: HttpGet, timeout_s: float) -> Answer:
+    def _ask(self, server: Server, get: HttpGet, timeout_s: float, connect_s: float | None = None) -> Answer:
         before = self.site.wall()
-        answer = ask(server, get.path, self.probe.port, timeout_s=timeout_s)
+        answer = ask(server, get.path, self.probe.port, timeout_s=timeout_s, connect_s=connect_s)
         return judge_answer(get, answer, WallClock(before=before, after=self.site.wall()))
 
     def _why(self, answers: Sequence[Answer], stopped: Stopped) -> Message | None:

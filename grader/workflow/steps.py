@@ -86,7 +86,7 @@ def step_of_peaks(runs: PeakRuns, *, cached: bool) -> StepOutput:
         step=memory_step(runs.metric, runs.arm),
         cached=cached,
         argv=last.argv if last else (),
-        state="measured" if runs.reason is None else "not_run" if runs.reason.ours else "failed",
+        state="measured" if runs.reason is None else "not_run" if runs.reason.blameless else "failed",
         exit_code=last.exit_code if last else None,
         signal=last.signal if last else None,
         reason=runs.reason,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from grader.errors import TimeLimitError
-from grader.model.base import Message, Record, canonical_json
+from grader.model.base import TIME_IS_UP, Message, Record, canonical_json
 from grader.model.lab import Lab, StdoutJsonProbe
 from grader.model.run import Artifact, Campaign, ProbeResult, SampleHeader
-from grader.model.trouble import TIME_IS_UP, trouble
+from grader.model.trouble import trouble
 from grader.ports import SampleLog
 from grader.stats.estimate import summary
 from grader.stats.plan import complete_rounds

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -31,3 +34,16 @@ def test_what_runs_nothing_works_anywhere(
 ) -> None:
     assert ended(monkeypatch, *arguments, platform="darwin") in (0, None)
     assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["lab", "schema"], ["lab", "show", "lab12-f25"]])
+def test_a_reader_that_has_gone_ends_the_command_quietly(arguments: list[str]) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "grader", *arguments], stdout=write_end, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(write_end)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")

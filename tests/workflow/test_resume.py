@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.errors import TimeLimitError
 from grader.model.run import Command, Completed, Sample
 from grader.model.submission import Copied, IntakeCaps, ManifestEntry, Submission
 from grader.ports import Source
@@ -95,12 +96,16 @@ class World:
         self.store = FakeStore(folder)
         self.log = Cutting(self.moment)
         self.moments, self.cut = 0, 0
+        self.error: BaseException = KeyboardInterrupt()
         self.place = Place(self.log)
 
     def moment(self) -> None:
         self.moments += 1
-        if self.moments == self.cut:
-            raise KeyboardInterrupt
+        # An interrupt comes once; once the time is up it stays up.
+        if self.moments == self.cut or (
+            self.cut and self.moments > self.cut and isinstance(self.error, TimeLimitError)
+        ):
+            raise self.error
 
     def grade(self, *, cut: int = 0, resume: bool = False, use_cache: bool = True) -> Finished:
         self.moments, self.cut, self.place = 0, cut, Place(self.log)
@@ -214,3 +219,36 @@ def test_samples_of_another_campaign_are_never_mixed_in(uncut: tuple[dict[str, b
     world.log.header = world.log.header.model_copy(update={"key": "of another host"})
     world.grade(resume=True)
     assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 0
+
+
+def test_a_campaign_that_the_time_limit_cut_counts_its_complete_rounds_and_is_finished_later(
+    uncut: tuple[dict[str, bytes], int], tmp_path: Path
+) -> None:
+    world = World(tmp_path / "store")
+    world.error = TimeLimitError("up")
+    done = world.grade(cut=uncut[1] - 8)
+    facts = {fact.id: fact for fact in done.graded.grade.facts}
+    assert done.left_out == ("time",)
+    time = facts["native.startup_time@process"]
+    assert (time.state, time.n, time.interval) == ("measured", 5, None), "under 6 rounds there is no interval"
+    assert len(world.log.lines) >= 3 * 5
+    assert not [kind for kind, _ in world.store.results if kind == "campaign"]
+    world.grade(resume=True)
+    assert world.place.files["grade.json"] == uncut[0]["grade.json"]
+    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 5
+
+
+def test_what_the_time_limit_cut_anywhere_costs_nobody_a_point_and_is_made_later(
+    uncut: tuple[dict[str, bytes], int], tmp_path: Path
+) -> None:
+    whole = json.loads(uncut[0]["grade.json"])
+    for cut in range(2, uncut[1] + 1):
+        world = World(tmp_path / str(cut))
+        world.error = TimeLimitError("up")
+        done = world.grade(cut=cut)
+        score = done.graded.grade.score
+        assert done.left_out, f"cut at moment {cut}"
+        assert (score.lost, score.state) == (whole["score"]["lost"], whole["score"]["state"]), f"cut at moment {cut}"
+        assert {f.state for f in done.graded.grade.facts} <= {"measured", "not_run"}
+        world.grade(resume=True)
+        assert world.place.files["grade.json"] == uncut[0]["grade.json"], f"cut at moment {cut}"

@@ -1,0 +1,122 @@
+"""The time that the caller gave a run: every wait and every command is capped by what is left of it.
+
+It works on the ports: whatever goes through the boundary or waits for the host lock ends in time, and nothing above
+has to know of it.  A command that only this cap cut short raises, so its result is neither judged nor kept.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from grader.errors import TimeLimitError
+from grader.model.run import Command, Completed, MemoryReading
+from grader.ports import HostLock, Runner, SandboxStatus, Server, Stopped
+
+
+class Budget:
+    """What is left of a time limit, from the moment this is made; without one it never ends.
+
+    Args:
+        limit_s: Seconds, > 0; None for no limit.
+    """
+
+    def __init__(self, limit_s: float | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.limit_s = limit_s
+        self._monotonic = monotonic
+        self._began = monotonic()
+
+    def left_s(self) -> float | None:
+        """Return the seconds that are left, 0 if none is; None without a limit."""
+        if self.limit_s is None:
+            return None
+        return max(0.0, self.limit_s - (self._monotonic() - self._began))
+
+    def check(self) -> None:
+        """Raises: TimeLimitError if the time is up."""
+        if self.left_s() == 0.0:
+            raise TimeLimitError("the time limit of this run is up", where="--time-limit", hint="allow more time")
+
+    def cap(self, timeout_s: float) -> float:
+        """Return the shorter of a timeout and what is left.  Raises: TimeLimitError if nothing is."""
+        self.check()
+        left = self.left_s()
+        return timeout_s if left is None else min(timeout_s, left)
+
+
+class BoundedRunner:
+    """A boundary whose commands end when the budget does; implements `ports.Runner`."""
+
+    def __init__(self, inner: Runner, budget: Budget) -> None:
+        self._inner = inner
+        self._budget = budget
+
+    def status(self) -> SandboxStatus:
+        return self._inner.status()
+
+    def noop(self) -> Command:
+        return self._inner.noop()
+
+    def run(self, command: Command, *, memory: bool = False) -> Completed:
+        """Run with what is left at most.  Raises: TimeLimitError if nothing is, or if only that ended it."""
+        capped = self._capped(command)
+        done = self._inner.run(capped, memory=memory)
+        if done.outcome == "timeout" and capped != command:
+            raise TimeLimitError("the time limit of this run cut a command short", where="--time-limit")
+        return done
+
+    @contextmanager
+    def serve(self, command: Command, port: int) -> Iterator[Server]:
+        """Serve for what is left at most.  Raises: TimeLimitError, at the end too if the time was up by then."""
+        with self._inner.serve(self._capped(command), port) as server:
+            yield BoundedServer(server, self._budget)
+            self._budget.check()
+
+    def _capped(self, command: Command) -> Command:
+        timeout_s = self._budget.cap(command.limits.timeout_s)
+        limits = command.limits.model_copy(update={"timeout_s": timeout_s})
+        return command if limits == command.limits else command.model_copy(update={"limits": limits})
+
+
+class BoundedServer:
+    """A server that nobody waits for once the time is up; implements `ports.Server`."""
+
+    def __init__(self, inner: Server, budget: Budget) -> None:
+        self._inner = inner
+        self._budget = budget
+
+    def connect(self, timeout_s: float) -> socket.socket:
+        return self._inner.connect(self._budget.cap(timeout_s))
+
+    def started_ns(self) -> int:
+        return self._inner.started_ns()
+
+    def ended(self) -> bool:
+        return self._inner.ended()
+
+    def memory(self) -> tuple[MemoryReading, ...]:
+        self._budget.check()
+        return self._inner.memory()
+
+    def stop(self, grace_s: float) -> Stopped:
+        return self._inner.stop(grace_s)
+
+
+class BoundedLock:
+    """A host lock that is waited for no longer than the budget lasts; implements `ports.HostLock`."""
+
+    def __init__(self, inner: HostLock, budget: Budget) -> None:
+        self._inner = inner
+        self._budget = budget
+
+    def shared(self, timeout_s: float | None = None) -> AbstractContextManager[None]:
+        return self._inner.shared(self._capped(timeout_s))
+
+    def exclusive(self, timeout_s: float | None = None) -> AbstractContextManager[None]:
+        return self._inner.exclusive(self._capped(timeout_s))
+
+    def _capped(self, timeout_s: float | None) -> float | None:
+        self._budget.check()
+        return self._budget.left_s() if timeout_s is None else self._budget.cap(timeout_s)

@@ -1,0 +1,278 @@
+"""Servers that serve, lie, die, or fail as they should; the fake's connections are real sockets."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grader.errors import HostError
+from grader.model.base import Message
+from grader.model.grade import Fact
+from grader.model.lab import Lab
+from grader.model.run import MemoryReading, ProbeResult
+from grader.testing import FakeServer, completed, http_answer
+from grader.workflow import server as module
+from tests.samplelab import NOW, engine, right_output, serving_lab
+from tests.workflow.test_measure import Desk, facts
+
+PAGE, TIME = http_answer("<p>"), http_answer(right_output(), "application/json")
+RIGHT = {"/": PAGE, "/api/time": TIME}
+KIB = 1024
+Start = Callable[[], FakeServer]
+
+
+def reading(size: int, notion: str = "cgroup") -> MemoryReading:
+    return MemoryReading.model_validate({"notion": notion, "size_bytes": size, "method": "read"})
+
+
+def still(size: int = 900 * KIB) -> Callable[[], tuple[MemoryReading, ...]]:
+    return lambda: (reading(size), reading(2 * size, "smaps"))
+
+
+def serves(**changes: object) -> FakeServer:
+    return FakeServer(RIGHT, **{"memory": still(), **changes})  # type: ignore[arg-type]
+
+
+def dies(said: str, **changes: object) -> FakeServer:
+    end = completed("", outcome="failed", exit_code=2, stderr=said, **changes)
+    return FakeServer({}, refusals=None, dies_after=0, end=end)
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "READY_S", 0.3)
+    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(module, "READ_EVERY_S", 0.001)
+    monkeypatch.setattr(module, "SETTLE_S", 0.02)
+    monkeypatch.setattr(module, "REQUESTS", 20)
+
+
+class Rig:
+    """One desk and the servers that its engine starts."""
+
+    def __init__(self, folder: Path, lab: Lab | None = None) -> None:
+        self.desk = Desk(folder, lab or serving_lab())
+        self.started: list[FakeServer] = []
+
+    def facts(self, native: Start = serves, wasm: Start = lambda: dies("Netdev not set\n")) -> dict[str, list[Fact]]:
+        """Measure with these servers; return the facts of servers by id."""
+        self.started = []
+
+        def start(make: Start) -> Start:
+            def made() -> FakeServer:
+                self.started.append(make())
+                return self.started[-1]
+
+            return made
+
+        self.fake = engine(servers={"process": start(native), "wasmtime": start(wasm)})
+        self.measured = self.desk.measure(self.fake)
+        grouped = itertools.groupby(self.measured.facts, key=lambda fact: fact.id)
+        return {fact_id: list(group) for fact_id, group in grouped}
+
+    def probe(self, subject: str = "native") -> ProbeResult:
+        return next(p for p in self.measured.probes if p.probe == "server" and p.subject == subject)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
+
+
+def test_a_server_is_asked_on_every_route_weighed_twice_and_timed(rig: Rig) -> None:
+    found = rig.facts()
+    (mode,) = found["native.server_mode@process"]
+    assert (mode.state, mode.value) == ("measured", "valid")
+    idle = {(f.notion, f.conditions): f.value for f in found["native.memory_idle@process"]}
+    assert idle == {
+        ("cgroup", "warm"): 900 * KIB,
+        ("smaps", "warm"): 1800 * KIB,
+        ("cgroup", "after-1000-requests"): 900 * KIB,
+        ("smaps", "after-1000-requests"): 1800 * KIB,
+    }
+    (first,) = found["native.first_answer_time@process"]
+    assert (first.state, first.n, first.unit, first.conditions) == ("measured", 7, "second", "warm")
+    assert first.interval is not None
+    asked, *timed = [s for s in rig.started if s.asked]
+    assert asked.asked == ["/", "/api/time", *["/", "/api/time"] * 10]
+    assert [s.asked for s in timed] == [["/"]] * 7
+
+
+def test_only_timed_starts_have_the_host_to_themselves(rig: Rig) -> None:
+    rig.facts()
+    events = rig.desk.lock.events
+    assert events.count("+exclusive") == 2, "the server's starts, then the campaign"
+    assert rig.desk.lock.events[events.index("+exclusive") - 1] == "-shared"
+
+
+def test_every_server_is_stopped(rig: Rig) -> None:
+    rig.facts()
+    assert len(rig.started) == 9
+    assert all(server.stops > 0 for server in rig.started)
+
+
+def test_a_server_that_listens_late_is_waited_for(rig: Rig) -> None:
+    assert rig.facts(lambda: serves(refusals=5))["native.server_mode@process"][0].state == "measured"
+
+
+@pytest.mark.parametrize(
+    ("native", "expected", "names"),
+    [
+        (lambda: FakeServer({}), "answer.status", "/"),
+        (lambda: FakeServer({"/": PAGE}), "answer.status", "/api/time"),
+        (lambda: FakeServer(RIGHT | {"/api/time": PAGE}), "answer.type", "/api/time"),
+        (
+            lambda: FakeServer(RIGHT | {"/api/time": http_answer(right_output(NOW - 99), "application/json")}),
+            "answer.not-now",
+            "/api/time",
+        ),
+        (lambda: FakeServer(RIGHT | {"/": b"garbage\r\n"}), "answer.not-http", "/"),
+        (lambda: dies("panic: no port\n"), "server.exited", "/"),
+        (lambda: FakeServer(RIGHT, dies_after=1), "server.exited", "/api/time"),
+        (lambda: serves(dies_after=9), "server.exited", "/api/time"),
+        (lambda: FakeServer(RIGHT, refusals=None), "server.no-answer", "/"),
+    ],
+)  # fmt: skip
+def test_a_broken_server_is_the_students_failure_and_the_route_is_named(
+    rig: Rig, native: Start, expected: str, names: str
+) -> None:
+    found = rig.facts(native)
+    for fact_id in ("native.server_mode@process", "native.memory_idle@process", "native.first_answer_time@process"):
+        (fact,) = found[fact_id]
+        assert fact.state == "failed"
+        assert fact.reason is not None
+        assert (fact.reason.code, fact.reason.params["path"]) == (expected, names)
+    assert found["native.startup_time@process"][0].state == "measured"
+    assert "+exclusive" not in rig.desk.lock.events[:-2], "what does not serve never had the host to itself"
+
+
+def test_a_limit_that_ended_a_server_is_its_reason_and_is_tried_again(rig: Rig) -> None:
+    def limited() -> FakeServer:
+        return dies("", reason={"code": "run.memory-limit", "params": {"bytes": 1}})
+
+    (fact,) = rig.facts(limited)["native.server_mode@process"]
+    assert fact.reason is not None
+    assert (fact.state, fact.reason.code) == ("failed", "run.memory-limit")
+    assert rig.facts()["native.server_mode@process"][0].state == "measured"
+
+
+def test_a_start_that_fails_among_the_timed_ones_leaves_no_number(rig: Rig) -> None:
+    starts = iter([serves(), serves(), *[dies("panic: flaky\n")] * 9])
+    (fact,) = rig.facts(lambda: next(starts))["native.first_answer_time@process"]
+    assert fact.reason is not None
+    assert (fact.state, fact.value, fact.reason.code) == ("failed", None, "server.exited")
+
+
+def test_a_boundary_that_breaks_is_our_fault_and_is_tried_again(rig: Rig) -> None:
+    def broken() -> FakeServer:
+        raise HostError("no namespaces")
+
+    for fact_id in ("native.server_mode@process", "native.memory_idle@process", "native.first_answer_time@process"):
+        (fact,) = rig.facts(broken)[fact_id]
+        assert (fact.state, fact.reason) == (
+            "not_run",
+            Message(code="infra.run-broke", params={"detail": "no namespaces"}),
+        )
+    assert rig.facts()["native.server_mode@process"][0].state == "measured"
+
+
+def test_a_second_time_no_server_is_started_and_the_facts_are_the_same(rig: Rig) -> None:
+    first = rig.facts()
+    assert rig.facts(broken_start, broken_start) == first
+    assert rig.fake.served == []
+
+
+def broken_start() -> FakeServer:
+    raise AssertionError("started again")
+
+
+def test_a_failure_that_is_expected_says_so_and_points_to_what_can_be_measured(rig: Rig) -> None:
+    found = rig.facts()
+    (mode,) = found["wasm.server_mode@wasmtime"]
+    assert (mode.state, mode.value) == ("measured", "no server: Netdev not set")
+    (idle,) = found["wasm.memory_idle@wasmtime"]
+    assert (idle.state, idle.reason) == (
+        "not_run",
+        Message(code="fact.no-server-but", params={"said": "Netdev not set", "instead": "memory_peak"}),
+    )
+    assert found["wasm.first_answer_time@wasmtime"][0].state == "not_run"
+    assert rig.fake.served.count("wasmtime") == 1
+    files = rig.measured.step_files()
+    assert files["probe-server-wasm-wasmtime/stderr"] == b"Netdev not set\n"
+    assert json.loads(files["probe-server-wasm-wasmtime/meta.json"])["server"]["stopped"] == "by-itself"
+
+
+def test_the_expected_words_may_be_on_stdout(rig: Rig) -> None:
+    def printed() -> FakeServer:
+        return FakeServer(refusals=None, dies_after=0, end=completed("Netdev not set\n"))
+
+    assert rig.facts(wasm=printed)["wasm.server_mode@wasmtime"][0].state == "measured"
+
+
+def test_another_failure_than_the_expected_one_is_told_with_its_words(rig: Rig) -> None:
+    (mode,) = rig.facts(wasm=lambda: dies("2025 starting\npanic: out of luck\n\ngoroutine 1\n"))[
+        "wasm.server_mode@wasmtime"
+    ]
+    assert (mode.state, mode.reason) == (
+        "failed",
+        Message(
+            code="server.other-failure",
+            params={"expected": "Netdev not set, all goroutines are asleep", "said": "panic: out of luck"},
+        ),
+    )
+
+
+def test_a_server_that_comes_up_where_nobody_expected_it_is_no_failure(rig: Rig) -> None:
+    found = rig.facts(wasm=serves)
+    (mode,) = found["wasm.server_mode@wasmtime"]
+    assert (mode.state, mode.value) == ("measured", "valid")
+    assert [f.state for f in found["wasm.memory_idle@wasmtime"]] == ["not_run"]
+    assert rig.fake.served.count("wasmtime") == 1
+
+
+def test_one_that_neither_fails_nor_answers_is_left_and_is_no_expected_failure(rig: Rig) -> None:
+    def silent() -> FakeServer:
+        return FakeServer(refusals=None, end=completed("", stderr="Netdev not set\n"))
+
+    (mode,) = rig.facts(wasm=silent)["wasm.server_mode@wasmtime"]
+    assert mode.reason is not None
+    assert (mode.state, mode.reason.code) == ("failed", "server.no-answer")
+
+
+def test_memory_that_moves_is_read_until_it_holds_still(rig: Rig) -> None:
+    sizes = itertools.chain(range(900 * KIB, 300 * KIB, -100 * KIB), itertools.repeat(300 * KIB))
+    found = rig.facts(lambda: serves(memory=lambda: (reading(next(sizes)),)))
+    assert [f.value for f in found["native.memory_idle@process"]] == [300 * KIB] * 2
+
+
+def test_memory_that_never_holds_still_says_so(rig: Rig) -> None:
+    sizes = itertools.count(KIB, KIB)
+    found = rig.facts(lambda: serves(memory=lambda: (reading(next(sizes)),)))
+    assert "still moving" in (found["native.memory_idle@process"][0].method or "")
+
+
+def test_a_host_that_reads_no_memory_leaves_a_reason(rig: Rig) -> None:
+    found = rig.facts(lambda: serves(memory=tuple))
+    (idle,) = found["native.memory_idle@process"]
+    assert (idle.state, idle.reason) == ("not_run", Message(code="fact.no-reading"))
+    assert found["native.server_mode@process"][0].state == "measured"
+
+
+def test_too_few_requests_in_time_leave_the_idle_figure_and_a_reason(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REQUESTS_S", 0.0)
+    by_condition = {f.conditions: f for f in rig.facts()["native.memory_idle@process"] if f.notion != "smaps"}
+    assert by_condition["warm"].state == "measured"
+    gap = by_condition["after-1000-requests"]
+    assert gap.reason is not None
+    assert (gap.state, gap.reason.code) == ("not_run", "fact.requests-unfinished")
+
+
+def test_what_the_engine_lacks_is_the_reason(rig: Rig) -> None:
+    measured = rig.desk.measure(engine(servers={"process": serves}, missing={"probe:http": Message(code="no-http")}))
+    found = facts(measured)
+    assert found["native.first_answer_time@process"].reason == Message(code="no-http")
+    assert found["native.memory_idle@process"].reason == Message(code="no-http")
