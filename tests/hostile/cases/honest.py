@@ -1,0 +1,49 @@
+"""The honest submission that is graded after each family, built anew, by what the hostile ones used too."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.hostile.cases.report import SOLUTION
+from tests.hostile.catalogue import Case, Outcome, Place
+from tests.hostile.making import SILENT_MODULE, put, wasm
+
+NAME = "the-next-submission"
+
+NATIVE_BYTES = 4_698_112
+"""What Go 1.21.13 makes of the reference solution, and of any other with the same instructions."""
+
+
+def _made(after: str) -> Callable[[Place], Path]:
+    def make(place: Place) -> Path:
+        folder = Path(shutil.copytree(SOLUTION, place.folder / "lab"))
+        source = (folder / "main.go").read_text("utf-8")
+        put(folder, "main.go", f"{source}\n// Graded after {after}.\n")  # another source, so that it is built anew
+        put(folder, "main.wasm", wasm(SILENT_MODULE))
+        return folder
+
+    return make
+
+
+def following(family: str) -> Case:
+    """Return the case that shows that what was hostile left nothing behind in the cache or the toolchain."""
+    return Case(
+        NAME,
+        "Nothing: the reference solution, built anew with the same cache, after all cases of this family.",
+        _made(family),
+        ("facts are ours",),
+        Outcome(
+            facts={
+                "native.binary_size@build": "measured",
+                "native.cli_output@process": "measured",
+                "native.server_mode@process": "measured",
+                "native.startup_time@process": "measured",
+            },
+            values={"native.binary_size@build": NATIVE_BYTES, "native.cli_output@process": "valid"},
+            criteria={"t1.once": "pass", "t1.server": "pass", "t2.binary_size": "pass", "t4.table": "pass"},
+            verdicts={"native.binary_size": "reproduced"},
+            findings=(),
+        ),
+    )

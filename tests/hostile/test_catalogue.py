@@ -1,0 +1,49 @@
+"""The corpus as a catalogue: complete, each case named once, and the page says what the cases say."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+from tests.hostile.catalogue import worst
+from tests.hostile.defences import DEFENCES
+from tests.hostile.families import FAMILIES
+from tests.hostile.page import page
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "hostile-corpus.md"
+CASES = [case for family in FAMILIES for case in family.cases]
+
+
+def test_there_are_enough_cases_and_each_has_a_name_of_its_own_in_its_family() -> None:
+    assert len(CASES) >= 40
+    for family in FAMILIES:
+        assert [name for name, count in Counter(case.name for case in family.cases).items() if count > 1] == []
+
+
+def test_each_case_says_in_a_sentence_what_it_tries_and_what_holds_it() -> None:
+    for case in CASES:
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", case.name)
+        assert case.tries.endswith(".")
+        assert "\n" not in case.tries
+        assert case.held_by
+        assert set(case.held_by) <= DEFENCES.keys()
+
+
+def test_every_defence_holds_some_case() -> None:
+    assert {name for case in CASES for name in case.held_by} == DEFENCES.keys()
+
+
+def test_a_case_that_would_win_without_cgroups_is_never_run_so() -> None:
+    for case in CASES:
+        wins = worst(tuple(DEFENCES[name].without_cgroups for name in case.held_by)) == "wins"
+        assert wins == ("cgroups" in case.never_without), case.name
+
+
+def test_the_page_is_made_from_the_cases() -> None:
+    text = page(FAMILIES, DEFENCES)
+    if os.environ.get("GRADER_WRITE_CORPUS"):
+        PAGE.write_text(text, "utf-8")
+    assert PAGE.read_text("utf-8") == text, "run with GRADER_WRITE_CORPUS=1 after a change of the cases"
