@@ -14,6 +14,7 @@ Reading a number
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from typing import Literal
 Dimension = Literal["byte", "second", "percent", "ratio"]
 Base = Literal["binary", "decimal"]
 Number = int | float
+Rounding = Literal["nearest", "down", "up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +346,17 @@ def format_ratio(value: Number, *, half_width: float | None = None) -> str:
     inverse = 1 / exact
     digits = _decimals(Fraction(half_width) * inverse * inverse) if half_width else _significant_decimals(inverse, 2)
     return f"{shown}× ({_rounded(inverse, digits)}× slower)"
+
+
+def format_factor(value: Number, half_width: float, *, rounding: Rounding = "nearest") -> str:
+    """Write a bare factor, or a bound of its interval rounded outwards; no digit is finer than half of `half_width`.
+
+    With the nearest digit the bounds 2.69 and 3.46 would read `3–3`.
+    """
+    decimals = _decimals(Fraction(half_width))
+    scaled = Fraction(value) * 10**decimals
+    whole = math.floor(scaled) if rounding == "down" else math.ceil(scaled) if rounding == "up" else round(scaled)
+    return _rounded(Fraction(whole, 10**decimals), decimals)
 
 
 def _fitting(

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from grader.model.base import Message, Record
 
 Outcome = Literal["ok", "failed", "wrong-output", "timeout", "output-limit", "disk-limit", "not-started"]
+Phase = Literal["warm-up", "timed"]
 
 
 class Limits(Record):
@@ -84,7 +85,8 @@ class Sample(Record):
     """One timed run of one arm.
 
     Invariant: `total_s` is None if and only if `outcome` is not `ok`; `first_output_s` is None then too, and after a
-    run that printed nothing.
+    run that printed nothing.  `lasted_s` and `tail` are of a bad run: how long it took, and the end of what it printed.
+    `attempt` counts how often the round was run before.
     """
 
     arm: str
@@ -95,6 +97,10 @@ class Sample(Record):
     exit_code: int | None
     started_s: float = Field(ge=0, description="Seconds since the campaign began.")
     reason: Message | None = None
+    phase: Phase = "timed"
+    attempt: int = Field(default=0, ge=0)
+    lasted_s: float | None = Field(default=None, ge=0)
+    tail: str = ""
 
     @model_validator(mode="after")
     def _only_good_runs_have_times(self) -> Sample:

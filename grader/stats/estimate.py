@@ -9,6 +9,7 @@ from pydantic import Field
 
 from grader.errors import StatsError
 from grader.model.base import Record
+from grader.model.bench import Spread
 from grader.model.grade import Interval
 
 
@@ -17,15 +18,6 @@ class Estimate(Record):
 
     value: float
     interval: Interval
-    n: int = Field(ge=1)
-
-
-class Summary(Record):
-    """Middle and tails of one arm's times, in the unit of the values."""
-
-    median: float
-    p5: float
-    p95: float
     n: int = Field(ge=1)
 
 
@@ -44,12 +36,24 @@ def quantile(values: Sequence[float], q: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
-def summary(values: Sequence[float]) -> Summary:
-    """Return median, 5th and 95th percentile.
+def mad(values: Sequence[float]) -> float:
+    """Return the median distance from the median, unscaled.  Raises: StatsError if there are no values."""
+    middle = quantile(values, 0.5)
+    return quantile([abs(v - middle) for v in values], 0.5)
+
+
+def summary(values: Sequence[float]) -> Spread:
+    """Return median, 5th and 95th percentile and MAD.
 
     Raises: StatsError if there are no values.
     """
-    return Summary(median=quantile(values, 0.5), p5=quantile(values, 0.05), p95=quantile(values, 0.95), n=len(values))
+    return Spread(
+        median=quantile(values, 0.5),
+        p5=quantile(values, 0.05),
+        p95=quantile(values, 0.95),
+        mad=mad(values),
+        n=len(values),
+    )
 
 
 def median_interval(values: Sequence[float], *, level: float = 0.95) -> Estimate:

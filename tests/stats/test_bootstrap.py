@@ -35,11 +35,11 @@ def test_a_seed_gives_the_same_interval_and_the_order_of_values_does_not_matter(
 def test_the_interval_covers_the_median_of_skewed_values_about_as_often_as_it_says() -> None:
     rng = random.Random(11)
     hits = 0
-    for trial in range(400):
+    for trial in range(200):
         interval = median_bootstrap([rng.lognormvariate(0, 1) for _ in range(21)], seed=trial)
         hits += interval.low <= 1 <= interval.high
     # Known to fall a little short at such n (0.93 to 0.95): the reason why it is the cross-check only.
-    assert 0.90 <= hits / 400 <= 0.98
+    assert 0.89 <= hits / 200 <= 0.99
 
 
 def test_five_rounds_are_refused() -> None:
