@@ -7,6 +7,8 @@ History of the stored formats
 
 from __future__ import annotations
 
+import statistics
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -81,6 +83,11 @@ class NoiseReading(Record):
     steal: float | None = Field(default=None, ge=0)
     load_average: tuple[float, ...] = ()
 
+    @cached_property
+    def median_s(self) -> float:
+        """The median of `spawn_s`."""
+        return statistics.median(self.spawn_s)
+
 
 class BlockDone(Record):
     """A block with its samples in the order in which they ran, and the reading that closed it.
@@ -92,6 +99,11 @@ class BlockDone(Record):
     samples: tuple[Sample, ...]
     reading: NoiseReading
     cut: bool = False
+
+    @cached_property
+    def bad_arms(self) -> frozenset[str]:
+        """The arms that had a bad run in this block."""
+        return frozenset(sample.arm for sample in self.samples if sample.outcome != "ok")
 
 
 class Calibration(Record):
@@ -129,6 +141,9 @@ class BenchSample(Record):
     used: bool
     flagged: bool
     at: float = Field(ge=0, description="Seconds since the campaign began.")
+    user: float | None = Field(default=None, ge=0, description="CPU seconds in user mode.")
+    system: float | None = Field(default=None, ge=0, description="CPU seconds in the kernel.")
+    memory_peak_bytes: int | None = Field(default=None, ge=0)
 
 
 class BenchFailure(Record):
@@ -151,11 +166,14 @@ class BenchArm(Record):
     total: Spread | None
     samples: tuple[BenchSample, ...]
     failure: BenchFailure | None
+    memory_peak: Spread | None = Field(default=None, description="Bytes; None unless every run that counts has one.")
 
     @model_validator(mode="after")
     def _a_failed_arm_has_no_number(self) -> BenchArm:
         failed = self.state == "failed"
-        if failed != (self.failure is not None) or (failed and (self.n or self.start or self.total)):
+        if failed != (self.failure is not None) or (
+            failed and (self.n or self.start or self.total or self.memory_peak)
+        ):
             raise ValueError(f"arm {self.name}: a failure, and then no number, if and only if failed")
         return self
 

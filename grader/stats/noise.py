@@ -1,0 +1,88 @@
+"""Whether the host was quiet: each reading and each block of rounds set against a calibration.  Pure.
+
+What was run says nothing here: a round is never doubted for its own times, or slow runs of one arm would be dropped
+by being repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grader.model.base import Message
+from grader.model.bench import BlockDone, Calibration, NoiseReading
+
+SPAWN_LIMIT = 2.0
+"""A no-op program starts in 0.42 ms here when it is quiet and in 3.5 ms under two busy loops; a busy loop's own median
+does not move then, which is why the probe starts programs."""
+
+PRESSURE_LIMIT = 0.25
+"""Share of the time above that of the campaign's calmest block.  Our own load alone makes 0.2 to 0.5, about the same in
+every block since each runs the same arms; two busy loops add 0.3 (recorded series of `ctr run` and `docker run`)."""
+
+FOREIGN_LIMIT = 0.75
+"""Share of all CPUs that others may keep busy while we pause: on two CPUs, one busy loop leaves us the other."""
+
+CALM = 0.25
+"""Share of all CPUs that others may keep busy at a reading that calibrates."""
+
+
+def doubts_about_reading(reading: NoiseReading, quiet_s: float) -> tuple[Message, ...]:
+    """Return why the host is not quiet at this moment; empty if it is."""
+    doubts = []
+    found = reading.median_s
+    if found > SPAWN_LIMIT * quiet_s:
+        params = {"found_ms": round(found * 1e3, 2), "quiet_ms": round(quiet_s * 1e3, 2)}
+        doubts.append(Message(code="noise.spawn", params={**params}))
+    if reading.foreign_load is not None and reading.foreign_load > FOREIGN_LIMIT:
+        doubts.append(Message(code="noise.foreign-load", params={"percent": round(reading.foreign_load * 100)}))
+    return tuple(doubts)
+
+
+def doubts_about_block(
+    before: NoiseReading | None, done: BlockDone, quiet_s: float, calmest: float | None
+) -> tuple[Message, ...]:
+    """Return why the runs of a block are contaminated; empty if they are not.
+
+    Args:
+        before: The reading that the block began with, None for the first of all.
+        quiet_s: As `quiet_spawn` returns it.
+        calmest: As `calmest_pressure` returns it.
+    """
+    doubts = [*doubts_about_reading(before, quiet_s)] if before is not None else []
+    doubts += doubts_about_reading(done.reading, quiet_s)
+    pressure = done.reading.pressure
+    if pressure is not None and calmest is not None and pressure - calmest > PRESSURE_LIMIT:
+        params = {"percent": round(pressure * 100), "own": round(calmest * 100)}
+        doubts.append(Message(code="noise.pressure", params={**params}))
+    return tuple(doubts)
+
+
+def quiet_spawn(readings: Sequence[NoiseReading], calibration: Calibration | None) -> float:
+    """Return how fast a no-op program starts when it is quiet: the best median there is, seconds.
+
+    Others' load never makes a program start faster, so the best is the quietest.  Without a calibration, load that
+    was there from the first reading to the last is only seen as `foreign_load`.
+    """
+    known = [calibration.spawn_s] if calibration is not None else []
+    return min([*known, *(reading.median_s for reading in readings)])
+
+
+def calmest_pressure(done: Sequence[BlockDone]) -> float | None:
+    """Return the least share of pressure of all timed blocks: an upper bound of what our own load makes."""
+    known = [d.reading.pressure for d in done if d.samples and d.block.phase == "timed"]
+    return min((pressure for pressure in known if pressure is not None), default=None)
+
+
+def calibrated(old: Calibration | None, readings: Sequence[NoiseReading]) -> Calibration | None:
+    """Return the calibration that these readings of the same host improve or confirm.
+
+    A reading under others' load teaches nothing, one that cannot tell is believed: the quietest counts anyway.
+
+    Returns: None if there is no calibration and no reading that may make one.
+    """
+    usable = [r for r in readings if r.foreign_load is None or r.foreign_load <= CALM]
+    if not usable:
+        return old
+    return Calibration(
+        spawn_s=quiet_spawn(usable, old), readings=len(usable) + (old.readings if old is not None else 0)
+    )
