@@ -1,0 +1,32 @@
+"""The JSON of hyperfine's `--export-json`, for the scripts and services that read it.  Pure."""
+
+from __future__ import annotations
+
+import json
+import statistics
+
+from grader.model.bench import Bench, BenchArm
+
+
+def hyperfine_json(bench: Bench) -> bytes:
+    """Return the arms that have numbers, each under its name as `hyperfine --command-name` writes it.
+
+    `times` are those that the ratios rest on: spawn to exit, or to the first byte or valid answer where those were
+    asked for.  hyperfine stops at a run that fails, so an arm that failed is not in it; nor are warm-ups.  Mean and
+    standard deviation are what its format demands; our own intervals have no place in it.
+    """
+    measured = [arm for arm in bench.arms if arm.state == "measured"]
+    return (json.dumps({"results": [_result(arm, bench) for arm in measured]}, indent=2) + "\n").encode()
+
+
+def _result(arm: BenchArm, bench: Bench) -> dict[str, object]:
+    runs = [(s, t) for s in arm.samples if s.used and (t := s.total if bench.method.clock == "total" else s.start)]
+    times = [seconds for _, seconds in runs]
+    result: dict[str, object] = {
+        "command": arm.name,
+        "mean": statistics.fmean(times),
+        "stddev": statistics.stdev(times) if len(times) > 1 else None,
+        "median": statistics.median(times),
+    }
+    result |= {"min": min(times), "max": max(times), "times": times}
+    return result | {"exit_codes": [sample.exit for sample, _ in runs]}

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.errors import UsageError
+from grader.exports.bench import BENCH_COLUMNS, bench_csv, bench_json, read_bench
+from grader.model.bench import Bench
+from tests.benches import arm, bench, failed_arm, times
+
+RUNS = 12
+QUICK, SLOW = times(0.05, RUNS), times(0.08, RUNS)
+
+
+@pytest.fixture(scope="module")
+def result() -> Bench:
+    return bench([arm("quick", QUICK), arm("slow", SLOW), failed_arm("gone", good=[0.01, 0.02])])
+
+
+def rows(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+
+
+def test_json_reads_back_as_the_same_result(result: Bench) -> None:
+    assert read_bench(bench_json(result), "old.json") == result
+
+
+def test_json_says_which_format_it_is(result: Bench) -> None:
+    assert json.loads(bench_json(result))["schema"] == "grader/bench/1"
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_any_name_and_output_survives_and_nothing_acts_on_a_terminal(text: str) -> None:
+    given_ = bench([arm("base", QUICK), failed_arm(text + "'", tail=text)])
+    data = bench_json(given_)
+    assert read_bench(data, "x") == given_
+    assert all(char == "\n" or " " <= char <= "~" for char in data.decode())
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "not JSON"),
+        (b'{"schema": "grader/bench/1", "arms": [', "cut off"),
+        (b"[1, 2]", "no `schema`"),
+        (b'{"results": []}', "no `schema`"),
+        (b'{"schema": "grader/grade/1"}', "grader/grade/1"),
+        (b'{"schema": 7}', "7"),
+        (b'{"schema": "grader/bench/1"}', "arms"),
+        (b'{"schema": "grader/bench/1", "seed": NaN}', "nan"),
+        (b'{"schema": "grader/bench/1", "seed": 1e300}', "1e+300"),
+        (b"\xff\xfe", "not JSON"),
+    ],
+)
+def test_what_is_no_result_is_refused_with_its_place(data: bytes, said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read_bench(data, "old.json")
+    assert said in refused.value.what
+    assert refused.value.where == "old.json"
+    assert "--export-json" in refused.value.hint
+
+
+def test_a_field_that_breaks_a_rule_is_named(result: Bench) -> None:
+    document = json.loads(bench_json(result))
+    document["arms"][0]["state"] = "quick"
+    with pytest.raises(UsageError, match=r"arms\.0\.state"):
+        read_bench(json.dumps(document).encode(), "old.json")
+
+
+def test_csv_holds_every_run_with_its_exact_time(result: Bench) -> None:
+    read = [row for row in rows(bench_csv(result)) if row["arm"] == "slow" and row["used"] == "1"]
+    assert [float(row["total_s"]) for row in read] == SLOW
+
+
+def test_csv_tells_what_does_not_count(result: Bench) -> None:
+    read = rows(bench_csv(result))
+    assert tuple(read[0]) == BENCH_COLUMNS
+    assert len(read) == 2 * (RUNS + 1) + 3
+    assert {row["used"] for row in read if row["phase"] == "warm-up"} == {"0"}
+    bad = [row for row in read if row["outcome"] == "failed"]
+    assert [(row["arm"], row["total_s"], row["exit"]) for row in bad] == [("gone", "", "125")]
+
+
+def test_csv_is_in_the_order_in_which_the_runs_were_made(result: Bench) -> None:
+    began = [float(row["at_s"]) for row in rows(bench_csv(result))]
+    assert began == sorted(began)
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_quoted() -> None:
+    read = rows(bench_csv(bench([arm("=1+1", QUICK)])))
+    assert {row["arm"] for row in read} == {"'=1+1"}
