@@ -26,6 +26,20 @@ EN: dict[str, str] = {
     "artifact.not-wasm": "the file is no WebAssembly module: {found}",
     "artifact.wasm-cut": "the WebAssembly module is cut or damaged at byte {offset} of {size}",
     "artifact.wasm-version": "the file begins as WebAssembly, but its version `{found}` is unknown",
+    "bench.faster": "`{numerator}` is {factor} times faster than `{denominator}` ({low} to {high})",
+    "bench.no-difference": "no difference between `{numerator}` and `{denominator}` within {percent} %: the ratio is "
+    "{factor} ({low} to {high})",
+    "bench.not-resolved": "not resolved: `{numerator}` may be anything from {faster} times faster than "
+    "`{denominator}` to {slower} times slower; about {more} more rounds would tell",
+    "bench.slower": "`{numerator}` is {factor} times slower than `{denominator}` ({low} to {high})",
+    "bench.small-faster": "small difference: `{numerator}` is {factor} times faster than `{denominator}` ({low} to "
+    "{high})",
+    "bench.small-slower": "small difference: `{numerator}` is {factor} times slower than `{denominator}` ({low} to "
+    "{high})",
+    "bench.too-coarse": "not resolved: `{numerator}` and `{denominator}` differ by exactly the same in nearly every "
+    "round, so the clock is too coarse to tell",
+    "bench.too-few-rounds": "not resolved: {rounds} rounds of `{numerator}` and `{denominator}` support no interval; "
+    "about {more} more would",
     "build.failed": "the build failed: {said}",
     "build.needs-network": "the build needs modules from the network, which no build has here",
     "build.no-file": "there is no plain file `{file}`",
@@ -166,6 +180,9 @@ EN: dict[str, str] = {
     ),
     "intake.submodule": "`{path}` is a git submodule; its content is not part of the submission",
     "limit.time": "the time limit of this run was up before it was done",
+    "noise.foreign-load": "other programs kept {percent} % of all CPUs busy",
+    "noise.pressure": "tasks waited for a CPU {percent} % of the time; in the calmest rounds it was {own} %",
+    "noise.spawn": "an empty program took {found_ms} ms to start and end; on this host, when quiet, {quiet_ms} ms",
     "page.arm": "Arm",
     "page.arms": "The same runs in numbers",
     "page.axis-linear": "Time from spawn to exit, from 0: lengths can be compared.",

@@ -28,6 +28,18 @@ RU: dict[str, str] = {
     "artifact.not-wasm": "файл — не модуль WebAssembly: {found}",
     "artifact.wasm-cut": "модуль WebAssembly обрезан или повреждён на байте {offset} из {size}",
     "artifact.wasm-version": "файл начинается как WebAssembly, но его версия `{found}` неизвестна",
+    "bench.faster": "`{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})",
+    "bench.no-difference": "между `{numerator}` и `{denominator}` нет разницы в пределах {percent} %: отношение "
+    "{factor} ({low}–{high})",
+    "bench.not-resolved": "не решено: `{numerator}` может быть и в {faster} раза быстрее, чем `{denominator}`, и в "
+    "{slower} раза медленнее; хватило бы ещё примерно {more} раундов",
+    "bench.slower": "`{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
+    "bench.small-faster": "разница мала: `{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})",
+    "bench.small-slower": "разница мала: `{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
+    "bench.too-coarse": "не решено: `{numerator}` и `{denominator}` почти в каждом раунде отличаются ровно на одно и "
+    "то же: часы слишком грубы",
+    "bench.too-few-rounds": "не решено: по {rounds} раундам `{numerator}` и `{denominator}` интервала не построить; "
+    "нужно ещё примерно {more}",
     "build.failed": "сборка не удалась: {said}",
     "build.needs-network": "для сборки нужны модули из сети, а сети у сборок здесь нет",
     "build.no-file": "обычного файла `{file}` нет",
@@ -174,6 +186,10 @@ RU: dict[str, str] = {
     ),
     "intake.submodule": "`{path}` — подмодуль git; его содержимое не входит в работу",
     "limit.time": "время, отведённое на этот запуск, истекло раньше",
+    "noise.foreign-load": "другие программы занимали {percent} % всех процессоров",
+    "noise.pressure": "задачи ждали процессор {percent} % времени; в самых спокойных раундах {own} %",
+    "noise.spawn": "пустая программа запускалась и завершалась за {found_ms} мс; на этой машине в тишине за "
+    "{quiet_ms} мс",
     "page.arm": "Вариант",
     "page.arms": "Те же запуски в числах",
     "page.axis-linear": "Время от запуска до выхода, шкала от 0: длины можно сравнивать.",
