@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Sequence
 
 from grader.model.bench import Bench, BenchArm
 
@@ -22,11 +23,25 @@ def hyperfine_json(bench: Bench) -> bytes:
 def _result(arm: BenchArm, bench: Bench) -> dict[str, object]:
     runs = [(s, t) for s in arm.samples if s.used and (t := s.total if bench.method.clock == "total" else s.start)]
     times = [seconds for _, seconds in runs]
+    users, systems = [s.user for s, _ in runs], [s.system for s, _ in runs]
     result: dict[str, object] = {
         "command": arm.name,
         "mean": statistics.fmean(times),
         "stddev": statistics.stdev(times) if len(times) > 1 else None,
         "median": statistics.median(times),
+        "user": _mean(users),
+        "system": _mean(systems),
+        "min": min(times),
+        "max": max(times),
+        "times": times,
     }
-    result |= {"min": min(times), "max": max(times), "times": times}
+    peaks = [s.memory_peak_bytes for s, _ in runs]
+    if None not in peaks:
+        result["memory_usage_byte"] = peaks
     return result | {"exit_codes": [sample.exit for sample, _ in runs]}
+
+
+def _mean(seconds: Sequence[float | None]) -> float | None:
+    """Return the mean, None where the kernel did not tell for each run."""
+    known = [s for s in seconds if s is not None]
+    return statistics.fmean(known) if known and len(known) == len(seconds) else None

@@ -48,3 +48,21 @@ def test_an_arm_that_failed_is_not_in_it() -> None:
 def test_times_are_those_that_the_ratio_rests_on() -> None:
     result = bench([arm("quick", QUICK), arm("slow", SLOW)], changes={"clock": "start"})
     assert results(hyperfine_json(result))[0]["times"] == [0.75 * t for t in QUICK]
+
+
+def test_processor_time_is_averaged_and_memory_is_listed_run_by_run() -> None:
+    timed = arm("quick", QUICK)
+    samples = [
+        s.model_copy(update={"user": 0.01 * i, "system": 0.002, "memory_peak_bytes": 1000 + i})
+        for i, s in enumerate(timed.samples)
+    ]
+    (found,) = results(hyperfine_json(bench([timed.model_copy(update={"samples": tuple(samples)})])))
+    assert found["user"] == pytest.approx(0.01 * sum(range(1, RUNS + 1)) / RUNS)
+    assert found["system"] == pytest.approx(0.002)
+    assert found["memory_usage_byte"] == [1000 + i for i in range(1, RUNS + 1)]
+
+
+def test_what_was_not_read_is_not_made_up() -> None:
+    (found,) = results(hyperfine_json(bench([arm("quick", QUICK)])))
+    assert found["user"] is None
+    assert "memory_usage_byte" not in found
