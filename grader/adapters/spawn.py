@@ -35,7 +35,7 @@ _WATCH_S = 0.25
 Watch = Callable[[], Message | None]
 """Looks at a run from outside; a message ends it."""
 
-_INHERITED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+INHERITED_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that Python or a shell may have set to ignored, which a program would inherit."""
 
 
@@ -96,7 +96,7 @@ def spawn(
             return not_started(argv, error)
         if hold is not None:
             hold(program.pid)
-        with _no_gc():
+        with no_gc():
             program.let_go()
             return program.follow(timeout_s, watch)
 
@@ -391,7 +391,7 @@ def _started(argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int]
         given = {1: out_w, 2: err_w, **{number: pipes.copy(fd) for number, fd in fds.items()}}
         if gate_r is not None:
             given[GATE_FD] = gate_r
-        strangers = _inheritable()
+        strangers = inheritable()
         line = ["/bin/sh", "-c", _GATE, "gate", *argv] if gated else list(argv)
         # Ctrl-C between the spawn and the `try` would lose the child: hold the signal back for that moment.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -410,14 +410,14 @@ def _started(argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int]
                     ],
                     setsid=True,
                     setsigmask=(),
-                    setsigdef=_INHERITED,
+                    setsigdef=INHERITED_SIGNALS,
                 )
                 child = _Child(pid, start_ns, out_r, err_r, gate_w)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             pipes.close(out_w, err_w, *(() if gate_r is None else (gate_r,)))
             # Around the reaping, because a watching thread ends only after it.
-            with _exit_fd(pid) as child.exit_fd:
+            with exit_fd(pid) as child.exit_fd:
                 try:
                     yield child
                 finally:
@@ -427,7 +427,7 @@ def _started(argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int]
                 child.reap()
 
 
-def _inheritable() -> list[int]:
+def inheritable() -> list[int]:
     """Return the descriptors that whoever started us left open for our children too; none is for a submission."""
     found = []
     for entry in Path("/proc/self/fd").iterdir():
@@ -438,7 +438,7 @@ def _inheritable() -> list[int]:
 
 
 @contextmanager
-def _exit_fd(pid: int) -> Iterator[int]:
+def exit_fd(pid: int) -> Iterator[int]:
     """Yield a descriptor that becomes readable when our child `pid` ends, and leave it to be reaped."""
     try:
         fd = os.pidfd_open(pid)
@@ -456,7 +456,7 @@ def _exit_fd(pid: int) -> Iterator[int]:
 
 @contextmanager
 def _watched_exit(pid: int) -> Iterator[int]:
-    """Do as `_exit_fd` without pidfds (before Linux 5.3, or filtered): a thread waits and closes a pipe."""
+    """Do as `exit_fd` without pidfds (before Linux 5.3, or filtered): a thread waits and closes a pipe."""
     reading, writing = os.pipe()
 
     def wait() -> None:
@@ -474,7 +474,7 @@ def _watched_exit(pid: int) -> Iterator[int]:
 
 
 @contextmanager
-def _no_gc() -> Iterator[None]:
+def no_gc() -> Iterator[None]:
     """Keep the garbage collector out of the timed part."""
     was_on = gc.isenabled()
     gc.disable()
