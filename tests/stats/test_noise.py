@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from grader.model.bench import Block, BlockDone, Calibration, NoiseReading
+from grader.model.run import Phase
+from grader.stats.noise import (
+    calibrated,
+    calmest_pressure,
+    doubts_about_block,
+    doubts_about_reading,
+    quiet_spawn,
+)
+from tests.stats.simulated import CALIBRATION, QUIET_S, Host, series
+
+
+def reading(
+    spawn_s: float = QUIET_S, *, pressure: float | None = None, foreign_load: float | None = None
+) -> NoiseReading:
+    return NoiseReading(at_s=0, spawn_s=(spawn_s,) * 20, pressure=pressure, foreign_load=foreign_load)
+
+
+def block(closing: NoiseReading, *, phase: Phase = "timed") -> BlockDone:
+    sample = Host(truth={"a": 0.1}, seed=1).run("a", Block(phase=phase), 0)
+    return BlockDone(block=Block(phase=phase, orders=(("a",),)), samples=(sample,), reading=closing)
+
+
+def codes(found: tuple[object, ...]) -> list[str]:
+    return [str(getattr(one, "code", one)) for one in found]
+
+
+def test_the_median_of_the_probe_decides_and_not_one_slow_start() -> None:
+    one_slow = NoiseReading(at_s=0, spawn_s=(QUIET_S,) * 19 + (50 * QUIET_S,))
+    assert doubts_about_reading(one_slow, QUIET_S) == ()
+    assert codes(doubts_about_reading(reading(2.1 * QUIET_S), QUIET_S)) == ["noise.spawn"]
+    assert doubts_about_reading(reading(1.9 * QUIET_S), QUIET_S) == ()
+
+
+def test_two_busy_loops_seen_while_we_pause_are_noise_and_one_of_two_cpus_is_not() -> None:
+    assert codes(doubts_about_reading(reading(foreign_load=0.97), QUIET_S)) == ["noise.foreign-load"]
+    assert doubts_about_reading(reading(foreign_load=0.5), QUIET_S) == ()
+    assert doubts_about_reading(reading(foreign_load=None), QUIET_S) == ()
+
+
+def test_a_block_is_doubted_for_the_reading_before_it_the_one_after_it_and_the_pressure_between() -> None:
+    bad = reading(9 * QUIET_S)
+    assert codes(doubts_about_block(bad, block(reading()), QUIET_S, None)) == ["noise.spawn"]
+    assert codes(doubts_about_block(None, block(bad), QUIET_S, None)) == ["noise.spawn"]
+    pressed = block(reading(pressure=0.62))
+    assert codes(doubts_about_block(reading(), pressed, QUIET_S, 0.30)) == ["noise.pressure"]
+    # The same pressure in every block is our own: an arm of many processes waits for itself.
+    assert doubts_about_block(reading(), pressed, QUIET_S, 0.60) == ()
+    assert doubts_about_block(reading(), pressed, QUIET_S, None) == ()
+
+
+def test_load_that_was_there_from_the_start_is_seen_against_the_stored_calibration_only() -> None:
+    loaded = [reading(8 * QUIET_S) for _ in range(5)]
+    assert doubts_about_reading(loaded[-1], quiet_spawn(loaded, CALIBRATION))
+    assert not doubts_about_reading(loaded[-1], quiet_spawn(loaded, None))
+
+
+def test_the_quietest_reading_of_the_campaign_counts_where_it_is_quieter_than_the_calibration() -> None:
+    assert quiet_spawn([reading(0.3e-3), reading(0.9e-3)], CALIBRATION) == 0.3e-3
+    assert quiet_spawn([reading(0.9e-3)], CALIBRATION) == QUIET_S
+
+
+def test_the_calmest_pressure_is_of_timed_blocks_with_runs() -> None:
+    done = [
+        block(reading(pressure=0.01), phase="warm-up"),
+        BlockDone(block=Block(pause_s=1), samples=(), reading=reading(pressure=0.0)),
+        block(reading(pressure=0.4)),
+        block(reading(pressure=0.3)),
+        block(reading(pressure=None)),
+    ]
+    assert calmest_pressure(done) == 0.3
+    assert calmest_pressure(done[:2]) is None
+
+
+def test_a_calibration_is_the_quietest_reading_ever_and_one_under_load_teaches_nothing() -> None:
+    first = calibrated(None, [reading(0.5e-3, foreign_load=0.02), reading(0.2e-3, foreign_load=0.9)])
+    assert first == Calibration(spawn_s=0.5e-3, readings=1)
+    assert calibrated(first, [reading(0.45e-3), reading(0.6e-3)]) == Calibration(spawn_s=0.45e-3, readings=3)
+    assert calibrated(None, [reading(foreign_load=1.0)]) is None
+    assert calibrated(first, [reading(foreign_load=1.0)]) == first
+
+
+@pytest.mark.parametrize("name", ["ctr_quiet", "ctr_hogs", "docker_quiet"])
+def test_in_recorded_series_the_pressure_tells_slow_blocks_from_normal_ones(name: str) -> None:
+    """A block of ten runs that is doubted was slow, and one far slower than the rest is doubted."""
+    rows = series(name)
+    blocks = [rows[i : i + 10] for i in range(0, len(rows) - 9, 10)]
+    shares = [sum(p for _, p in b) / sum(s for s, _ in b) for b in blocks]
+    times = [sorted(s for s, _ in b)[5] for b in blocks]
+    calm = min(shares)
+    for share, seconds in zip(shares, times, strict=True):
+        doubted = bool(doubts_about_block(reading(), block(reading(pressure=share)), QUIET_S, calm))
+        if doubted:
+            assert seconds > 1.3 * min(times)
+        if seconds > 1.8 * min(times):  # loaded throughout; blocks that were half loaded lie between
+            assert doubted
+
+
+def test_probes_of_a_quiet_host_are_hardly_ever_doubted_and_those_under_two_busy_loops_always() -> None:
+    """Spread as recorded: quiet starts within 0.39 to 0.56 ms in 90 % of runs, and 8.4 times as long under load."""
+    rng = random.Random(6)
+
+    def probe(factor: float) -> NoiseReading:
+        return NoiseReading(at_s=0, spawn_s=tuple(factor * QUIET_S * rng.lognormvariate(0, 0.2) for _ in range(20)))
+
+    doubted = {
+        factor: sum(
+            any(doubts_about_reading(r, quiet_spawn(probes, CALIBRATION)) for r in probes)
+            for probes in ([probe(factor) for _ in range(9)] for _ in range(200))
+        )
+        for factor in (1.0, 8.4)
+    }
+    assert doubted == {1.0: 0, 8.4: 200}
+
+
+def test_the_limits_are_where_the_recorded_loads_are_told_apart() -> None:
+    quiet, loaded = 1.0, 8.4
+    assert all(not doubts_about_reading(reading(f * QUIET_S), QUIET_S) for f in (0.5, quiet, 1.5))
+    assert all(doubts_about_reading(reading(f * QUIET_S), QUIET_S) for f in (2.5, loaded, 100))
+    for own, others in itertools.product((0.2, 0.5), (0.0, 0.34)):
+        doubts = doubts_about_block(reading(), block(reading(pressure=own + others)), QUIET_S, own)
+        assert bool(doubts) is (others > 0)
