@@ -26,11 +26,51 @@ EN: dict[str, str] = {
     "artifact.not-wasm": "the file is no WebAssembly module: {found}",
     "artifact.wasm-cut": "the WebAssembly module is cut or damaged at byte {offset} of {size}",
     "artifact.wasm-version": "the file begins as WebAssembly, but its version `{found}` is unknown",
+    "bench-out.arms": "Arms",
+    "bench-out.disagrees": (
+        "{names}: the bootstrap of the median gives {low}–{high}, which does not meet the interval above; look at "
+        "the single runs."
+    ),
+    "bench-out.ending-most-rounds": "ended because that is the most it runs",
+    "bench-out.ending-no-arms": "ended because no arm was left",
+    "bench-out.ending-precision": "ended because every ratio was known to ± 5 %",
+    "bench-out.ending-rounds": "as many as were to be run",
+    "bench-out.ending-time": "ended because the time was up",
+    "bench-out.failed": "failed in its run {run}: {reason}",
+    "bench-out.loop": "bash loop",
+    "bench-out.loop-bad": "{said}, {bad} failed runs averaged with the others",
+    "bench-out.mad": "MAD",
+    "bench-out.median": "Median",
+    "bench-out.memory": "Peak memory",
+    "bench-out.method": (
+        "{rounds} rounds of all arms, each in an order drawn from seed {seed}, after {warmups} discarded "
+        "({conditions}); {ending}."
+    ),
+    "bench-out.no-ratio": "division by 0",
+    "bench-out.noisy": (
+        "The host was noisy, and a difference may be the host's: {reasons}. Rounds repeated because of it: {repeated}."
+    ),
+    "bench-out.number": "{median} (5 to 95 %: {tails}; runs: {runs})",
+    "bench-out.others": "What other tools would say of the same runs",
+    "bench-out.outliers": "{n}, of which {flagged} far out",
+    "bench-out.plot-note": "Each dot is a run; the line is the median, the shaded part holds 90 % of the runs.",
+    "bench-out.quiet": "The host was quiet (readings of the noise: {readings}, rounds repeated: {repeated}).",
+    "bench-out.ratio": "Ratio",
+    "bench-out.ratios": "Ratios of the times, with their 95 % intervals",
+    "bench-out.start": "First output",
+    "bench-out.tails": "5 to 95 %",
+    "bench-out.title-start": "Time from spawn to the first output or valid answer",
+    "bench-out.title-total": "Time from spawn to exit",
+    "bench-out.verdict": "Verdict",
+    "bench.exit": "the program ended with exit code {exit}, expected: {expected}: {said}",
     "bench.faster": "`{numerator}` is {factor} times faster than `{denominator}` ({low} to {high})",
     "bench.no-difference": "no difference between `{numerator}` and `{denominator}` within {percent} %: the ratio is "
     "{factor} ({low} to {high})",
+    "bench.no-match": "the output does not match `{regex}`: {found}",
+    "bench.no-output": "the program printed nothing, and its first byte was to be timed",
     "bench.not-resolved": "not resolved: `{numerator}` may be anything from {faster} times faster than "
     "`{denominator}` to {slower} times slower; about {more} more rounds would tell",
+    "bench.other-keys": "the output has the keys {found}; the arm's first run had: {expected}",
     "bench.slower": "`{numerator}` is {factor} times slower than `{denominator}` ({low} to {high})",
     "bench.small-faster": "small difference: `{numerator}` is {factor} times faster than `{denominator}` ({low} to "
     "{high})",

@@ -28,11 +28,51 @@ RU: dict[str, str] = {
     "artifact.not-wasm": "файл — не модуль WebAssembly: {found}",
     "artifact.wasm-cut": "модуль WebAssembly обрезан или повреждён на байте {offset} из {size}",
     "artifact.wasm-version": "файл начинается как WebAssembly, но его версия `{found}` неизвестна",
+    "bench-out.arms": "Варианты",
+    "bench-out.disagrees": (
+        "{names}: бутстреп медианы даёт {low}–{high}, это не пересекается с интервалом выше; посмотрите на отдельные "
+        "запуски."
+    ),
+    "bench-out.ending-most-rounds": "остановлено: больше раундов не делается",
+    "bench-out.ending-no-arms": "остановлено: рабочих вариантов не осталось",
+    "bench-out.ending-precision": "остановлено: все отношения известны с точностью ± 5 %",
+    "bench-out.ending-rounds": "столько, сколько было задано",
+    "bench-out.ending-time": "остановлено: время вышло",
+    "bench-out.failed": "сбой в запуске {run}: {reason}",
+    "bench-out.loop": "цикл bash",
+    "bench-out.loop-bad": "{said}; в среднее вошли и неудачные запуски: {bad}",
+    "bench-out.mad": "Разброс (MAD)",
+    "bench-out.median": "Медиана",
+    "bench-out.memory": "Пик памяти",
+    "bench-out.method": (
+        "Раундов: {rounds}, порядок вариантов в каждом — от начального числа {seed}, перед ними отброшено {warmups} "
+        "({conditions}); {ending}."
+    ),
+    "bench-out.no-ratio": "деление на 0",
+    "bench-out.noisy": (
+        "На машине было шумно, и разница может быть от этого: {reasons}. Раундов повторено из-за шума: {repeated}."
+    ),
+    "bench-out.number": "{median} (5–95 %: {tails}; запусков: {runs})",
+    "bench-out.others": "Что о тех же запусках сказали бы другие программы",
+    "bench-out.outliers": "{n}, далеко в стороне {flagged}",
+    "bench-out.plot-note": "Каждая точка — запуск; черта — медиана, в закрашенной части 90 % запусков.",
+    "bench-out.quiet": "На машине было тихо (измерений шума: {readings}, раундов повторено: {repeated}).",
+    "bench-out.ratio": "Отношение",
+    "bench-out.ratios": "Отношения времён с интервалами на уровне 95 %",
+    "bench-out.start": "Первый вывод",
+    "bench-out.tails": "5–95 %",
+    "bench-out.title-start": "Время от запуска до первого вывода или верного ответа",
+    "bench-out.title-total": "Время от запуска до завершения",
+    "bench-out.verdict": "Вывод",
+    "bench.exit": "программа завершилась с кодом {exit}, ожидался {expected}: {said}",
     "bench.faster": "`{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})",
     "bench.no-difference": "между `{numerator}` и `{denominator}` нет разницы в пределах {percent} %: отношение "
     "{factor} ({low}–{high})",
+    "bench.no-match": "вывод не подходит под `{regex}`: {found}",
+    "bench.no-output": "программа ничего не вывела, а измеряется время до первого байта",
     "bench.not-resolved": "не решено: `{numerator}` может быть и в {faster} раза быстрее, чем `{denominator}`, и в "
     "{slower} раза медленнее; хватило бы ещё примерно {more} раундов",
+    "bench.other-keys": "в выводе ключи {found}; в первом запуске были: {expected}",
     "bench.slower": "`{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
     "bench.small-faster": "разница мала: `{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})",
     "bench.small-slower": "разница мала: `{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",

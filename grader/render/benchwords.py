@@ -1,0 +1,208 @@
+"""A comparison of commands in words and rounded numbers, shared by the terminal and the drawing.  Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from grader.model.base import Language, Message, Record
+from grader.model.bench import Bench, BenchArm, BenchRatio, Ending, LoopAverage, LoopRatio, Spread
+from grader.render.catalogue import phrase, worded, words
+from grader.render.escape import one_line
+from grader.render.numerals import localised
+from grader.units import format_bytes, format_factor, format_seconds
+
+ENDINGS: Mapping[Ending, str] = {
+    "rounds": "bench-out.ending-rounds",
+    "precision": "bench-out.ending-precision",
+    "most-rounds": "bench-out.ending-most-rounds",
+    "time": "bench-out.ending-time",
+    "no-arms": "bench-out.ending-no-arms",
+}
+
+NOTCH = 3.14
+"""Half the 95 % interval of a median is about 1.57 interquartile ranges / sqrt(n), and such a range about 2 MAD
+(McGill, Tukey and Larsen, Variations of Box Plots, 1978).  It sets digits only."""
+
+WIDEST = 2000
+"""Characters of a sentence; the names of arms are in it."""
+
+_NUMERALS = ("factor", "low", "high", "faster", "slower")
+"""Params that hold a formatted number."""
+
+
+class ArmWords(Record):
+    """One arm as people read it; texts are empty where there is no such number."""
+
+    name: str
+    median: str
+    tails: str
+    mad: str
+    start: str
+    memory: str
+    runs: str
+    failure: str
+
+
+class OtherWords(Record):
+    """What a bash loop and hyperfine would say of one pair; empty where the tool would have stopped."""
+
+    names: str
+    loop: str
+    hyperfine: str
+
+
+class RatioWords(Record):
+    """One ratio as people read it: `a / b`, `1.61 (1.58–1.65)`, and the verdict in a sentence."""
+
+    names: str
+    value: str
+    verdict: str
+
+
+def worded_bench(bench: Bench, language: Language = "en") -> Bench:
+    """Return a copy in which every message and every ratio's `text` is a sentence; params stay as they are."""
+    told = worded(bench, language=language)
+    ratios = tuple(r.model_copy(update={"text": sentence(r.reason, language)}) for r in told.ratios)
+    return told.model_copy(update={"ratios": ratios})
+
+
+def sentence(message: Message, language: Language) -> str:
+    """Return the wording of a message with its formatted numbers as the language writes them."""
+    shown = {
+        name: localised(value, language) if name in _NUMERALS and isinstance(value, str) else value
+        for name, value in message.params.items()
+    }
+    return words(message.model_copy(update={"params": shown}), language=language)
+
+
+def headline(arm: BenchArm, bench: Bench) -> Spread | None:
+    """Return the times of an arm on the clock that the ratios take."""
+    return arm.total if bench.method.clock == "total" else arm.start
+
+
+def arm_words(arm: BenchArm, bench: Bench, language: Language = "en") -> ArmWords:
+    """Return an arm's numbers, no digit finer than half of the median's half-width."""
+    spread = headline(arm, bench)
+    flagged = sum(s.flagged for s in arm.samples)
+    runs = phrase("bench-out.outliers", language, n=arm.n, flagged=flagged) if flagged else str(arm.n)
+    return ArmWords(
+        name=one_line(arm.name),
+        median=localised(_seconds(spread, spread.median), language) if spread else "",
+        tails=localised(_between(spread), language) if spread else "",
+        mad=localised(format_seconds(spread.mad, half_width=spread.mad / 5 or None), language) if spread else "",
+        start=localised(_seconds(arm.start, arm.start.median), language) if arm.start else "",
+        memory=localised(_size(arm.memory_peak), language) if arm.memory_peak else "",
+        runs="" if arm.failure else runs,
+        failure=_failure(arm, language),
+    )
+
+
+def ratio_words(ratio: BenchRatio, language: Language = "en") -> RatioWords:
+    """Return a ratio; without an interval it has no number that anyone may rely on, and shows a digit or two of it."""
+    names = f"{one_line(ratio.numerator)} / {one_line(ratio.denominator)}"
+    if ratio.low is None or ratio.high is None:
+        value = f"≈ {format_factor(ratio.ratio, ratio.ratio / 10)}"
+    else:
+        half = (ratio.high - ratio.low) / 2
+        low = format_factor(ratio.low, half, rounding="down")
+        value = f"{format_factor(ratio.ratio, half)} ({low}–{format_factor(ratio.high, half, rounding='up')})"
+    verdict = one_line(sentence(ratio.reason, language), WIDEST)
+    return RatioWords(names=names, value=localised(value, language), verdict=verdict)
+
+
+def notes(bench: Bench, language: Language = "en") -> tuple[str, ...]:
+    """Return what else to know: how it was run, and where the cross-check disagrees."""
+    method = bench.method
+    ending = phrase(ENDINGS[method.ending], language)
+    told = [
+        phrase(
+            "bench-out.method",
+            language,
+            rounds=method.rounds,
+            seed=bench.seed,
+            warmups=method.warmups,
+            conditions=method.conditions,
+            ending=ending,
+        )
+    ]
+    told += _doubts(bench, language)
+    return tuple(one_line(note, WIDEST) for note in told)
+
+
+def noise_note(bench: Bench, language: Language = "en") -> str:
+    """Return whether the host was quiet, and if not, why that is thought."""
+    noise = bench.noise
+    if noise.state == "quiet":
+        return phrase("bench-out.quiet", language, readings=len(noise.probes), repeated=noise.repeated)
+    reasons = "; ".join(sentence(reason, language) for reason in noise.reasons)
+    return phrase("bench-out.noisy", language, repeated=noise.repeated, reasons=reasons)
+
+
+def others_words(bench: Bench, language: Language = "en") -> tuple[OtherWords, ...]:
+    """Return for each pair of arms what other tools would say of the same runs; of failed arms too, as they would."""
+    other = bench.other_tools
+    loops = {loop.arm: loop for loop in other.loop}
+    said: dict[tuple[str, str], tuple[str, str]] = {}
+    for one in other.loop_ratios:
+        said[one.numerator, one.denominator] = (
+            _loop_words(one, loops[one.numerator], loops[one.denominator], language),
+            "",
+        )
+    for two in other.relative:
+        if two.spread is not None:
+            loop, _ = said.get((two.numerator, two.denominator), ("", ""))
+            shown = localised(f"{two.ratio:.2f} ± {two.spread:.2f}", language)
+            said[two.numerator, two.denominator] = (loop, shown)
+    return tuple(
+        OtherWords(names=f"{one_line(above)} / {one_line(below)}", loop=loop, hyperfine=hyperfine)
+        for (above, below), (loop, hyperfine) in said.items()
+    )
+
+
+def _loop_words(ratio: LoopRatio, above: LoopAverage, below: LoopAverage, language: Language) -> str:
+    """Return `1.78 (0.0818 s / 0.0459 s)`, and how many runs in it had failed."""
+    shown = phrase("bench-out.no-ratio", language) if ratio.ratio is None else f"{ratio.ratio:.3g}"
+    text = localised(f"{shown} ({above.average_s:.6g} s / {below.average_s:.6g} s)", language)
+    bad = above.bad_runs + below.bad_runs
+    return phrase("bench-out.loop-bad", language, said=text, bad=bad) if bad else text
+
+
+def _doubts(bench: Bench, language: Language) -> Iterator[str]:
+    for ratio in bench.ratios:
+        if ratio.agrees is False and ratio.check is not None:
+            half = (ratio.check.high - ratio.check.low) / 2
+            bounds = {
+                "low": localised(format_factor(ratio.check.low, half, rounding="down"), language),
+                "high": localised(format_factor(ratio.check.high, half, rounding="up"), language),
+            }
+            names = f"{ratio.numerator} / {ratio.denominator}"
+            yield phrase("bench-out.disagrees", language, names=names, **bounds)
+
+
+def _failure(arm: BenchArm, language: Language) -> str:
+    if arm.failure is None:
+        return ""
+    reason = sentence(arm.failure.reason, language)
+    return one_line(phrase("bench-out.failed", language, run=arm.failure.run, reason=reason), WIDEST)
+
+
+def _seconds(spread: Spread, seconds: float) -> str:
+    return format_seconds(seconds, half_width=_half_width(spread))
+
+
+def _between(spread: Spread) -> str:
+    """Return the 5th and 95th percentile in the unit of the median."""
+    unit = _seconds(spread, spread.median).rpartition(" ")[2]
+    low, high = (
+        format_seconds(s, unit, half_width=_half_width(spread)).rpartition(" ")[0] for s in (spread.p5, spread.p95)
+    )
+    return f"{low}–{high} {unit}"
+
+
+def _half_width(spread: Spread) -> float | None:
+    return NOTCH * spread.mad / math.sqrt(spread.n) or None
+
+
+def _size(spread: Spread) -> str:
+    return format_bytes(spread.median, half_width=max(_half_width(spread) or 0, spread.median / 200) or None)
