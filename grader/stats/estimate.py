@@ -83,20 +83,3 @@ def median_interval(values: Sequence[float], *, level: float = 0.95) -> Estimate
         interval=Interval(low=ordered[rank - 1], high=ordered[n - rank], level=coverage),
         n=n,
     )
-
-
-def median_ratio(numerator: Sequence[float], denominator: Sequence[float], *, level: float = 0.95) -> Estimate:
-    """Estimate the median of the per-round ratio `numerator / denominator`.
-
-    Pairing by round removes what both arms of a round share, such as a busy host.
-
-    Args:
-        numerator, denominator: Seconds, each > 0, same rounds in the same order.
-        level: Smallest acceptable coverage, 0 < level < 1.
-    Returns: Dimensionless; the interval is a pair of order statistics, its own `level` the true coverage.
-    Raises: StatsError if the lengths differ, or if no such interval exists (at 0.95: fewer than 6 rounds).
-    Source: Conover, Practical Nonparametric Statistics, 3rd ed. (1999), section 3.2.
-    """
-    if len(numerator) != len(denominator):
-        raise StatsError(f"{len(numerator)} and {len(denominator)} times cannot be paired by round")
-    return median_interval([a / b for a, b in zip(numerator, denominator, strict=True)], level=level)

@@ -12,7 +12,8 @@ from grader.model.grade import Fact, Interval
 from grader.model.lab import Lab
 from grader.model.run import Artifact, Campaign, ProbeResult, Sample
 from grader.model.steps import probe_step
-from grader.stats.estimate import Estimate, median_interval, median_ratio, quantile
+from grader.stats.estimate import Estimate, median_interval, quantile
+from grader.stats.ratio import paired_ratio
 
 TIMES: Mapping[str, Callable[[Sample], float | None]] = {
     "startup_time": lambda sample: sample.total_s,
@@ -24,6 +25,12 @@ RATIO_OF = "startup_time"
 """The metric whose ratios a lab lists under `timing.ratios`."""
 
 EVIDENCE = ("samples.csv",)
+
+_INTERVAL = {
+    None: "the interval is of signed ranks",
+    "rounds": "too few for an interval",
+    "resolution": "too coarse for an interval",
+}
 
 
 def facts_from_campaign(lab: Lab, campaign: Campaign, artifacts: Mapping[str, Artifact]) -> tuple[Fact, ...]:
@@ -142,9 +149,16 @@ def _ratio_fact(campaign: Campaign, numerator: str, denominator: str, made_of: S
     pairs = [(a, b) for r in sorted(above.keys() & below.keys()) if (a := above[r]) and (b := below[r])]
     if not pairs:
         return empty
-    numerators, denominators = [a for a, _ in pairs], [b for _, b in pairs]
-    method = f"median of {len(pairs)} ratios, each of one round"
-    return _measured(empty, [a / b for a, b in pairs], lambda: median_ratio(numerators, denominators), method)
+    found = paired_ratio([a for a, _ in pairs], [b for _, b in pairs])
+    changes = {
+        "state": "measured",
+        "value": found.value,
+        "interval": found.interval,
+        "n": found.n,
+        "method": f"Hodges-Lehmann centre of {found.n} log ratios, each of one round; {_INTERVAL[found.lacks]}",
+        "reason": None,
+    }
+    return empty.model_copy(update=changes)
 
 
 def _without_number(empty: Fact, bad: Sample) -> Fact:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.errors import StatsError
-from grader.stats.estimate import median_interval, median_ratio, quantile, summary
+from grader.stats.estimate import median_interval, quantile, summary
 
 TIMES = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=40)
 
@@ -62,32 +62,6 @@ def test_a_95_percent_interval_covers_the_true_median_of_skewed_times(draw: str)
         hits += interval.low <= truth <= interval.high
     # True coverage 0.9614 at n = 12; three standard deviations of 2000 trials are 0.013.
     assert 0.948 <= hits / 2000 <= 0.975
-
-
-def test_a_paired_ratio_is_not_moved_by_what_a_whole_round_shares() -> None:
-    rng = random.Random(1)
-    load = [rng.uniform(1, 10) for _ in range(30)]
-    slow = [3 * x * rng.uniform(0.99, 1.01) for x in load]
-    estimate = median_ratio(slow, load)
-    assert estimate.n == 30
-    assert estimate.interval.low < 3 < estimate.interval.high
-    assert estimate.interval.high - estimate.interval.low < 0.05
-
-
-def test_two_equal_commands_are_called_different_no_more_often_than_the_level_says() -> None:
-    rng = random.Random(2)
-    different = 0
-    for _ in range(2000):
-        rounds = [rng.lognormvariate(0, 0.5) for _ in range(12)]
-        a, b = ([x * rng.lognormvariate(0, 0.1) for x in rounds] for _ in range(2))
-        interval = median_ratio(a, b).interval
-        different += not interval.low <= 1 <= interval.high
-    assert different / 2000 <= 0.0386 + 0.013
-
-
-def test_rounds_that_do_not_pair_are_refused() -> None:
-    with pytest.raises(StatsError, match="7 and 6 times"):
-        median_ratio([1.0] * 7, [1.0] * 6)
 
 
 @given(TIMES)

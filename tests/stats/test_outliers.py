@@ -33,6 +33,12 @@ def test_a_value_beyond_the_outer_fence_is_marked_where_the_median_distance_is_t
     assert outliers(values) == (False,) * 20 + (True,)
 
 
+def test_a_value_far_beyond_the_median_distance_is_marked_where_the_quartiles_are_too_wide() -> None:
+    # The median distance is 0.02, so its limit is 0.296; the upper quartile is above 1.8, so the fence is above 4.
+    values = [0.99, 1.0, 1.01] * 4 + [1.5] + [2.0] * 5
+    assert outliers(values) == (False,) * 12 + (True,) * 6
+
+
 @given(st.lists(st.floats(0.001, 10), max_size=30))
 def test_there_is_a_mark_for_every_value_and_never_on_most_of_them(values: list[float]) -> None:
     marks = outliers(values)

@@ -49,11 +49,15 @@ def facts(lab: Lab, made: Campaign) -> dict[str, Fact]:
 
 
 def rounds(count: int) -> list[Sample]:
-    """Process takes 1..count seconds, wasmtime four times as long in each round, the control a tenth of a second."""
+    """Process takes 1..count seconds, wasmtime four times as long with a growing bit more, the control 0.1 seconds."""
     return [
         sample
         for r in range(count)
-        for sample in (good("process", r, r + 1), good("wasmtime", r, 4 * (r + 1)), good("sandbox-noop", r, 0.1))
+        for sample in (
+            good("process", r, r + 1),
+            good("wasmtime", r, 4 * 1.01**r * (r + 1)),
+            good("sandbox-noop", r, 0.1),
+        )
     ]
 
 
@@ -68,9 +72,23 @@ def test_medians_intervals_and_the_paired_ratio() -> None:
     assert found["wasm.startup_time@wasmtime"].mode == "jit"
     assert found["startup_time@sandbox-noop"].subject is None
     ratio = found["startup_time.ratio@process/wasmtime"]
-    assert (ratio.value, ratio.unit, ratio.subject, ratio.n) == (0.25, "ratio", None, 8)
+    assert (ratio.unit, ratio.subject, ratio.n) == ("ratio", None, 8)
+    # Log ratios are evenly spaced, -ln 4 - r ln 1.01 for r = 0..7: their centre is that of the series.
+    assert ratio.value == pytest.approx(0.25 / 1.01**3.5)
     assert ratio.interval is not None
-    assert (ratio.interval.low, ratio.interval.high) == (0.25, 0.25)
+    # Of all 36 averages the fourth from either end bounds the interval: (0 + 3) / 2, with 0, 0.5, 1 and 1 before.
+    assert ratio.interval.low == pytest.approx(0.25 / 1.01**6)
+    assert ratio.interval.high == pytest.approx(0.25 / 1.01**1)
+    assert ratio.interval.level == 1 - 2 * 5 / 256
+
+
+def test_ratios_that_repeat_exactly_have_a_value_and_no_interval() -> None:
+    same = [good(arm, r, seconds) for r in range(8) for arm, seconds in (("process", 1.0), ("wasmtime", 4.0))]
+    ratio = facts(small_lab(), campaign(*same))["startup_time.ratio@process/wasmtime"]
+    assert ratio.value == pytest.approx(0.25)
+    assert (ratio.interval, ratio.n) == (None, 8)
+    assert ratio.method is not None
+    assert "too coarse" in ratio.method
 
 
 def test_under_six_rounds_there_is_a_value_and_no_interval() -> None:
