@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from grader.model.base import Message, Record
+from grader.model.bench import NoiseReading
 from grader.model.host import Fingerprint, Tool
 from grader.model.lab import BuildSource, HttpGet, Probe, Step
 from grader.model.run import (
@@ -272,3 +273,52 @@ class Results(Protocol):
 
     def write(self, files: Mapping[str, bytes]) -> None:
         """Put these files, by relative path, in place of what lay there."""
+
+
+class Clocked(Record):
+    """One run of a program that its caller vouches for.
+
+    Times in seconds from just before the spawn; `began` is that moment in Unix seconds.  `total_s` is when the kernel
+    told of its end.  `exit_code` is None if a signal or the timeout ended it.  `stdout` and `stderr` are the last bytes
+    of each; `stdout_cut` if there was more.
+    """
+
+    began: float
+    exit_code: int | None
+    signal: int | None
+    timed_out: bool
+    first_output_s: float | None
+    total_s: float
+    user_s: float
+    system_s: float
+    stdout: bytes
+    stderr: bytes
+    stdout_cut: bool = False
+
+
+class Stopwatch(Protocol):
+    """Times one program with its arguments, again and again."""
+
+    def run(self, timeout_s: float) -> Clocked:
+        """Run it to its end or for so long; no process of its group is left.
+
+        Raises: OSError or ValueError if it cannot be started.
+        """
+
+
+class NoiseMeter(Protocol):
+    """Looks at what else the host is doing."""
+
+    def read(self, at_s: float, pause_s: float = 0.0) -> NoiseReading:
+        """Pause, then look; what is told of the time before goes back to the last look.
+
+        Args:
+            at_s: Seconds since the campaign began.
+        """
+
+
+class Scales(Protocol):
+    """Reads how much memory one run of a program needs at most; never for a timed run."""
+
+    def weigh(self, program: str, argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> Completed:
+        """Run it to its end; `memory_peak` holds what this host can tell."""

@@ -17,9 +17,9 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from grader.adapters.spawn import FIRST_FREE_FD, INHERITED_SIGNALS, exit_fd, inheritable, no_gc
+from grader.ports import Clocked
 
 TAIL_BYTES = 4 << 10
 """Of each stream, that is kept of what nobody checks."""
@@ -31,29 +31,10 @@ _LAST_READS = 64
 _HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass(frozen=True, slots=True)
-class Clocked:
-    """One run.  Times in seconds from just before the spawn; `began` is that moment on the wall clock.
-
-    `exit_code` is None if a signal or the time limit ended it.  `stdout` and `stderr` are the last bytes of each;
-    `stdout_cut` if there was more.
-    """
-
-    began: float
-    exit_code: int | None
-    signal: int | None
-    timed_out: bool
-    first_output_s: float | None
-    total_s: float
-    user_s: float
-    system_s: float
-    stdout: bytes
-    stderr: bytes
-    stdout_cut: bool
-
-
 class Stopwatch:
-    """One program with its arguments and all its variables; stdin is empty, the directory is the caller's.
+    """Implements `ports.Stopwatch` for one program with its arguments and all its variables.
+
+    Its stdin is empty, its directory the caller's.
 
     Args:
         program: The file to start; the program is told `argv[0]`.

@@ -1,0 +1,209 @@
+"""Compare commands by timed rounds: the order of effects.  What to run next and what it says is for `stats`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from grader.errors import UsageError
+from grader.model.base import canonical_json, digest
+from grader.model.bench import Bench, Block, BlockDone, Calibration, Ending, ExperimentPlan
+from grader.model.host import Fingerprint
+from grader.model.run import Sample, SampleHeader
+from grader.ports import HostLock, NoiseMeter, Progress, SampleLog, Store
+from grader.stats.bench import bench_of
+from grader.stats.experiment import MOST_ROUNDS, next_step, warm_up
+from grader.stats.noise import calibrated
+from grader.workflow.benchrun import Arm
+from grader.workflow.budget import Budget
+
+RUN_S = 60.0
+"""Longest run where neither it nor the whole is limited by the caller."""
+
+_CALIBRATION = "calibration"
+
+
+@dataclass(frozen=True)
+class Track:
+    """Where a comparison is run, through ports.
+
+    `noise` is opened when the host is ours.  `budget` begins then too, unless the caller bounds the whole command.
+    """
+
+    lock: HostLock
+    noise: Callable[[], NoiseMeter]
+    samples: SampleLog
+    progress: Progress
+    store: Store
+    host: Fingerprint
+    budget: Callable[[], Budget]
+    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long one run may take.
+
+    `shared` if that is our share of a limit of the whole: then a limit that is too small is not an arm's failure.
+    """
+
+    run_s: float
+    shared: bool
+
+    @classmethod
+    def of(cls, run_s: float | None, whole_s: float | None, arms: int) -> Limits:
+        """Return the limits that follow from what the caller gave.
+
+        A program that hangs must not use up the time of the others, so without a limit of its own a run gets half of
+        an arm's share of the whole.
+        """
+        if run_s is not None:
+            return cls(run_s=run_s, shared=False)
+        if whole_s is None:
+            return cls(run_s=RUN_S, shared=False)
+        return cls(run_s=min(RUN_S, whole_s / (2 * arms)), shared=True)
+
+
+def run_bench(
+    plan: ExperimentPlan,
+    arms: Mapping[str, Arm],
+    argvs: Mapping[str, tuple[str, ...]],
+    track: Track,
+    limits: Limits,
+    *,
+    version: str,
+    before_leaving: Callable[[Bench], Bench] = lambda bench: bench,
+) -> Bench:
+    """Time the arms while nobody else on this host is timed, and say what the runs say.
+
+    Each sample is saved before the next run.  An interrupt, and an error of ours, loses nothing that was saved.
+
+    Args:
+        before_leaving: Called with the result while the host is still ours.
+    Raises: StatsError or UsageError if the time was up before one round of all arms; HostError as the ports do.
+    """
+    key = digest(canonical_json(track.host.model_copy(update={"tools": ()})))
+    with track.lock.exclusive():
+        old = _calibration(track.store, key)
+        header = SampleHeader(key=_key(plan, argvs), rounds=plan.rounds or MOST_ROUNDS, began=track.wall())
+        track.samples.begin(header, ())
+        session = _Session(plan, arms, track, limits)
+        done, ending = session.run_all(old)
+        learned = calibrated(old, [d.reading for d in done])
+        if learned is not None and learned != old:
+            track.store.save(_CALIBRATION, key, canonical_json(learned))
+        _refuse_small_limit(done, plan, limits)
+        return before_leaving(bench_of(plan, done, ending, old, argvs=argvs, host=track.host, grader=version))
+
+
+class _Session:
+    """The blocks of one campaign; the caller holds the host lock.
+
+    Invariant: an arm in `_out` had a bad run and is run no more.
+    """
+
+    def __init__(self, plan: ExperimentPlan, arms: Mapping[str, Arm], track: Track, limits: Limits) -> None:
+        self._plan, self._arms, self._track, self._limits = plan, arms, track, limits
+        self._out: set[str] = set()
+        self._budget = track.budget()
+        self._noise = track.noise()
+        self._began = track.monotonic()
+
+    def run_all(self, calibration: Calibration | None) -> tuple[list[BlockDone], Ending]:
+        """Run block after block until nothing is left to run."""
+        progress, plan = self._track.progress, self._plan
+        rounds = f"{plan.rounds}" if plan.rounds is not None else f"up to {MOST_ROUNDS}"
+        progress.step("bench", f"{rounds} rounds of {len(plan.arms)} arms, after {plan.warmups} to warm up")
+        done = [self._block(warm_up(plan, ()))]
+        while isinstance(step := next_step(plan, done, calibration), Block):
+            if step.pause_s:
+                progress.note(f"the host is busy: waiting {step.pause_s:g} s")
+            elif step.attempt:
+                progress.note(f"the host was busy: rounds {_span(step)} are run again")
+            done.append(self._block(step))
+        return done, step.ending
+
+    def _block(self, block: Block) -> BlockDone:
+        samples: list[Sample] = []
+        cut = self._budget.left_s() == 0
+        total = self._plan.rounds or MOST_ROUNDS
+        for offset, order in enumerate(block.orders):
+            for arm in order:
+                sample = None if cut else self._sample(block, block.first_round + offset, arm)
+                cut = cut or (sample is None and arm not in self._out)
+                if sample is not None:
+                    samples.append(sample)
+            if block.phase == "timed" and not cut:
+                self._track.progress.advance(block.first_round + offset + 1, total)
+        left_s = self._budget.left_s()
+        pause_s = block.pause_s if left_s is None else min(block.pause_s, left_s)
+        reading = self._noise.read(self._now(), pause_s)
+        return BlockDone(block=block, samples=tuple(samples), reading=reading, cut=cut)
+
+    def _sample(self, block: Block, round_index: int, arm: str) -> Sample | None:
+        """Run an arm once and save how it went; None if it is out, or if the time was up before its end."""
+        if arm in self._out:
+            return None
+        left_s = self._budget.left_s()
+        timeout_s = self._limits.run_s if left_s is None else min(self._limits.run_s, left_s)
+        if timeout_s == 0:
+            return None
+        started_s = self._now()
+        ran = self._arms[arm].run(timeout_s)
+        good = ran.outcome == "ok"
+        if not good and timeout_s < self._limits.run_s and self._budget.left_s() == 0:
+            return None
+        if not good:
+            self._out.add(arm)
+        sample = Sample(
+            arm=arm,
+            round_index=round_index,
+            outcome=ran.outcome,
+            total_s=ran.lasted_s if good else None,
+            first_output_s=ran.first_output_s,
+            exit_code=ran.exit_code,
+            started_s=started_s,
+            reason=ran.reason,
+            phase=block.phase,
+            attempt=block.attempt,
+            lasted_s=None if good else ran.lasted_s,
+            tail=ran.tail,
+            user_s=ran.user_s,
+            system_s=ran.system_s,
+        )
+        self._track.samples.add(sample)
+        return sample
+
+    def _now(self) -> float:
+        return self._track.monotonic() - self._began
+
+
+def _refuse_small_limit(done: Sequence[BlockDone], plan: ExperimentPlan, limits: Limits) -> None:
+    """Raises: UsageError if every arm met its share of the time limit before it had ended once."""
+    samples = [sample for d in done for sample in d.samples]
+    if limits.shared and samples and all(s.outcome == "timeout" for s in samples):
+        raise UsageError(
+            f"the time is too short for one round: no run ended within {limits.run_s:.3g} s, half of an arm's share",
+            where="--time-limit",
+            hint="allow more time, or give a run its own limit with `--timeout`",
+        )
+
+
+def _calibration(store: Store, key: str) -> Calibration | None:
+    """Return what was learned of this host before; what cannot be read counts as nothing."""
+    data = store.load(_CALIBRATION, key)
+    try:
+        return None if data is None else Calibration.model_validate_json(data)
+    except ValueError:
+        return None
+
+
+def _key(plan: ExperimentPlan, argvs: Mapping[str, tuple[str, ...]]) -> str:
+    commands = {name: list(argv) for name, argv in argvs.items()}
+    return digest(canonical_json({"plan": plan.model_dump(mode="json"), "argvs": commands}))
+
+
+def _span(block: Block) -> str:
+    return f"{block.first_round + 1} to {block.first_round + len(block.orders)}"

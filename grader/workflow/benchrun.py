@@ -1,0 +1,223 @@
+"""One run of one arm of a comparison: started, timed, and set against what its caller expects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import Field
+
+from grader.errors import HostError
+from grader.judging.expected import Expectation, Printed, check_exit, check_printed, printed_keys, tail_of
+from grader.judging.server import why_no_answer
+from grader.model.base import Message, Record
+from grader.model.run import Answer, Completed, Outcome
+from grader.model.trouble import trouble
+from grader.ports import Clocked, Server, Stopped, Stopwatch
+from grader.workflow.httpclient import ask
+
+CONNECT_PAUSE_S = 0.0005
+"""Between two attempts to connect: with the attempt itself well below a millisecond."""
+CONNECT_S = 0.002
+"""For one attempt.  A loopback answers at once; what is lost while it comes up is sent again a whole second later."""
+REQUEST_S = 5.0
+PATIENCE_S = 2.0
+"""Longest wait for a right answer once somebody listens: some servers do so before they are ready."""
+GRACE_S = 5.0
+"""What a server has to end itself after SIGTERM."""
+
+
+class Ran(Record):
+    """How a run went.  Times in seconds; all but `lasted_s` are None unless the outcome is `ok`."""
+
+    outcome: Outcome
+    exit_code: int | None
+    lasted_s: float = Field(ge=0)
+    first_output_s: float | None = None
+    user_s: float | None = None
+    system_s: float | None = None
+    reason: Message | None = None
+    tail: str = ""
+
+
+class Arm(Protocol):
+    """One arm, to be run again and again."""
+
+    def run(self, timeout_s: float) -> Ran:
+        """Run it once; no process of it is left."""
+
+
+class CommandArm:
+    """An arm whose runs end by themselves.
+
+    Args:
+        program: What was asked for, as a message names it.
+        prepare: Called before each run, outside the clock.
+        first_byte: Whether a run has to print something.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        stopwatch: Stopwatch,
+        expected: Expectation,
+        *,
+        prepare: Callable[[], None] = lambda: None,
+        first_byte: bool = False,
+    ) -> None:
+        self._program = program
+        self._stopwatch = stopwatch
+        self._expected = expected
+        self._prepare = prepare
+        self._first_byte = first_byte
+        self._keys: tuple[str, ...] | None = None
+
+    def run(self, timeout_s: float) -> Ran:
+        self._prepare()
+        try:
+            clocked = self._stopwatch.run(timeout_s)
+        except (OSError, ValueError) as error:
+            return _not_started(self._program, error)
+        outcome, reason = self._judged(clocked, timeout_s)
+        if reason is not None:
+            streams = (clocked.stdout, clocked.stderr)
+            tail = tail_of(*(streams if outcome == "wrong-output" else reversed(streams)))
+            return Ran(
+                outcome=outcome, exit_code=clocked.exit_code, lasted_s=clocked.total_s, reason=reason, tail=tail
+            )
+        return Ran(
+            outcome="ok",
+            exit_code=clocked.exit_code,
+            lasted_s=clocked.total_s,
+            first_output_s=clocked.first_output_s,
+            user_s=clocked.user_s,
+            system_s=clocked.system_s,
+        )
+
+    def _judged(self, clocked: Clocked, timeout_s: float) -> tuple[Outcome, Message | None]:
+        if clocked.timed_out:
+            return "timeout", Message(code="run.timeout", params={"seconds": round(timeout_s, 3)})
+        reason = check_exit(self._expected, clocked.exit_code, clocked.signal, clocked.stderr)
+        if reason is not None:
+            return "failed", reason
+        first_s = clocked.first_output_s
+        if self._first_byte and first_s is None:
+            return "wrong-output", Message(code="bench.no-output")
+        printed = Printed(
+            data=clocked.stdout,
+            at=clocked.began + (clocked.total_s if first_s is None else first_s),
+            cut=clocked.stdout_cut,
+        )
+        reason = check_printed(self._expected, printed, self._keys)
+        if reason is not None:
+            return "wrong-output", reason
+        if self._keys is None:
+            self._keys = printed_keys(self._expected, printed)
+        return "ok", None
+
+
+@dataclass(frozen=True)
+class Url:
+    """Where a server of this host answers when it is ready."""
+
+    port: int
+    path: str
+
+
+class ServerArm:
+    """An arm that serves: a run lasts until its first valid answer, then it is ended.
+
+    Args:
+        serve: Starts it, for so many seconds at most.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        serve: Callable[[float], AbstractContextManager[Server]],
+        url: Url,
+        expected: Expectation,
+        *,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._program = program
+        self._serve = serve
+        self._url = url
+        self._expected = expected
+        self._prepare = prepare
+        self._keys: tuple[str, ...] | None = None
+
+    def run(self, timeout_s: float) -> Ran:
+        self._prepare()
+        try:
+            with self._serve(timeout_s + REQUEST_S + GRACE_S) as server:
+                answer, first_s = self._first_answer(server, timeout_s)
+                ended = server.ended()
+                stopped = server.stop(GRACE_S)
+        except HostError as error:
+            reason = trouble("infra.run-broke", error)
+            return Ran(outcome="not-started", exit_code=None, lasted_s=0.0, reason=reason)
+        return self._judged(answer, first_s, stopped, ended, timeout_s)
+
+    def _first_answer(self, server: Server, timeout_s: float) -> tuple[Answer, float]:
+        """Ask until the answer is valid, the server has ended or the wait is over; return the time since its start."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            ended = server.ended()
+            left = max(CONNECT_S, min(REQUEST_S, deadline - time.monotonic()))
+            answer = self._checked(ask(server, self._url.path, self._url.port, timeout_s=left, connect_s=CONNECT_S))
+            first_s = (time.perf_counter_ns() - server.started_ns()) / 1e9
+            now = time.monotonic()
+            if answer.reason is not None and answer.reason.code != "answer.refused":
+                deadline = min(deadline, now + PATIENCE_S)
+            if answer.reason is None or ended or now >= deadline:
+                return answer, first_s
+            time.sleep(CONNECT_PAUSE_S)
+
+    def _checked(self, answer: Answer) -> Answer:
+        """Return the answer with what is wrong about it, if anything is."""
+        if answer.reason is not None:
+            return answer
+        reason: Message | None = None
+        if answer.status != 200:
+            reason = Message(code="answer.status", params={"path": answer.path, "found": answer.status})
+        else:
+            printed = _body(answer)
+            reason = check_printed(self._expected, printed, self._keys)
+            if reason is None and self._keys is None:
+                self._keys = printed_keys(self._expected, printed)
+        return answer.model_copy(update={"reason": reason})
+
+    def _judged(self, answer: Answer, first_s: float, stopped: Stopped, ended: bool, timeout_s: float) -> Ran:
+        done = stopped.completed
+        if answer.reason is None:
+            return Ran(outcome="ok", exit_code=done.exit_code, lasted_s=done.total_s, first_output_s=first_s)
+        body = answer.body.encode("latin-1")
+        return Ran(
+            outcome=_outcome(answer, done, ended=ended),
+            exit_code=done.exit_code if ended else None,
+            lasted_s=done.total_s,
+            reason=why_no_answer(answer, done, ended=ended, waited_s=round(timeout_s, 3)),
+            tail=tail_of(body, done.stderr_bytes(), done.stdout_bytes()),
+        )
+
+
+def _body(answer: Answer) -> Printed:
+    return Printed(data=answer.body.encode("latin-1"), at=time.time())
+
+
+def _outcome(answer: Answer, done: Completed, *, ended: bool) -> Outcome:
+    if done.outcome == "not-started":
+        return "not-started"
+    if answer.status is not None:
+        return "wrong-output"
+    return "failed" if ended else "timeout"
+
+
+def _not_started(program: str, error: OSError | ValueError) -> Ran:
+    why = (error.strerror or "unknown") if isinstance(error, OSError) else str(error)
+    reason = Message(code="run.not-started", params={"program": program, "error": why})
+    return Ran(outcome="not-started", exit_code=None, lasted_s=0.0, reason=reason)
