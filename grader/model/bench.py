@@ -166,7 +166,7 @@ class BenchArm(Record):
     total: Spread | None
     samples: tuple[BenchSample, ...]
     failure: BenchFailure | None
-    memory_peak: Spread | None = Field(default=None, description="Bytes; None unless every run that counts has one.")
+    memory_peak: Spread | None = Field(default=None, description="Bytes, of runs that read it; none is a timed one.")
 
     @model_validator(mode="after")
     def _a_failed_arm_has_no_number(self) -> BenchArm:
@@ -205,6 +205,18 @@ class BenchRatio(Record):
         if (self.low is None or self.high is None) and self.verdict != "not_resolved":
             raise ValueError("a ratio without an interval is not resolved")
         return self
+
+
+class BenchMemory(Record):
+    """How the peaks of memory were read: in runs of their own, never in a timed one.
+
+    `floor_bytes` is what a no-op program reads the same way; it is printed and never subtracted.
+    """
+
+    notion: Literal["cgroup", "smaps"]
+    runs: int = Field(ge=1)
+    floor_bytes: int | None = Field(default=None, ge=0)
+    method: str
 
 
 class BenchNoise(Record):
@@ -290,3 +302,4 @@ class Bench(Record):
     host: Fingerprint
     seed: int
     grader: str
+    memory: BenchMemory | None = None
