@@ -7,7 +7,8 @@ GraderError
 │   └── IntakeError   what was handed in cannot be read safely (exit 2)
 ├── HostError         us or the host: an engine, a disk, a lock (exit 3)
 │   └── TimeLimitError  the time that the caller gave is up: what is left is not run
-└── StatsError        the numbers do not support the asked-for statement
+├── StatsError        the numbers do not support the asked-for statement
+└── StoppedError      somebody ended the run (exit 130)
 """
 
 from __future__ import annotations
@@ -63,3 +64,9 @@ class TimeLimitError(HostError):
 
 class StatsError(GraderError):
     """The samples do not support the statement that was asked for."""
+
+
+class StoppedError(GraderError):
+    """Somebody ended the run: Ctrl-C, SIGTERM, or a terminal that went away; it says what is kept."""
+
+    exit_code = 130

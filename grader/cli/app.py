@@ -11,6 +11,7 @@ import typer
 
 from grader import __version__
 from grader.bootstrap.usage import refuse_platform, wants_help
+from grader.cli.bench import bench_app
 from grader.cli.cache import cache_app
 from grader.cli.claims import claims_command
 from grader.cli.doctor import doctor_command
@@ -57,6 +58,7 @@ app.command("fill")(fill_command)
 app.command("judge")(judge_command)
 app.command("claims")(claims_command)
 app.command("doctor")(doctor_command)
+app.add_typer(bench_app, name="bench")
 app.add_typer(lab_app, name="lab")
 app.add_typer(cache_app, name="cache")
 

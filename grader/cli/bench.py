@@ -1,0 +1,174 @@
+"""`grader bench`: compare commands by timed runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from grader.cli.grade import QuietOption
+from grader.cli.options import CacheOption, LangOption, LockOption
+
+State = Literal["warm", "first", "file-cold"]
+
+EXIT_ARM_FAILED = 3
+
+bench_app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+
+
+@bench_app.callback()
+def bench_command(
+    context: typer.Context,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option("--arm", metavar="NAME=CMD", help="A command to time and the name to call it by; give several."),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="NAME", help="The arm that the others are divided by [the first]."),
+    ] = None,
+    expect_json: Annotated[
+        bool,
+        typer.Option(
+            "--expect-json", help="Each run prints JSON, an object always with the keys of the arm's first run."
+        ),
+    ] = False,
+    expect_regex: Annotated[
+        str | None, typer.Option("--expect-regex", metavar="R", help="Each run prints something that this matches.")
+    ] = None,
+    expect_exit: Annotated[
+        int | None, typer.Option("--expect-exit", metavar="N", min=0, max=255, help="Each run ends with this code [0].")
+    ] = None,
+    expect_fresh: Annotated[
+        str | None,
+        typer.Option(
+            "--expect-fresh",
+            metavar="KEY[=2s]",
+            help="Each run prints a JSON object whose KEY is the time of its first byte, so far off at most.",
+        ),
+    ] = None,
+    ready: Annotated[
+        str,
+        typer.Option(
+            "--ready",
+            metavar="exit|first-byte|http://…",
+            help="Where the clock of the ratios stops: exit, first byte on stdout, or a server's first valid answer.",
+        ),
+    ] = "exit",
+    rounds: Annotated[
+        str,
+        typer.Option(
+            "--rounds", metavar="auto|N", help="Rounds of all arms; auto ends at ± 5 %, after 10 to 40 of them."
+        ),
+    ] = "auto",
+    time_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--time-limit", metavar="DURATION", help="Bound the whole comparison; 60s with --rounds auto, else none."
+        ),
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--timeout",
+            metavar="DURATION",
+            help="Bound one run; half of an arm's share of the time limit, 60s at most.",
+        ),
+    ] = None,
+    state: Annotated[
+        State,
+        typer.Option(
+            "--state",
+            help="warm: after two runs that are discarded. first: nothing is discarded. "
+            "file-cold: the program and the files that it names are read from the disk.",
+        ),
+    ] = "warm",
+    prepare: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prepare",
+            metavar="[NAME=]CMD",
+            help="A command to run before each run of all arms, or of one; not timed.",
+        ),
+    ] = None,
+    cold_file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--cold-file", metavar="FILE", help="With --state file-cold: one more file to read from the disk."
+        ),
+    ] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Read the peak of memory too, in runs of their own.")
+    ] = False,
+    shell: Annotated[bool, typer.Option("--shell", help="Have each CMD run by /bin/sh -c, on the clock.")] = False,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Of the order in each round; drawn and printed if not given.")
+    ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            "--samples", metavar="FILE", help="Where each run is saved at once; a file in the cache if not given."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result on stdout and nothing else there.")] = False,
+    export_json: Annotated[
+        Path | None, typer.Option("--export-json", metavar="F", help="Write the same to a file.")
+    ] = None,
+    export_csv: Annotated[
+        Path | None, typer.Option("--export-csv", metavar="F", help="Write every run as CSV.")
+    ] = None,
+    export_hyperfine: Annotated[
+        Path | None,
+        typer.Option("--export-hyperfine", metavar="F", help="Write the JSON that hyperfine's scripts read."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="F.svg", help="Draw every run.")] = None,
+    lang: LangOption = "en",
+    cache: CacheOption = None,
+    lock: LockOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare commands: shuffled rounds, each run checked, ratios with intervals.
+
+    Commands run with your own rights, in this directory, without a shell.  An arm with a bad run has no number.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from grader.cli.benching import Asked, bench_session
+    from grader.cli.showbench import show_bench
+    from grader.exports.bench import bench_json
+
+    asked = Asked(
+        arms=tuple(arm or ()),
+        baseline=baseline,
+        expect_json=expect_json,
+        expect_regex=expect_regex,
+        expect_exit=expect_exit,
+        expect_fresh=expect_fresh,
+        ready=ready,
+        rounds=rounds,
+        time_limit=time_limit,
+        timeout=timeout,
+        state=state,
+        prepare=tuple(prepare or ()),
+        cold_files=tuple(cold_file or ()),
+        memory=memory,
+        shell=shell,
+        seed=seed,
+        samples=samples,
+        export_json=export_json,
+        export_csv=export_csv,
+        export_hyperfine=export_hyperfine,
+        plot=plot,
+        language=lang,
+        cache=cache,
+        lock=lock,
+        quiet=quiet,
+    )
+    bench = bench_session(asked)
+    if as_json:
+        typer.echo(bench_json(bench).decode(), nl=False)
+    else:
+        show_bench(bench, lang)
+    if any(measured.state == "failed" for measured in bench.arms):
+        raise typer.Exit(EXIT_ARM_FAILED)
