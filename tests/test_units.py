@@ -12,6 +12,7 @@ from grader.units import (
     find_quantities,
     find_unit,
     format_bytes,
+    format_factor,
     format_percent,
     format_ratio,
     format_seconds,
@@ -231,3 +232,21 @@ def test_a_duration_is_read_as_people_type_it(text: str, seconds: float) -> None
 @pytest.mark.parametrize("text", ["", "0", "0s", "-5", "5 m", "m", "1e9", "nan", "inf", "5d", "1m1h", "٥"])
 def test_what_is_no_duration_above_zero_is_none(text: str) -> None:
     assert parse_duration(text) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "half_width", "nearest", "down", "up"),
+    [
+        (3.07, 0.385, "3", "3", "4"),
+        (2.69, 0.385, "3", "2", "3"),
+        (1.096, 0.0155, "1.10", "1.09", "1.10"),
+        (1.5, 0.15, "1.5", "1.5", "1.5"),
+        (19.4, 9.5, "19", "19", "20"),
+    ],
+)
+def test_a_factor_and_its_bounds_have_the_same_digits(
+    value: float, half_width: float, nearest: str, down: str, up: str
+) -> None:
+    assert format_factor(value, half_width) == nearest
+    assert format_factor(value, half_width, rounding="down") == down
+    assert format_factor(value, half_width, rounding="up") == up

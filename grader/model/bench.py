@@ -105,6 +105,16 @@ class BlockDone(Record):
         """The arms that had a bad run in this block."""
         return frozenset(sample.arm for sample in self.samples if sample.outcome != "ok")
 
+    @cached_property
+    def arms(self) -> frozenset[str]:
+        """The arms that ran in this block."""
+        return frozenset(sample.arm for sample in self.samples)
+
+    @cached_property
+    def running_s(self) -> float:
+        """How long the runs of this block took together, seconds."""
+        return sum(sample.total_s or sample.lasted_s or 0.0 for sample in self.samples)
+
 
 class Calibration(Record):
     """How fast no-op programs start on this host when nobody else uses it: the median of the quietest reading."""

@@ -6,7 +6,7 @@ by being repeated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from grader.model.base import Message
 from grader.model.bench import BlockDone, Calibration, NoiseReading
@@ -19,11 +19,17 @@ PRESSURE_LIMIT = 0.25
 """Share of the time above that of the campaign's calmest block.  Our own load alone makes 0.2 to 0.5, about the same in
 every block since each runs the same arms; two busy loops add 0.3 (recorded series of `ctr run` and `docker run`)."""
 
+PRESSURE_WINDOW_S = 0.5
+"""Runs that took less together have no pressure to speak of: one time slice of another task would decide the share."""
+
 FOREIGN_LIMIT = 0.75
 """Share of all CPUs that others may keep busy while we pause: on two CPUs, one busy loop leaves us the other."""
 
 CALM = 0.25
 """Share of all CPUs that others may keep busy at a reading that calibrates."""
+
+Calmest = Mapping[frozenset[str], float]
+"""Shares of pressure by the arms that ran: when one leaves, our own load changes."""
 
 
 def doubts_about_reading(reading: NoiseReading, quiet_s: float) -> tuple[Message, ...]:
@@ -39,7 +45,7 @@ def doubts_about_reading(reading: NoiseReading, quiet_s: float) -> tuple[Message
 
 
 def doubts_about_block(
-    before: NoiseReading | None, done: BlockDone, quiet_s: float, calmest: float | None
+    before: NoiseReading | None, done: BlockDone, quiet_s: float, calmest: Calmest
 ) -> tuple[Message, ...]:
     """Return why the runs of a block are contaminated; empty if they are not.
 
@@ -50,9 +56,9 @@ def doubts_about_block(
     """
     doubts = [*doubts_about_reading(before, quiet_s)] if before is not None else []
     doubts += doubts_about_reading(done.reading, quiet_s)
-    pressure = done.reading.pressure
-    if pressure is not None and calmest is not None and pressure - calmest > PRESSURE_LIMIT:
-        params = {"percent": round(pressure * 100), "own": round(calmest * 100)}
+    pressure, own = pressure_of(done), calmest.get(done.arms, 0.0)
+    if pressure is not None and done.arms in calmest and pressure - own > PRESSURE_LIMIT:
+        params = {"percent": round(pressure * 100), "own": round(own * 100)}
         doubts.append(Message(code="noise.pressure", params={**params}))
     return tuple(doubts)
 
@@ -67,10 +73,20 @@ def quiet_spawn(readings: Sequence[NoiseReading], calibration: Calibration | Non
     return min([*known, *(reading.median_s for reading in readings)])
 
 
-def calmest_pressure(done: Sequence[BlockDone]) -> float | None:
-    """Return the least share of pressure of all timed blocks: an upper bound of what our own load makes."""
-    known = [d.reading.pressure for d in done if d.samples and d.block.phase == "timed"]
-    return min((pressure for pressure in known if pressure is not None), default=None)
+def calmest_pressure(done: Sequence[BlockDone]) -> Calmest:
+    """Return the least share of pressure of all blocks that ran the same arms: at least what our own load makes."""
+    calmest: dict[frozenset[str], float] = {}
+    for d in done:
+        if (pressure := pressure_of(d)) is not None:
+            calmest[d.arms] = min(pressure, calmest.get(d.arms, pressure))
+    return calmest
+
+
+def pressure_of(done: BlockDone) -> float | None:
+    """Return the share of pressure during the runs of a timed block; None where that says nothing."""
+    if done.block.phase != "timed" or done.running_s < PRESSURE_WINDOW_S:
+        return None
+    return done.reading.pressure
 
 
 def calibrated(old: Calibration | None, readings: Sequence[NoiseReading]) -> Calibration | None:

@@ -23,9 +23,13 @@ def reading(
     return NoiseReading(at_s=0, spawn_s=(spawn_s,) * 20, pressure=pressure, foreign_load=foreign_load)
 
 
-def block(closing: NoiseReading, *, phase: Phase = "timed") -> BlockDone:
-    sample = Host(truth={"a": 0.1}, seed=1).run("a", Block(phase=phase), 0)
-    return BlockDone(block=Block(phase=phase, orders=(("a",),)), samples=(sample,), reading=closing)
+def block(closing: NoiseReading, *, phase: Phase = "timed", arm: str = "a", run_s: float = 1.0) -> BlockDone:
+    host = Host(truth={arm: run_s}, seed=1, load_sd=0, noise_sd=0)
+    sample = host.run(arm, Block(phase=phase), 0)
+    return BlockDone(block=Block(phase=phase, orders=((arm,),)), samples=(sample,), reading=closing)
+
+
+A = frozenset("a")
 
 
 def codes(found: tuple[object, ...]) -> list[str]:
@@ -47,13 +51,13 @@ def test_two_busy_loops_seen_while_we_pause_are_noise_and_one_of_two_cpus_is_not
 
 def test_a_block_is_doubted_for_the_reading_before_it_the_one_after_it_and_the_pressure_between() -> None:
     bad = reading(9 * QUIET_S)
-    assert codes(doubts_about_block(bad, block(reading()), QUIET_S, None)) == ["noise.spawn"]
-    assert codes(doubts_about_block(None, block(bad), QUIET_S, None)) == ["noise.spawn"]
+    assert codes(doubts_about_block(bad, block(reading()), QUIET_S, {})) == ["noise.spawn"]
+    assert codes(doubts_about_block(None, block(bad), QUIET_S, {})) == ["noise.spawn"]
     pressed = block(reading(pressure=0.62))
-    assert codes(doubts_about_block(reading(), pressed, QUIET_S, 0.30)) == ["noise.pressure"]
+    assert codes(doubts_about_block(reading(), pressed, QUIET_S, {A: 0.30})) == ["noise.pressure"]
     # The same pressure in every block is our own: an arm of many processes waits for itself.
-    assert doubts_about_block(reading(), pressed, QUIET_S, 0.60) == ()
-    assert doubts_about_block(reading(), pressed, QUIET_S, None) == ()
+    assert doubts_about_block(reading(), pressed, QUIET_S, {A: 0.60}) == ()
+    assert doubts_about_block(reading(), pressed, QUIET_S, {}) == ()
 
 
 def test_load_that_was_there_from_the_start_is_seen_against_the_stored_calibration_only() -> None:
@@ -67,16 +71,23 @@ def test_the_quietest_reading_of_the_campaign_counts_where_it_is_quieter_than_th
     assert quiet_spawn([reading(0.9e-3)], CALIBRATION) == QUIET_S
 
 
-def test_the_calmest_pressure_is_of_timed_blocks_with_runs() -> None:
+def test_the_calmest_pressure_is_of_timed_blocks_with_runs_of_the_same_arms() -> None:
     done = [
         block(reading(pressure=0.01), phase="warm-up"),
         BlockDone(block=Block(pause_s=1), samples=(), reading=reading(pressure=0.0)),
         block(reading(pressure=0.4)),
         block(reading(pressure=0.3)),
         block(reading(pressure=None)),
+        block(reading(pressure=0.05), arm="b"),
     ]
-    assert calmest_pressure(done) == 0.3
-    assert calmest_pressure(done[:2]) is None
+    assert calmest_pressure(done) == {A: 0.3, frozenset("b"): 0.05}
+    assert calmest_pressure(done[:2]) == {}
+
+
+def test_runs_that_are_over_at_once_have_no_pressure_to_speak_of() -> None:
+    short = block(reading(pressure=0.9), run_s=0.05)
+    assert calmest_pressure([short]) == {}
+    assert doubts_about_block(reading(), short, QUIET_S, {A: 0.1}) == ()
 
 
 def test_a_calibration_is_the_quietest_reading_ever_and_one_under_load_teaches_nothing() -> None:
@@ -96,7 +107,7 @@ def test_in_recorded_series_the_pressure_tells_slow_blocks_from_normal_ones(name
     times = [sorted(s for s, _ in b)[5] for b in blocks]
     calm = min(shares)
     for share, seconds in zip(shares, times, strict=True):
-        doubted = bool(doubts_about_block(reading(), block(reading(pressure=share)), QUIET_S, calm))
+        doubted = bool(doubts_about_block(reading(), block(reading(pressure=share)), QUIET_S, {A: calm}))
         if doubted:
             assert seconds > 1.3 * min(times)
         if seconds > 1.8 * min(times):  # loaded throughout; blocks that were half loaded lie between
@@ -125,5 +136,5 @@ def test_the_limits_are_where_the_recorded_loads_are_told_apart() -> None:
     assert all(not doubts_about_reading(reading(f * QUIET_S), QUIET_S) for f in (0.5, quiet, 1.5))
     assert all(doubts_about_reading(reading(f * QUIET_S), QUIET_S) for f in (2.5, loaded, 100))
     for own, others in itertools.product((0.2, 0.5), (0.0, 0.34)):
-        doubts = doubts_about_block(reading(), block(reading(pressure=own + others)), QUIET_S, own)
+        doubts = doubts_about_block(reading(), block(reading(pressure=own + others)), QUIET_S, {A: own})
         assert bool(doubts) is (others > 0)
