@@ -26,6 +26,45 @@ EN: dict[str, str] = {
     "artifact.not-wasm": "the file is no WebAssembly module: {found}",
     "artifact.wasm-cut": "the WebAssembly module is cut or damaged at byte {offset} of {size}",
     "artifact.wasm-version": "the file begins as WebAssembly, but its version `{found}` is unknown",
+    "bench-diff.arm-drift": (
+        "not resolved: times of one command may differ up to {drift}-fold between two sessions; judge by its ratio "
+        "to another arm"
+    ),
+    "bench-diff.arm-faster": (
+        "{factor} times faster than before ({low} to {high}), which is more than the {drift}-fold that a host drifts"
+    ),
+    "bench-diff.arm-noisy": "not resolved: the host was noisy in at least one of the two sessions",
+    "bench-diff.arm-other-host": "not compared: it ran on another host",
+    "bench-diff.arm-slower": (
+        "{factor} times slower than before ({low} to {high}), which is more than the {drift}-fold that a host drifts"
+    ),
+    "bench-diff.arm-too-few": "not resolved: fewer than {rounds} rounds in one of the two sessions",
+    "bench-diff.fails-now": "it fails now",
+    "bench-diff.faster": "`{numerator}` against `{denominator}`: {factor} times faster than before ({low} to {high})",
+    "bench-diff.host-architecture": "another host: the architecture was {old} and is {new}",
+    "bench-diff.host-cgroup": "another host: cgroups were {old} and are {new}",
+    "bench-diff.host-cpus": "another host: it had {old} CPUs and has {new}",
+    "bench-diff.host-kernel": "another host: the kernel was {old} and is {new}",
+    "bench-diff.host-os": "another host: the system was {old} and is {new}",
+    "bench-diff.no-change": "`{numerator}` against `{denominator}`: no change beyond {percent} %",
+    "bench-diff.noisy": (
+        "`{numerator}` against `{denominator}`: not resolved, the host was noisy in at least one of the two sessions"
+    ),
+    "bench-diff.not-resolved": (
+        "`{numerator}` against `{denominator}`: not resolved, anything from {faster} times faster to {slower} times "
+        "slower than before"
+    ),
+    "bench-diff.slower": "`{numerator}` against `{denominator}`: {factor} times slower than before ({low} to {high})",
+    "bench-diff.spawn": (
+        "an empty program started and ended in {old_ms} ms then and in {new_ms} ms now, so the host is not as it was"
+    ),
+    "bench-diff.still-fails": "it failed then and fails now",
+    "bench-diff.too-few": (
+        "`{numerator}` against `{denominator}`: not resolved, one of the two sessions has too few rounds for an "
+        "interval"
+    ),
+    "bench-diff.tool": "`{tool}` was {old} and is {new}",
+    "bench-diff.works-now": "it failed then and works now",
     "bench-out.arms": "Arms",
     "bench-out.disagrees": (
         "{names}: the bootstrap of the median gives {low}–{high}, which does not meet the interval above; look at "
@@ -76,6 +115,9 @@ EN: dict[str, str] = {
     "{high})",
     "bench.small-slower": "small difference: `{numerator}` is {factor} times slower than `{denominator}` ({low} to "
     "{high})",
+    "bench.timeout-share": (
+        "it did not end within {seconds} s, half of its share of the time limit; `--time-limit` or `--timeout` allows more"
+    ),
     "bench.too-coarse": "not resolved: `{numerator}` and `{denominator}` differ by exactly the same in nearly every "
     "round, so the clock is too coarse to tell",
     "bench.too-few-rounds": "not resolved: {rounds} rounds of `{numerator}` and `{denominator}` support no interval; "

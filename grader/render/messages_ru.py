@@ -28,6 +28,47 @@ RU: dict[str, str] = {
     "artifact.not-wasm": "файл — не модуль WebAssembly: {found}",
     "artifact.wasm-cut": "модуль WebAssembly обрезан или повреждён на байте {offset} из {size}",
     "artifact.wasm-version": "файл начинается как WebAssembly, но его версия `{found}` неизвестна",
+    "bench-diff.arm-drift": (
+        "не решено: времена одной и той же команды в двух сеансах могут отличаться до {drift} раза; судите по "
+        "отношению к другому варианту"
+    ),
+    "bench-diff.arm-faster": (
+        "быстрее прежнего в {factor} раза ({low}–{high}); сама машина меняется не больше чем в {drift} раза"
+    ),
+    "bench-diff.arm-noisy": "не решено: хотя бы в одном из двух сеансов на машине было шумно",
+    "bench-diff.arm-other-host": "не сравнивается: это другая машина",
+    "bench-diff.arm-slower": (
+        "медленнее прежнего в {factor} раза ({low}–{high}); сама машина меняется не больше чем в {drift} раза"
+    ),
+    "bench-diff.arm-too-few": "не решено: в одном из двух сеансов раундов меньше {rounds}",
+    "bench-diff.fails-now": "теперь сбой",
+    "bench-diff.faster": "`{numerator}` относительно `{denominator}`: быстрее прежнего в {factor} раза ({low}–{high})",
+    "bench-diff.host-architecture": "другая машина: архитектура была {old}, стала {new}",
+    "bench-diff.host-cgroup": "другая машина: cgroup были {old}, стали {new}",
+    "bench-diff.host-cpus": "другая машина: процессоров было {old}, стало {new}",
+    "bench-diff.host-kernel": "другая машина: ядро было {old}, стало {new}",
+    "bench-diff.host-os": "другая машина: система была {old}, стала {new}",
+    "bench-diff.no-change": "`{numerator}` относительно `{denominator}`: изменений больше {percent} % нет",
+    "bench-diff.noisy": (
+        "`{numerator}` относительно `{denominator}`: не решено, хотя бы в одном из двух сеансов на машине было шумно"
+    ),
+    "bench-diff.not-resolved": (
+        "`{numerator}` относительно `{denominator}`: не решено, возможно всё от ускорения в {faster} раза до "
+        "замедления в {slower} раза"
+    ),
+    "bench-diff.slower": (
+        "`{numerator}` относительно `{denominator}`: медленнее прежнего в {factor} раза ({low}–{high})"
+    ),
+    "bench-diff.spawn": (
+        "пустая программа запускалась и завершалась за {old_ms} мс, теперь за {new_ms} мс: машина уже не та, что была"
+    ),
+    "bench-diff.still-fails": "сбой был и остался",
+    "bench-diff.too-few": (
+        "`{numerator}` относительно `{denominator}`: не решено, в одном из двух сеансов раундов не хватает для "
+        "интервала"
+    ),
+    "bench-diff.tool": "`{tool}`: было {old}, стало {new}",
+    "bench-diff.works-now": "был сбой, теперь работает",
     "bench-out.arms": "Варианты",
     "bench-out.disagrees": (
         "{names}: бутстреп медианы даёт {low}–{high}, это не пересекается с интервалом выше; посмотрите на отдельные "
@@ -76,6 +117,9 @@ RU: dict[str, str] = {
     "bench.slower": "`{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
     "bench.small-faster": "разница мала: `{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})",
     "bench.small-slower": "разница мала: `{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
+    "bench.timeout-share": (
+        "не завершилась за {seconds} с, половину своей доли общего времени; больше даёт `--time-limit` или `--timeout`"
+    ),
     "bench.too-coarse": "не решено: `{numerator}` и `{denominator}` почти в каждом раунде отличаются ровно на одно и "
     "то же: часы слишком грубы",
     "bench.too-few-rounds": "не решено: по {rounds} раундам `{numerator}` и `{denominator}` интервала не построить; "
