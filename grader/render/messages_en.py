@@ -120,8 +120,8 @@ EN: dict[str, str] = {
     ),
     "bench.too-coarse": "not resolved: `{numerator}` and `{denominator}` differ by exactly the same in nearly every "
     "round, so the clock is too coarse to tell",
-    "bench.too-few-rounds": "not resolved: {rounds} rounds of `{numerator}` and `{denominator}` support no interval; "
-    "about {more} more would",
+    "bench.too-few-rounds": "not resolved: too few rounds ({rounds}) of `{numerator}` and `{denominator}` for an "
+    "interval; about {more} more would do",
     "build.failed": "the build failed: {said}",
     "build.needs-network": "the build needs modules from the network, which no build has here",
     "build.no-file": "there is no plain file `{file}`",

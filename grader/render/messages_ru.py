@@ -122,7 +122,7 @@ RU: dict[str, str] = {
     ),
     "bench.too-coarse": "не решено: `{numerator}` и `{denominator}` почти в каждом раунде отличаются ровно на одно и "
     "то же: часы слишком грубы",
-    "bench.too-few-rounds": "не решено: по {rounds} раундам `{numerator}` и `{denominator}` интервала не построить; "
+    "bench.too-few-rounds": "не решено: раундов `{numerator}` и `{denominator}` слишком мало ({rounds}) для интервала; "
     "нужно ещё примерно {more}",
     "build.failed": "сборка не удалась: {said}",
     "build.needs-network": "для сборки нужны модули из сети, а сети у сборок здесь нет",
