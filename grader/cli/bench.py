@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from grader.cli.benchcompare import compare_command
 from grader.cli.grade import QuietOption
 from grader.cli.options import CacheOption, LangOption, LockOption
 
@@ -15,6 +16,7 @@ State = Literal["warm", "first", "file-cold"]
 EXIT_ARM_FAILED = 3
 
 bench_app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+bench_app.command("compare")(compare_command)
 
 
 @bench_app.callback()

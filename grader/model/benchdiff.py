@@ -39,7 +39,8 @@ class Shift(Record):
 class ArmDiff(Record):
     """An arm that both sessions have.  `old` and `new` are median times in seconds, None for an arm that failed.
 
-    `other_command`: it stands for another command line now.
+    The interval of `shift` is of the runs of these two sessions alone; what the host drifted in between comes on top.
+    `other_command`: the name stands for another command line now.
     """
 
     name: str

@@ -102,7 +102,7 @@ def ratio_words(ratio: BenchRatio, language: Language = "en") -> RatioWords:
     """Return a ratio; without an interval it has no number that anyone may rely on, and shows a digit or two of it."""
     names = f"{one_line(ratio.numerator)} / {one_line(ratio.denominator)}"
     if ratio.low is None or ratio.high is None:
-        value = f"≈ {format_factor(ratio.ratio, ratio.ratio / 10)}"
+        value = f"≈ {format_factor(ratio.ratio, ratio.ratio / 20)}"
     else:
         half = (ratio.high - ratio.low) / 2
         low = format_factor(ratio.low, half, rounding="down")
@@ -127,6 +127,12 @@ def notes(bench: Bench, language: Language = "en") -> tuple[str, ...]:
         )
     ]
     told += _doubts(bench, language)
+    if bench.memory is not None:
+        floor = bench.memory.floor_bytes
+        shown = localised(format_bytes(floor), language) if floor is not None else "—"
+        told.append(
+            phrase("bench-out.memory-how", language, runs=bench.memory.runs, floor=shown, file=bench.memory.method)
+        )
     return tuple(one_line(note, WIDEST) for note in told)
 
 

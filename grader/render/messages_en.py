@@ -26,6 +26,7 @@ EN: dict[str, str] = {
     "artifact.not-wasm": "the file is no WebAssembly module: {found}",
     "artifact.wasm-cut": "the WebAssembly module is cut or damaged at byte {offset} of {size}",
     "artifact.wasm-version": "the file begins as WebAssembly, but its version `{found}` is unknown",
+    "bench-diff.appeared": "Only in the newer session: {names}",
     "bench-diff.arm-drift": (
         "not resolved: times of one command may differ up to {drift}-fold between two sessions; judge by its ratio "
         "to another arm"
@@ -33,37 +34,36 @@ EN: dict[str, str] = {
     "bench-diff.arm-faster": (
         "{factor} times faster than before ({low} to {high}), which is more than the {drift}-fold that a host drifts"
     ),
-    "bench-diff.arm-noisy": "not resolved: the host was noisy in at least one of the two sessions",
     "bench-diff.arm-other-host": "not compared: it ran on another host",
     "bench-diff.arm-slower": (
         "{factor} times slower than before ({low} to {high}), which is more than the {drift}-fold that a host drifts"
     ),
     "bench-diff.arm-too-few": "not resolved: fewer than {rounds} rounds in one of the two sessions",
+    "bench-diff.before": "Before",
+    "bench-diff.change": "Change",
+    "bench-diff.changed": "Something changed.",
+    "bench-diff.factor": "Now / before",
     "bench-diff.fails-now": "it fails now",
-    "bench-diff.faster": "`{numerator}` against `{denominator}`: {factor} times faster than before ({low} to {high})",
+    "bench-diff.faster": "{factor} times faster against `{denominator}` than before ({low} to {high})",
+    "bench-diff.gone": "Only in the older session: {names}",
     "bench-diff.host-architecture": "another host: the architecture was {old} and is {new}",
     "bench-diff.host-cgroup": "another host: cgroups were {old} and are {new}",
     "bench-diff.host-cpus": "another host: it had {old} CPUs and has {new}",
     "bench-diff.host-kernel": "another host: the kernel was {old} and is {new}",
     "bench-diff.host-os": "another host: the system was {old} and is {new}",
-    "bench-diff.no-change": "`{numerator}` against `{denominator}`: no change beyond {percent} %",
-    "bench-diff.noisy": (
-        "`{numerator}` against `{denominator}`: not resolved, the host was noisy in at least one of the two sessions"
-    ),
-    "bench-diff.not-resolved": (
-        "`{numerator}` against `{denominator}`: not resolved, anything from {faster} times faster to {slower} times "
-        "slower than before"
-    ),
-    "bench-diff.slower": "`{numerator}` against `{denominator}`: {factor} times slower than before ({low} to {high})",
+    "bench-diff.no-change": "no change beyond {percent} %",
+    "bench-diff.noisy": "not resolved: the host was noisy in at least one of the two sessions",
+    "bench-diff.not-resolved": "not resolved: anything from {faster} times faster to {slower} times slower than before",
+    "bench-diff.now": "Now",
+    "bench-diff.other-command": "it stands for another command now",
+    "bench-diff.slower": "{factor} times slower against `{denominator}` than before ({low} to {high})",
     "bench-diff.spawn": (
         "an empty program started and ended in {old_ms} ms then and in {new_ms} ms now, so the host is not as it was"
     ),
     "bench-diff.still-fails": "it failed then and fails now",
-    "bench-diff.too-few": (
-        "`{numerator}` against `{denominator}`: not resolved, one of the two sessions has too few rounds for an "
-        "interval"
-    ),
+    "bench-diff.too-few": "not resolved: one of the two sessions has too few rounds for an interval",
     "bench-diff.tool": "`{tool}` was {old} and is {new}",
+    "bench-diff.unchanged": "Nothing that these rounds resolve changed.",
     "bench-diff.works-now": "it failed then and works now",
     "bench-out.arms": "Arms",
     "bench-out.disagrees": (
@@ -81,6 +81,9 @@ EN: dict[str, str] = {
     "bench-out.mad": "MAD",
     "bench-out.median": "Median",
     "bench-out.memory": "Peak memory",
+    "bench-out.memory-how": (
+        "Peak memory: median of {runs} runs of its own, from {file}; an empty program reads {floor} there."
+    ),
     "bench-out.method": (
         "{rounds} rounds of all arms, each in an order drawn from seed {seed}, after {warmups} discarded "
         "({conditions}); {ending}."
@@ -102,6 +105,7 @@ EN: dict[str, str] = {
     "bench-out.title-total": "Time from spawn to exit",
     "bench-out.verdict": "Verdict",
     "bench.exit": "the program ended with exit code {exit}, expected: {expected}: {said}",
+    "bench.exit-silent": "the program ended with exit code {exit}, expected: {expected}",
     "bench.faster": "`{numerator}` is {factor} times faster than `{denominator}` ({low} to {high})",
     "bench.no-difference": "no difference between `{numerator}` and `{denominator}` within {percent} %: the ratio is "
     "{factor} ({low} to {high})",
@@ -116,7 +120,8 @@ EN: dict[str, str] = {
     "bench.small-slower": "small difference: `{numerator}` is {factor} times slower than `{denominator}` ({low} to "
     "{high})",
     "bench.timeout-share": (
-        "it did not end within {seconds} s, half of its share of the time limit; `--time-limit` or `--timeout` allows more"
+        "it did not end within {seconds} s, half of its share of the time limit; `--time-limit` or `--timeout` allows "
+        "more"
     ),
     "bench.too-coarse": "not resolved: `{numerator}` and `{denominator}` differ by exactly the same in nearly every "
     "round, so the clock is too coarse to tell",

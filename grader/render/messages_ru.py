@@ -28,6 +28,7 @@ RU: dict[str, str] = {
     "artifact.not-wasm": "файл — не модуль WebAssembly: {found}",
     "artifact.wasm-cut": "модуль WebAssembly обрезан или повреждён на байте {offset} из {size}",
     "artifact.wasm-version": "файл начинается как WebAssembly, но его версия `{found}` неизвестна",
+    "bench-diff.appeared": "Только в новом сеансе: {names}",
     "bench-diff.arm-drift": (
         "не решено: времена одной и той же команды в двух сеансах могут отличаться до {drift} раза; судите по "
         "отношению к другому варианту"
@@ -35,39 +36,36 @@ RU: dict[str, str] = {
     "bench-diff.arm-faster": (
         "быстрее прежнего в {factor} раза ({low}–{high}); сама машина меняется не больше чем в {drift} раза"
     ),
-    "bench-diff.arm-noisy": "не решено: хотя бы в одном из двух сеансов на машине было шумно",
     "bench-diff.arm-other-host": "не сравнивается: это другая машина",
     "bench-diff.arm-slower": (
         "медленнее прежнего в {factor} раза ({low}–{high}); сама машина меняется не больше чем в {drift} раза"
     ),
     "bench-diff.arm-too-few": "не решено: в одном из двух сеансов раундов меньше {rounds}",
+    "bench-diff.before": "Было",
+    "bench-diff.change": "Изменение",
+    "bench-diff.changed": "Есть изменения.",
+    "bench-diff.factor": "Стало / было",
     "bench-diff.fails-now": "теперь сбой",
-    "bench-diff.faster": "`{numerator}` относительно `{denominator}`: быстрее прежнего в {factor} раза ({low}–{high})",
+    "bench-diff.faster": "относительно `{denominator}` быстрее прежнего в {factor} раза ({low}–{high})",
+    "bench-diff.gone": "Только в старом сеансе: {names}",
     "bench-diff.host-architecture": "другая машина: архитектура была {old}, стала {new}",
     "bench-diff.host-cgroup": "другая машина: cgroup были {old}, стали {new}",
     "bench-diff.host-cpus": "другая машина: процессоров было {old}, стало {new}",
     "bench-diff.host-kernel": "другая машина: ядро было {old}, стало {new}",
     "bench-diff.host-os": "другая машина: система была {old}, стала {new}",
-    "bench-diff.no-change": "`{numerator}` относительно `{denominator}`: изменений больше {percent} % нет",
-    "bench-diff.noisy": (
-        "`{numerator}` относительно `{denominator}`: не решено, хотя бы в одном из двух сеансов на машине было шумно"
-    ),
-    "bench-diff.not-resolved": (
-        "`{numerator}` относительно `{denominator}`: не решено, возможно всё от ускорения в {faster} раза до "
-        "замедления в {slower} раза"
-    ),
-    "bench-diff.slower": (
-        "`{numerator}` относительно `{denominator}`: медленнее прежнего в {factor} раза ({low}–{high})"
-    ),
+    "bench-diff.no-change": "изменений больше {percent} % нет",
+    "bench-diff.noisy": "не решено: хотя бы в одном из двух сеансов на машине было шумно",
+    "bench-diff.not-resolved": "не решено: возможно всё от ускорения в {faster} раза до замедления в {slower} раза",
+    "bench-diff.now": "Стало",
+    "bench-diff.other-command": "теперь это другая команда",
+    "bench-diff.slower": "относительно `{denominator}` медленнее прежнего в {factor} раза ({low}–{high})",
     "bench-diff.spawn": (
         "пустая программа запускалась и завершалась за {old_ms} мс, теперь за {new_ms} мс: машина уже не та, что была"
     ),
     "bench-diff.still-fails": "сбой был и остался",
-    "bench-diff.too-few": (
-        "`{numerator}` относительно `{denominator}`: не решено, в одном из двух сеансов раундов не хватает для "
-        "интервала"
-    ),
+    "bench-diff.too-few": "не решено: в одном из двух сеансов раундов не хватает для интервала",
     "bench-diff.tool": "`{tool}`: было {old}, стало {new}",
+    "bench-diff.unchanged": "Изменений, которые видны по этим раундам, нет.",
     "bench-diff.works-now": "был сбой, теперь работает",
     "bench-out.arms": "Варианты",
     "bench-out.disagrees": (
@@ -85,6 +83,9 @@ RU: dict[str, str] = {
     "bench-out.mad": "Разброс (MAD)",
     "bench-out.median": "Медиана",
     "bench-out.memory": "Пик памяти",
+    "bench-out.memory-how": (
+        "Пик памяти: медиана отдельных запусков ({runs}), источник: {file}; у пустой программы там {floor}."
+    ),
     "bench-out.method": (
         "Раундов: {rounds}, порядок вариантов в каждом — от начального числа {seed}, перед ними отброшено {warmups} "
         "({conditions}); {ending}."
@@ -106,6 +107,7 @@ RU: dict[str, str] = {
     "bench-out.title-total": "Время от запуска до завершения",
     "bench-out.verdict": "Вывод",
     "bench.exit": "программа завершилась с кодом {exit}, ожидался {expected}: {said}",
+    "bench.exit-silent": "программа завершилась с кодом {exit}, ожидался {expected}",
     "bench.faster": "`{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})",
     "bench.no-difference": "между `{numerator}` и `{denominator}` нет разницы в пределах {percent} %: отношение "
     "{factor} ({low}–{high})",

@@ -123,8 +123,8 @@ def _arm_change(
     if shift is None or rounds < FEWEST_ROUNDS:
         return "not_resolved", Message(code="bench-diff.arm-too-few", params={"rounds": FEWEST_ROUNDS})
     if math.isinf(drift):
-        return "not_resolved", Message(code="bench-diff.arm-noisy")
-    said: dict[str, Scalar] = {"drift": format_factor(drift, drift / 5, rounding="up")}
+        return "not_resolved", Message(code="bench-diff.noisy")
+    said: dict[str, Scalar] = {"drift": format_factor(drift, drift / 20, rounding="up")}
     if shift.low > drift:
         return "slower", Message(code="bench-diff.arm-slower", params=said | _factors(shift))
     if shift.high < 1 / drift:

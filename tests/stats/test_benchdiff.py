@@ -92,7 +92,7 @@ def test_a_noisy_session_resolves_no_change(which: str) -> None:
     diff = compare_benches(noisy(old), new) if which == "old" else compare_benches(old, noisy(new))
     assert not diff.changed
     assert ratio_change(diff) == "not_resolved"
-    assert {d.reason.code for d in diff.arms} == {"bench-diff.arm-noisy"}
+    assert {d.reason.code for d in diff.arms} == {"bench-diff.noisy"}
 
 
 def test_too_few_rounds_resolve_nothing() -> None:

@@ -1,0 +1,66 @@
+"""`grader bench compare` as a command: streams, exit codes, and files that are none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from grader.cli.app import app
+from grader.errors import GraderError
+from grader.exports.bench import bench_json
+from grader.model.bench import Bench
+from tests.benches import HOST, arm, bench, times
+
+BASE = arm("native", times(0.05, 20))
+OLD = bench([BASE, arm("wasm", times(0.08, 20))])
+NEW = bench([BASE, arm("wasm", times(0.16, 20))])
+
+
+def compare(folder: Path, old: Bench, new: Bench, *options: str) -> Result:
+    for name, result in (("old", old), ("new", new)):
+        (folder / f"{name}.json").write_bytes(bench_json(result))
+    return CliRunner().invoke(
+        app, ["bench", "compare", str(folder / "old.json"), str(folder / "new.json"), *options], env={"COLUMNS": "160"}
+    )
+
+
+def test_a_change_is_printed_and_ends_with_0(tmp_path: Path) -> None:
+    ran = compare(tmp_path, OLD, NEW)
+    assert ran.exit_code == 0
+    assert "2.0 times slower" in ran.stdout
+
+
+def test_json_is_one_document_with_every_reason_in_english(tmp_path: Path) -> None:
+    ran = compare(tmp_path, OLD, NEW, "--json", "--lang", "ru")
+    document = json.loads(ran.stdout)
+    assert document["schema"] == "grader/bench-diff/1"
+    assert document["changed"] is True
+    assert document["ratios"][0]["change"] == "slower"
+    assert "times slower" in document["ratios"][0]["text"]
+
+
+def test_another_host_is_wrong_usage_unless_asked_for(tmp_path: Path) -> None:
+    other = NEW.model_copy(update={"host": HOST.model_copy(update={"kernel": "6.12"})})
+    refused = compare(tmp_path, OLD, other)
+    assert isinstance(refused.exception, GraderError)
+    assert refused.exception.exit_code == 2
+    assert compare(tmp_path, OLD, other, "--across-hosts").exit_code == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"results": []}', b"\xff"])
+def test_a_file_that_is_no_result_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "good.json").write_bytes(bench_json(OLD))
+    (tmp_path / "bad.json").write_bytes(content)
+    ran = CliRunner().invoke(app, ["bench", "compare", str(tmp_path / "good.json"), str(tmp_path / "bad.json")])
+    assert isinstance(ran.exception, GraderError)
+    assert ran.exception.where.endswith("bad.json")
+    assert ran.exception.exit_code == 2
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(app, ["bench", "compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")])
+    assert isinstance(ran.exception, GraderError)
+    assert "a.json" in str(ran.exception)
