@@ -238,13 +238,21 @@ def _host_differences(old: Fingerprint, new: Fingerprint) -> Iterator[Message]:
 
 
 def _tool_differences(old: Fingerprint, new: Fingerprint) -> Iterator[Message]:
-    """Yield the programs that are not those of before; a change of a ratio may be theirs."""
-    before, after = ({tool.name: tool for tool in host.tools} for host in (old, new))
-    for name in sorted(before.keys() & after.keys()):
-        was, now = before[name], after[name]
-        if was.sha256 != now.sha256:
-            params: dict[str, Scalar] = {"tool": name, "old": was.version or was.sha256[:12]}
-            params["new"] = now.version if now.version not in ("", was.version) else now.sha256[:12]
+    """Yield the programs that are not those of before; a change of a ratio may be theirs.
+
+    Two programs of one host may have one name: then the first digest stands for what only that side has.
+    """
+    for name in sorted({tool.name for tool in old.tools} & {tool.name for tool in new.tools}):
+        was, now = ({t.sha256: t for t in host.tools if t.name == name} for host in (old, new))
+        left, came = sorted(was.keys() - now.keys()), sorted(now.keys() - was.keys())
+        if left and came:
+            before, after = was[left[0]], now[came[0]]
+            versions = before.version != after.version and before.version and after.version
+            params: dict[str, Scalar] = {
+                "tool": name,
+                "old": before.version if versions else before.sha256[:12],
+                "new": after.version if versions else after.sha256[:12],
+            }
             yield Message(code="bench-diff.tool", params=params)
 
 

@@ -139,6 +139,20 @@ def test_another_version_of_a_tool_is_told_and_no_other_host() -> None:
     assert [note.params for note in diff.notes] == [{"tool": "wasmtime", "old": "49.0.4", "new": "50.0.1"}]
 
 
+def test_two_programs_of_one_name_that_are_both_as_before_are_no_change() -> None:
+    tools = tuple(Tool(name="main", version="", sha256=letter * 64) for letter in "ab")
+    old, new = (
+        session().model_copy(update={"host": HOST.model_copy(update={"tools": order})})
+        for order in (tools, tools[::-1])
+    )
+    assert compare_benches(old, new).notes == ()
+    newer = (*tools[:1], Tool(name="main", version="", sha256="c" * 64))
+    rebuilt = session().model_copy(update={"host": HOST.model_copy(update={"tools": newer})})
+    assert [n.params for n in compare_benches(old, rebuilt).notes] == [
+        {"tool": "main", "old": "b" * 12, "new": "c" * 12}
+    ]
+
+
 @pytest.mark.parametrize("change", [{"clock": "start"}, {"conditions": "file-cold"}])
 def test_other_clocks_and_states_are_never_compared(change: dict[str, object]) -> None:
     other = bench([arm("quick", times(0.05, 8))], changes=change)
