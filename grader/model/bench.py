@@ -7,6 +7,7 @@ History of the stored formats
 
 from __future__ import annotations
 
+import math
 import statistics
 from functools import cached_property
 from typing import Annotated, Literal
@@ -87,6 +88,11 @@ class NoiseReading(Record):
     def median_s(self) -> float:
         """The median of `spawn_s`."""
         return statistics.median(self.spawn_s)
+
+    @cached_property
+    def tail_s(self) -> float:
+        """What nine in ten of `spawn_s` do not exceed."""
+        return sorted(self.spawn_s)[math.ceil(0.9 * len(self.spawn_s)) - 1]
 
 
 class BlockDone(Record):

@@ -80,15 +80,20 @@ class Host:
         )
 
     def reading(self, samples: Sequence[Sample]) -> NoiseReading:
-        worse = 8.4 if self.busy() else 1
+        busy = self.busy()
         loaded = self.loaded_runs / len(samples) if samples else 0
         self.loaded_runs = 0
         return NoiseReading(
             at_s=self.clock_s,
-            spawn_s=tuple(QUIET_S * worse * self.rng.lognormvariate(0, 0.15) for _ in range(20)),
+            spawn_s=tuple(self.spawn_s(busy) for _ in range(20)),
             pressure=min(1.0, self.rng.gauss(0.32, 0.02) + 0.3 * loaded) if samples else None,
-            foreign_load=min(1.0, abs(self.rng.gauss(0.95 if self.busy() else 0.05, 0.03))),
+            foreign_load=min(1.0, abs(self.rng.gauss(0.95 if busy else 0.05, 0.03))),
         )
+
+    def spawn_s(self, busy: bool) -> float:
+        """Return how long a no-op program took; under load most pass quickly, and some wait their turn."""
+        waits = 10 if busy and self.rng.random() < 0.35 else 1
+        return QUIET_S * waits * self.rng.lognormvariate(0.2 if busy else 0, 0.15)
 
     def pause(self, seconds: float) -> None:
         self.pauses_s.append(seconds)

@@ -122,7 +122,8 @@ def test_five_rounds_have_a_ratio_without_bounds_that_is_not_resolved() -> None:
 def test_under_load_that_stays_the_campaign_is_noisy_and_says_why() -> None:
     bench = judged(plan(), Host(truth=TRUTH, seed=1, hogs=((0, 10**6),)))
     assert bench.noise.state == "noisy"
-    assert {reason.code for reason in bench.noise.reasons} == {"noise.spawn", "noise.foreign-load"}
+    assert {reason.code for reason in bench.noise.reasons} >= {"noise.spawn-tail", "noise.foreign-load"}
+    assert len(bench.noise.reasons) <= 3, "each kind is told once"
     assert len(bench.noise.probes) == 1 + 3 + 3
     assert len(bench.ratios) == 2
 

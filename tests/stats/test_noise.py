@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import random
 
 import pytest
 
@@ -41,6 +40,14 @@ def test_the_median_of_the_probe_decides_and_not_one_slow_start() -> None:
     assert doubts_about_reading(one_slow, QUIET_S) == ()
     assert codes(doubts_about_reading(reading(2.1 * QUIET_S), QUIET_S)) == ["noise.spawn"]
     assert doubts_about_reading(reading(1.9 * QUIET_S), QUIET_S) == ()
+
+
+def test_a_median_that_stays_and_a_tail_that_leaps_are_noise_and_two_slow_starts_of_twenty_are_not() -> None:
+    """What was read while eight tasks shared two CPUs: 0.77 ms, and 3.9 ms for the slowest tenth."""
+    tail = NoiseReading(at_s=0, spawn_s=(1.8 * QUIET_S,) * 17 + (9 * QUIET_S,) * 3)
+    assert codes(doubts_about_reading(tail, QUIET_S)) == ["noise.spawn-tail"]
+    two = NoiseReading(at_s=0, spawn_s=(1.8 * QUIET_S,) * 18 + (9 * QUIET_S,) * 2)
+    assert doubts_about_reading(two, QUIET_S) == ()
 
 
 def test_two_busy_loops_seen_while_we_pause_are_noise_and_one_of_two_cpus_is_not() -> None:
@@ -114,21 +121,20 @@ def test_in_recorded_series_the_pressure_tells_slow_blocks_from_normal_ones(name
             assert doubted
 
 
-def test_probes_of_a_quiet_host_are_hardly_ever_doubted_and_those_under_two_busy_loops_always() -> None:
-    """Spread as recorded: quiet starts within 0.39 to 0.56 ms in 90 % of runs, and 8.4 times as long under load."""
-    rng = random.Random(6)
+def test_probes_of_a_quiet_host_are_hardly_ever_doubted_and_those_under_load_nearly_always() -> None:
+    """By the starts alone.  Quiet ones are spread as recorded; under load most pass and a third wait for a slice."""
+    host = Host(truth={"a": 1.0}, seed=6)
 
-    def probe(factor: float) -> NoiseReading:
-        return NoiseReading(at_s=0, spawn_s=tuple(factor * QUIET_S * rng.lognormvariate(0, 0.2) for _ in range(20)))
+    def doubted(*, busy: bool) -> int:
+        campaigns = 0
+        for _ in range(200):
+            probes = [NoiseReading(at_s=0, spawn_s=tuple(host.spawn_s(busy) for _ in range(20))) for _ in range(9)]
+            quiet_s = quiet_spawn(probes, CALIBRATION)
+            campaigns += sum(bool(doubts_about_reading(r, quiet_s)) for r in probes) > (4 if busy else 0)
+        return campaigns
 
-    doubted = {
-        factor: sum(
-            any(doubts_about_reading(r, quiet_spawn(probes, CALIBRATION)) for r in probes)
-            for probes in ([probe(factor) for _ in range(9)] for _ in range(200))
-        )
-        for factor in (1.0, 8.4)
-    }
-    assert doubted == {1.0: 0, 8.4: 200}
+    assert doubted(busy=False) == 0
+    assert doubted(busy=True) >= 195
 
 
 def test_the_limits_are_where_the_recorded_loads_are_told_apart() -> None:
