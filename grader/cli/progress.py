@@ -6,6 +6,7 @@ import sys
 import time
 
 _PLAIN_EVERY_S = 5.0
+_ESTIMATE_AFTER_S = 1.0
 
 
 class ConsoleProgress:
@@ -17,21 +18,24 @@ class ConsoleProgress:
         self._name = ""
         self._open = False
         self._printed_at = 0.0
+        self._began = time.monotonic()
 
     def step(self, name: str, detail: str = "") -> None:
         """Begin a step on a line of its own."""
         self._name = f"{name}: {detail}" if detail else name
+        self._began = time.monotonic()
         self._close()
         self._write(self._name)
 
     def advance(self, done: int, total: int) -> None:
         """Show how far the step is; elsewhere than on a terminal at most every few seconds, and at its end."""
         now = time.monotonic()
+        line = f"{self._name} {done}/{total}{_left(now - self._began, done, total)}"
         if self._live:
-            self._write(f"{self._name} {done}/{total}", again=True)
+            self._write(line, again=True)
         elif done == total or now - self._printed_at > _PLAIN_EVERY_S:
             self._printed_at = now
-            self._write(f"{self._name} {done}/{total}")
+            self._write(line)
 
     def note(self, text: str) -> None:
         """Print a line."""
@@ -58,3 +62,11 @@ class ConsoleProgress:
         if self._open:
             print(file=sys.stderr, flush=True)
             self._open = False
+
+
+def _left(spent_s: float, done: int, total: int) -> str:
+    """Return about how long the rest takes if it goes on as it went; empty while that says nothing."""
+    if not 0 < done < total or spent_s < _ESTIMATE_AFTER_S:
+        return ""
+    left_s = spent_s / done * (total - done)
+    return f", about {left_s / 60:.0f} min left" if left_s >= 100 else f", about {left_s:.0f} s left"

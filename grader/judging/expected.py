@@ -11,7 +11,7 @@ from functools import cached_property
 from pydantic import Field
 
 from grader.judging.probes import shown
-from grader.model.base import Message, Record
+from grader.model.base import Message, Record, Scalar
 
 _TAIL_LINES = 10
 _TAIL_CHARACTERS = 1000
@@ -68,8 +68,11 @@ def check_exit(expected: Expectation, code: int | None, signal: int | None, stde
         return Message(code="probe.signal", params={"signal": signal, "said": _last_line(stderr)})
     if code == expected.exit:
         return None
-    params = {"exit": code, "expected": expected.exit, "said": _last_line(stderr)}
-    return Message(code="bench.exit", params={**params})
+    said = _last_line(stderr)
+    params: dict[str, Scalar] = {"exit": code, "expected": expected.exit}
+    if not said:
+        return Message(code="bench.exit-silent", params=params)
+    return Message(code="bench.exit", params=params | {"said": said})
 
 
 def check_printed(expected: Expectation, printed: Printed, keys: Sequence[str] | None) -> Message | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.errors import UsageError
-from grader.model.base import canonical_json, digest
+from grader.model.base import Message, canonical_json, digest
 from grader.model.bench import Bench, Block, BlockDone, Calibration, Ending, ExperimentPlan
 from grader.model.host import Fingerprint
 from grader.model.run import Sample, SampleHeader
@@ -15,11 +15,14 @@ from grader.ports import HostLock, NoiseMeter, Progress, SampleLog, Store
 from grader.stats.bench import bench_of
 from grader.stats.experiment import MOST_ROUNDS, next_step, warm_up
 from grader.stats.noise import calibrated
-from grader.workflow.benchrun import Arm
+from grader.workflow.benchrun import Arm, Ran
 from grader.workflow.budget import Budget
 
 RUN_S = 60.0
 """Longest run where neither it nor the whole is limited by the caller."""
+
+PAUSE_SHARE = 0.1
+"""Of the time that is left, that one pause may take: a busy host is no reason to have no result."""
 
 _CALIBRATION = "calibration"
 
@@ -114,8 +117,8 @@ class _Session:
     def run_all(self, calibration: Calibration | None) -> tuple[list[BlockDone], Ending]:
         """Run block after block until nothing is left to run."""
         progress, plan = self._track.progress, self._plan
-        rounds = f"{plan.rounds}" if plan.rounds is not None else f"up to {MOST_ROUNDS}"
-        progress.step("bench", f"{rounds} rounds of {len(plan.arms)} arms, after {plan.warmups} to warm up")
+        rounds = _count(plan.rounds, "round") if plan.rounds is not None else f"up to {MOST_ROUNDS} rounds"
+        progress.step("bench", f"{rounds} of {_count(len(plan.arms), 'arm')}, after {plan.warmups} to warm up")
         done = [self._block(warm_up(plan, ()))]
         while isinstance(step := next_step(plan, done, calibration), Block):
             if step.pause_s:
@@ -137,10 +140,12 @@ class _Session:
                     samples.append(sample)
             if block.phase == "timed" and not cut:
                 self._track.progress.advance(block.first_round + offset + 1, total)
-        left_s = self._budget.left_s()
-        pause_s = block.pause_s if left_s is None else min(block.pause_s, left_s)
-        reading = self._noise.read(self._now(), pause_s)
+        reading = self._noise.read(self._now(), self._pause_s(block))
         return BlockDone(block=block, samples=tuple(samples), reading=reading, cut=cut)
+
+    def _pause_s(self, block: Block) -> float:
+        left_s = self._budget.left_s()
+        return block.pause_s if left_s is None else min(block.pause_s, PAUSE_SHARE * left_s)
 
     def _sample(self, block: Block, round_index: int, arm: str) -> Sample | None:
         """Run an arm once and save how it went; None if it is out, or if the time was up before its end."""
@@ -165,7 +170,7 @@ class _Session:
             first_output_s=ran.first_output_s,
             exit_code=ran.exit_code,
             started_s=started_s,
-            reason=ran.reason,
+            reason=self._reason(ran),
             phase=block.phase,
             attempt=block.attempt,
             lasted_s=None if good else ran.lasted_s,
@@ -175,6 +180,11 @@ class _Session:
         )
         self._track.samples.add(sample)
         return sample
+
+    def _reason(self, ran: Ran) -> Message | None:
+        if ran.outcome == "timeout" and self._limits.shared and ran.reason is not None:
+            return Message(code="bench.timeout-share", params=ran.reason.params)
+        return ran.reason
 
     def _now(self) -> float:
         return self._track.monotonic() - self._began
@@ -203,6 +213,10 @@ def _calibration(store: Store, key: str) -> Calibration | None:
 def _key(plan: ExperimentPlan, argvs: Mapping[str, tuple[str, ...]]) -> str:
     commands = {name: list(argv) for name, argv in argvs.items()}
     return digest(canonical_json({"plan": plan.model_dump(mode="json"), "argvs": commands}))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _span(block: Block) -> str:
