@@ -9,7 +9,7 @@ Replays the recorded series of tests/data/series, each of one command run again 
 Prints the standard deviation of the log ratio for 20 runs per arm (goal: at most 1/2 of hyperfine's, 0.7 of the
 loop's), and for whole campaigns of `rounds: auto`, on the series and on made-up hosts, how often each verdict falls
 (goal: of equal arms at most 7 % different and at least 80 % without a difference; of arms a fifth apart at least
-95 % faster or slower).
+95 % faster or slower).  The last lines say why an arm has no interval of its own.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from grader.model.bench import ExperimentPlan  # noqa: E402
+from grader.stats.estimate import median_interval  # noqa: E402
 from grader.stats.experiment import times, used_samples  # noqa: E402
 from grader.stats.ratio import RatioEstimate, paired_ratio  # noqa: E402
 from grader.stats.verdict import verdict_of  # noqa: E402
@@ -44,6 +45,7 @@ def main() -> None:
     asked = parser.parse_args()
     spreads(asked.campaigns)
     verdicts(asked.splits)
+    medians(asked.campaigns)
 
 
 def spreads(campaigns: int) -> None:
@@ -99,6 +101,18 @@ def verdicts(splits: int) -> None:
         row(name, *(f"{share / splits:.1%}" for share in shares), f"{covered:.1%}", f"{rounds:.0f}", f"{reached:.0%}")
     both = (different(total), total["no_difference"])
     row(f"all {total.total()}", *(f"{share / total.total():.1%}" for share in both), *["–"] * 4)
+
+
+def medians(campaigns: int) -> None:
+    """Print how often an interval that takes the runs of one arm for independent holds the median of its series."""
+    print("\nInterval of one arm's median from 30 runs as if independent, nominal 95 %: holds the series' median in")
+    for name in NAMES:
+        rows = [seconds for seconds, _ in series(name)]
+        rng, middle = random.Random(name), statistics.median(rows)
+        starts = [rng.randrange(len(rows) - 60 + 1) for _ in range(campaigns)]
+        # Every second run is another arm's.
+        intervals = [median_interval(rows[start : start + 60 : 2]).interval for start in starts]
+        print(f"- {name}: {statistics.fmean(i.low <= middle <= i.high for i in intervals):.0%}")
 
 
 def different(said: Counter[str]) -> int:
