@@ -84,6 +84,7 @@ def test_the_calmest_pressure_is_of_timed_blocks_with_runs_of_the_same_arms() ->
         BlockDone(block=Block(pause_s=1), samples=(), reading=reading(pressure=0.0)),
         block(reading(pressure=0.4)),
         block(reading(pressure=0.3)),
+        block(reading(pressure=0.35)),
         block(reading(pressure=None)),
         block(reading(pressure=0.05), arm="b"),
     ]
