@@ -14,6 +14,7 @@ from typing import Literal
 
 from grader.errors import TimeLimitError
 from grader.model.base import Message, digest
+from grader.model.bench import NoiseReading
 from grader.model.host import Fingerprint, Tool
 from grader.model.lab import BuildSource, HttpGet, Probe, Step
 from grader.model.run import (
@@ -27,7 +28,7 @@ from grader.model.run import (
     SampleHeader,
     SavedSamples,
 )
-from grader.ports import Call, SandboxStatus, Stopped
+from grader.ports import Call, Clocked, SandboxStatus, Stopped
 
 
 def completed(stdout: str = "", **changes: object) -> Completed:
@@ -362,3 +363,66 @@ class FakeProgress:
 
     def note(self, text: str) -> None:
         self.lines.append(text)
+
+
+def clocked(stdout: str = "", **changes: object) -> Clocked:
+    """Return a timed run that went well, or with `changes` one that did not."""
+    good: dict[str, object] = {
+        "began": 1_700_000_000.0,
+        "exit_code": 0,
+        "signal": None,
+        "timed_out": False,
+        "first_output_s": 0.001 if stdout else None,
+        "total_s": 0.002,
+        "user_s": 0.001,
+        "system_s": 0.0,
+        "stdout": stdout.encode(),
+        "stderr": b"",
+    }
+    return Clocked.model_validate(good | changes)
+
+
+class FakeStopwatch:
+    """A program whose runs are given, one after the other, the last again and again; errors among them are raised."""
+
+    def __init__(self, *runs: Clocked | OSError) -> None:
+        self.runs = list(runs)
+        self.timeouts_s: list[float] = []
+
+    def run(self, timeout_s: float) -> Clocked:
+        self.timeouts_s.append(timeout_s)
+        run = self.runs[0] if len(self.runs) == 1 else self.runs.pop(0)
+        if isinstance(run, OSError):
+            raise run
+        return run
+
+
+class FakeNoiseMeter:
+    """A host on which no-op programs take so long, one reading after the other, the last again and again.
+
+    `pauses` are those that it was asked for.
+    """
+
+    def __init__(self, *spawn_s: float) -> None:
+        self.spawn_s = list(spawn_s) or [0.0005]
+        self.pauses: list[float] = []
+
+    def read(self, at_s: float, pause_s: float = 0.0) -> NoiseReading:
+        self.pauses.append(pause_s)
+        spawn_s = self.spawn_s[0] if len(self.spawn_s) == 1 else self.spawn_s.pop(0)
+        return NoiseReading(at_s=at_s, spawn_s=(spawn_s,), foreign_load=0.0)
+
+
+class FakeScales:
+    """A host that reads these peaks of memory by program, bytes; a program that is not named fails."""
+
+    def __init__(self, peaks: Mapping[str, int]) -> None:
+        self.peaks = peaks
+        self.weighed: list[str] = []
+
+    def weigh(self, program: str, argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> Completed:
+        self.weighed.append(program)
+        if program not in self.peaks:
+            return completed(argv=tuple(argv), outcome="failed", exit_code=1)
+        reading = MemoryReading(notion="cgroup", size_bytes=self.peaks[program], method="fake")
+        return completed(argv=tuple(argv), memory_peak=(reading,))
