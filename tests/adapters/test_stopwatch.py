@@ -78,7 +78,6 @@ def test_a_child_left_behind_neither_delays_the_end_nor_survives_it() -> None:
 
 
 def test_environment_and_program_name_are_those_given() -> None:
-    assert sh("env", env={"A": "1", "PATH": os.defpath}).stdout.split(b"\n")[0] in (b"A=1", b"PWD=" + os.getcwdb())
     done = Stopwatch(SH, ["another", "-c", "echo $0"], {}).run(5)
     assert done.stdout == b"another\n"
     assert Stopwatch("/usr/bin/env", ["env"], {"A": "1"}).run(5).stdout == b"A=1\n"
