@@ -15,14 +15,13 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from grader.model.base import Message, Record
-from grader.model.grade import Conditions, Interval
+from grader.model.grade import Conditions, Interval, RatioVerdict
 from grader.model.host import Fingerprint
 from grader.model.run import Outcome, Phase, Sample
 
 Clock = Literal["total", "start"]
 """Which time of a run a ratio takes: spawn to exit, or spawn to first byte or first valid answer."""
 
-RatioVerdict = Literal["faster", "slower", "no_difference", "small_difference", "not_resolved"]
 Ending = Literal["rounds", "precision", "most-rounds", "time", "no-arms"]
 
 

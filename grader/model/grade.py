@@ -19,6 +19,8 @@ Mode = Literal["native", "interpreted", "jit", "jit-cached", "aot"]
 Conditions = Literal["warm", "first", "file-cold", "after-1000-requests"]
 VerdictName = Literal["reproduced", "consistent", "contradicted", "unverifiable", "not_run", "missing"]
 Severity = Literal["error", "warning", "info"]
+RatioVerdict = Literal["faster", "slower", "no_difference", "small_difference", "not_resolved"]
+"""What the interval of a ratio says about its numerator."""
 CriterionOutcome = Literal["pass", "partial", "fail", "review", "not_run", "error"]
 
 
@@ -39,6 +41,19 @@ class Quantity(Record):
     unit: Unit | None = None
     notion: str | None = None
     arm: str | None = None
+
+
+class Compared(Record):
+    """What a ratio of two arms' times says, and what the course's own loop would have printed for the same runs.
+
+    `loop_numerator` and `loop_denominator` are its lines; `loop_ratio` is None where it would divide by 0.
+    """
+
+    verdict: RatioVerdict
+    reason: Message
+    loop_numerator: str
+    loop_denominator: str
+    loop_ratio: float | None = Field(ge=0)
 
 
 class Fact(Record):
@@ -65,6 +80,7 @@ class Fact(Record):
     evidence: tuple[str, ...] = ()
     comparable: bool = True
     compiler: str | None = None
+    compared: Compared | None = Field(default=None, description="Of a measured ratio of times only.")
 
     @model_validator(mode="after")
     def _value_or_reason(self) -> Fact:

@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.model.base import Language
-from grader.model.bench import Bench, BenchArm, RatioVerdict, Spread
+from grader.model.bench import Bench, BenchArm, Spread
+from grader.model.grade import RatioVerdict
 from grader.render.benchwords import (
     ArmWords,
     OtherWords,

@@ -16,6 +16,9 @@ from grader.stats.signedrank import centre, fewest, signed_rank_interval
 
 LEVEL = 0.95
 
+RESOLUTION = 1e-9
+"""A nanosecond in a second: an interval narrower than that is made of rounding."""
+
 
 class RatioEstimate(Record):
     """A ratio, dimensionless, with its interval; `lacks` says what there is too little of for one."""
@@ -59,11 +62,13 @@ def paired_ratio(numerator: Sequence[float], denominator: Sequence[float], *, le
     Raises: StatsError as `log_ratios` does.
     """
     logs = log_ratios(numerator, denominator)
+    lacks: Literal["rounds", "resolution"] = "rounds" if len(logs) < fewest(level) else "resolution"
     try:
         found = signed_rank_interval(logs, level=level)
     except StatsError:
-        lacks: Literal["rounds", "resolution"] = "rounds" if len(logs) < fewest(level) else "resolution"
         return RatioEstimate(value=math.exp(centre(logs)), interval=None, n=len(logs), lacks=lacks)
+    if found.interval.high - found.interval.low < RESOLUTION:
+        return RatioEstimate(value=math.exp(found.value), interval=None, n=found.n, lacks=lacks)
     return RatioEstimate(value=math.exp(found.value), interval=_exp(found.interval), n=found.n)
 
 

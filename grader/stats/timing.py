@@ -8,12 +8,14 @@ from typing import Literal
 from grader.errors import StatsError
 from grader.model.arms import MODE_OF_ARM
 from grader.model.base import Message
-from grader.model.grade import Fact, Interval
+from grader.model.grade import Compared, Fact, Interval
 from grader.model.lab import Lab
 from grader.model.run import Artifact, Campaign, ProbeResult, Sample
 from grader.model.steps import probe_step
 from grader.stats.estimate import Estimate, median_interval, quantile
-from grader.stats.ratio import paired_ratio
+from grader.stats.othertools import other_tools
+from grader.stats.ratio import RatioEstimate, paired_ratio
+from grader.stats.verdict import in_words, verdict_of
 
 TIMES: Mapping[str, Callable[[Sample], float | None]] = {
     "startup_time": lambda sample: sample.total_s,
@@ -144,12 +146,13 @@ def _ratio_fact(campaign: Campaign, numerator: str, denominator: str, made_of: S
     if bad is not None:
         return _without_number(empty, bad)
     above, below = (
-        {s.round_index: s.total_s for s in campaign.samples if s.arm == name} for name in (numerator, denominator)
+        {s.round_index: s for s in campaign.samples if s.arm == name and s.total_s} for name in (numerator, denominator)
     )
-    pairs = [(a, b) for r in sorted(above.keys() & below.keys()) if (a := above[r]) and (b := below[r])]
-    if not pairs:
+    rounds = sorted(above.keys() & below.keys())
+    if not rounds:
         return empty
-    found = paired_ratio([a for a, _ in pairs], [b for _, b in pairs])
+    times = ([total for r in rounds if (total := runs[r].total_s)] for runs in (above, below))
+    found = paired_ratio(*times)
     changes = {
         "state": "measured",
         "value": found.value,
@@ -157,8 +160,23 @@ def _ratio_fact(campaign: Campaign, numerator: str, denominator: str, made_of: S
         "n": found.n,
         "method": f"Hodges-Lehmann centre of {found.n} log ratios, each of one round; {_INTERVAL[found.lacks]}",
         "reason": None,
+        "compared": _compared(found, [above[r] for r in rounds], [below[r] for r in rounds]),
     }
     return empty.model_copy(update=changes)
+
+
+def _compared(found: RatioEstimate, above: Sequence[Sample], below: Sequence[Sample]) -> Compared:
+    """Return the verdict, with what the course's loop would have made of the same runs beside it."""
+    numerator, denominator = above[0].arm, below[0].arm
+    told = other_tools([*above, *below], [(numerator, denominator)])
+    printed = {one.arm: one.printed for one in told.loop}
+    return Compared(
+        verdict=verdict_of(found),
+        reason=in_words(numerator, denominator, found),
+        loop_numerator=printed[numerator],
+        loop_denominator=printed[denominator],
+        loop_ratio=told.loop_ratios[0].ratio,
+    )
 
 
 def _without_number(empty: Fact, bad: Sample) -> Fact:

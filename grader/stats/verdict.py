@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from grader.model.base import Message, Scalar
-from grader.model.bench import RatioVerdict
+from grader.model.grade import RatioVerdict
 from grader.stats.ratio import RatioEstimate
 from grader.units import format_factor
 

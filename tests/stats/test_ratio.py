@@ -67,6 +67,15 @@ def test_times_of_a_coarse_clock_have_no_interval() -> None:
     assert (found.interval, found.lacks) == (None, "resolution")
 
 
+def test_ratios_that_differ_by_rounding_alone_have_no_interval() -> None:
+    drifting = [0.1 * 1.01**r for r in range(20)]
+    times = [2.025 * t for t in drifting]
+    assert len(set(log_ratios(times, drifting))) > 1, "the last bits must differ for this to say anything"
+    found = paired_ratio(times, drifting)
+    assert found.value == pytest.approx(2.025)
+    assert (found.interval, found.lacks) == (None, "resolution")
+
+
 def test_the_bootstrap_of_the_median_is_a_second_opinion_on_the_same_ratio() -> None:
     above, below = noisy(random.Random(3), 1.3, 31)
     found, check = paired_ratio(above, below), bootstrap_ratio(above, below, seed=1)

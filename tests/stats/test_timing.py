@@ -82,6 +82,30 @@ def test_medians_intervals_and_the_paired_ratio() -> None:
     assert ratio.interval.level == 1 - 2 * 5 / 256
 
 
+def test_a_ratio_carries_its_verdict_and_what_the_courses_loop_would_have_printed() -> None:
+    ratio = facts(small_lab(), campaign(*rounds(8)))["startup_time.ratio@process/wasmtime"]
+    assert ratio.compared is not None
+    assert (ratio.compared.verdict, ratio.compared.reason.code) == ("faster", "bench.faster")
+    assert ratio.compared.loop_numerator == "Average: 4.5 seconds"
+    # 4, 8.08, 12.2412, ... cut to hundredths and averaged.
+    cut = sum(int(400 * 1.01**r * (r + 1)) for r in range(8)) / 800
+    assert ratio.compared.loop_denominator == f"Average: {cut:.6g} seconds"
+    assert ratio.compared.loop_ratio == pytest.approx(4.5 / cut)
+    assert all(f.compared is None for f in facts(small_lab(), campaign(*rounds(8))).values() if f.unit != "ratio")
+
+
+def test_a_loop_that_prints_zero_has_no_ratio_while_the_fact_has_one() -> None:
+    short = [
+        good(arm, r, seconds * 1.01**r) for r in range(8) for arm, seconds in (("process", 0.004), ("wasmtime", 0.0081))
+    ]
+    swapped = small_lab()
+    swapped = swapped.model_copy(update={"timing": swapped.timing.model_copy(update={"ratios": ("wasmtime/process",)})})
+    ratio = facts(swapped, campaign(*short, good("sandbox-noop", 0, 0.1)))["startup_time.ratio@wasmtime/process"]
+    assert ratio.compared is not None
+    assert (ratio.compared.loop_denominator, ratio.compared.loop_ratio) == ("Average: 0 seconds", None)
+    assert ratio.value == pytest.approx(8.1 / 4)
+
+
 def test_ratios_that_repeat_exactly_have_a_value_and_no_interval() -> None:
     same = [good(arm, r, seconds) for r in range(8) for arm, seconds in (("process", 1.0), ("wasmtime", 4.0))]
     ratio = facts(small_lab(), campaign(*same))["startup_time.ratio@process/wasmtime"]
