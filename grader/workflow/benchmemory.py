@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from grader.judging.expected import Expectation, check_exit
-from grader.model.bench import Bench, BenchArm
+from grader.model.bench import Bench, BenchArm, BenchMemory
 from grader.model.run import Completed, MemoryReading
 from grader.ports import Progress, Scales
 from grader.stats.estimate import summary
@@ -35,18 +35,23 @@ def read_peaks(
         programs: By arm, the file that is started and its arguments.
     """
     progress.step("memory", f"{DISCARDED + COUNTED} runs of each arm")
-    floor, _ = _peaks(scales, _NOOP, env, Expectation(), timeout_s)
+    floor = _peaks(scales, _NOOP, env, Expectation(), timeout_s)
     arms: list[BenchArm] = []
+    readings: list[MemoryReading] = []
     for arm in bench.arms:
-        if arm.state == "measured":
-            peaks, method = _peaks(scales, programs[arm.name], env, expected, timeout_s)
-            if peaks:
-                arm = arm.model_copy(update={"memory_peak": summary(peaks)})
-                progress.note(f"{arm.name}: {method}")
-        arms.append(arm)
-    if floor:
-        progress.note(f"a program that does nothing reads {summary(floor).median:.0f} bytes in the same way")
-    return bench.model_copy(update={"arms": tuple(arms)})
+        found = _peaks(scales, programs[arm.name], env, expected, timeout_s) if arm.state == "measured" else []
+        readings += found
+        spread = summary([float(reading.size_bytes) for reading in found]) if found else None
+        arms.append(arm.model_copy(update={"memory_peak": spread}))
+    memory = None
+    if readings:
+        memory = BenchMemory(
+            notion=readings[0].notion,
+            runs=COUNTED,
+            floor_bytes=max((reading.size_bytes for reading in floor), default=None),
+            method=readings[0].method,
+        )
+    return bench.model_copy(update={"arms": tuple(arms), "memory": memory})
 
 
 def _peaks(
@@ -55,19 +60,16 @@ def _peaks(
     env: Mapping[str, str],
     expected: Expectation,
     timeout_s: float,
-) -> tuple[list[float], str]:
-    """Return the peaks of the runs that count, bytes, and how they were read; none if a run was bad."""
-    peaks: list[float] = []
-    method = ""
+) -> list[MemoryReading]:
+    """Return the peaks of the runs that count, by one notion; none if a run was bad or cannot be read."""
+    peaks: list[MemoryReading] = []
     for number in range(DISCARDED + COUNTED):
         done = scales.weigh(*program, env, timeout_s)
         if not _good(done, expected) or not done.memory_peak:
-            return [], ""
-        reading: MemoryReading = done.memory_peak[0]
+            return []
         if number >= DISCARDED:
-            peaks.append(float(reading.size_bytes))
-            method = reading.method
-    return peaks, method
+            peaks.append(done.memory_peak[0])
+    return peaks
 
 
 def _good(done: Completed, expected: Expectation) -> bool:

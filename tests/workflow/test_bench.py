@@ -270,16 +270,21 @@ def test_a_run_gets_half_of_its_arms_share_of_the_whole(
     assert (limits.run_s, limits.shared) == expected
 
 
-def peaks(
-    course: Course, programs: Mapping[str, tuple[str, Sequence[str]]], scales: FakeScales
-) -> dict[str, float | None]:
+def weighed(course: Course, programs: Programs, scales: FakeScales) -> Bench:
     bench = compare(course, {name: Arm(course.clock, 0.1) for name in programs}, rounds=1)
-    found = read_peaks(bench, scales, programs, {}, Expectation(), 5.0, course.progress)
-    return {arm.name: arm.memory_peak.median if arm.memory_peak else None for arm in found.arms}
+    return read_peaks(bench, scales, programs, {}, Expectation(), 5.0, course.progress)
 
 
 def test_peaks_are_of_runs_that_nobody_times_and_a_bad_one_gives_none(course: Course) -> None:
     scales = FakeScales({"/bin/true": 1000, "/a": 5000})
-    assert peaks(course, {"a": ("/a", ("a",)), "b": ("/b", ("b",))}, scales) == {"a": 5000.0, "b": None}
+    bench = weighed(course, {"a": ("/a", ("a",)), "b": ("/b", ("b",))}, scales)
+    assert [arm.memory_peak.median if arm.memory_peak else None for arm in bench.arms] == [5000.0, None]
+    assert bench.memory is not None
+    assert (bench.memory.notion, bench.memory.runs, bench.memory.floor_bytes) == ("cgroup", 3, 1000)
     assert scales.weighed == ["/bin/true"] * 4 + ["/a"] * 4 + ["/b"]
     assert all(sample.memory_peak_bytes is None for sample in course.samples.lines)
+
+
+def test_a_host_that_can_read_no_peak_says_nothing_of_memory(course: Course) -> None:
+    bench = weighed(course, {"a": ("/a", ("a",))}, FakeScales({}))
+    assert (bench.memory, bench.arms[0].memory_peak) == (None, None)
