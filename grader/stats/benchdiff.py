@@ -22,8 +22,8 @@ from grader.units import format_factor
 
 DRIFT = 2.5
 """A median of one and the same command moved up to 2.1-fold between two stretches of 10 rounds or more of one recorded
-series (`ctr run`, `docker run`, with and without other load).  Setting such stretches against each other by a
-rank-sum test called 25 to 100 % of them changed by over 10 %; the ratio of two arms in them, none."""
+series.  A rank-sum test of the times in such stretches calls up to 100 % of them changed by over 10 %, of the ratio
+of two arms in them none (benchmarks/session_changes.py)."""
 
 SPAWN_APART = 1.5
 """From here on the start of an empty program says that the host is not as it was."""
