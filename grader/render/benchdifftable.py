@@ -11,7 +11,7 @@ from rich.text import Text
 from grader.model.base import Language
 from grader.model.benchdiff import ArmChange, ArmDiff, BenchDiff, RatioChange, RatioDiff, Side
 from grader.render.benchtable import Encodable
-from grader.render.benchwords import WIDEST, sentence
+from grader.render.benchwords import WIDEST, sentence, with_interval
 from grader.render.catalogue import phrase, worded
 from grader.render.escape import one_line
 from grader.render.numerals import localised
@@ -62,7 +62,7 @@ def _ratios(diff: BenchDiff, language: Language) -> Table:
 
 def _cells(ratio: RatioDiff, language: Language) -> tuple[Text, ...]:
     shift = ratio.shift
-    factor = _interval(shift.factor, shift.low, shift.high) if shift else NOTHING
+    factor = with_interval(shift.factor, shift.low, shift.high) if shift else NOTHING
     shown = (_side(ratio.old), _side(ratio.new), factor)
     verdict = one_line(sentence(ratio.reason, language), WIDEST)
     return (
@@ -96,15 +96,7 @@ def _arm_reason(arm: ArmDiff, language: Language) -> str:
 def _side(side: Side) -> str:
     if side.low is None or side.high is None:
         return f"≈ {format_factor(side.value, side.value / 20)}"
-    return _interval(side.value, side.low, side.high)
-
-
-def _interval(value: float, low: float, high: float) -> str:
-    half = (high - low) / 2
-    return (
-        f"{format_factor(value, half)} "
-        f"({format_factor(low, half, rounding='down')}–{format_factor(high, half, rounding='up')})"
-    )
+    return with_interval(side.value, side.low, side.high)
 
 
 def _table(title: str, heads: list[str]) -> Table:

@@ -53,7 +53,7 @@ class OtherWords(Record):
 
 
 class RatioWords(Record):
-    """One ratio as people read it: `a / b`, `1.61 (1.58–1.65)`, and the verdict in a sentence."""
+    """One ratio as people read it: `a / b`, `1.61 (1.59–1.63)`, and the verdict in a sentence."""
 
     names: str
     value: str
@@ -104,11 +104,21 @@ def ratio_words(ratio: BenchRatio, language: Language = "en") -> RatioWords:
     if ratio.low is None or ratio.high is None:
         value = f"≈ {format_factor(ratio.ratio, ratio.ratio / 20)}"
     else:
-        half = (ratio.high - ratio.low) / 2
-        low = format_factor(ratio.low, half, rounding="down")
-        value = f"{format_factor(ratio.ratio, half)} ({low}–{format_factor(ratio.high, half, rounding='up')})"
+        value = with_interval(ratio.ratio, ratio.low, ratio.high)
     verdict = one_line(sentence(ratio.reason, language), WIDEST)
     return RatioWords(names=names, value=localised(value, language), verdict=verdict)
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """Return `1.61 (1.59–1.63)`: no digit finer than half of the half-width, bounds rounded outwards.
+
+    A factor is above 0: a lower bound that would read 0 gets the digit that shows it.
+    """
+    half = (high - low) / 2
+    below = format_factor(low, half, rounding="down")
+    if float(below) == 0:
+        below = format_factor(low, low / 5, rounding="down")
+    return f"{format_factor(value, half)} ({below}–{format_factor(high, half, rounding='up')})"
 
 
 def notes(bench: Bench, language: Language = "en") -> tuple[str, ...]:
@@ -177,13 +187,10 @@ def _loop_words(ratio: LoopRatio, above: LoopAverage, below: LoopAverage, langua
 def _doubts(bench: Bench, language: Language) -> Iterator[str]:
     for ratio in bench.ratios:
         if ratio.agrees is False and ratio.check is not None:
-            half = (ratio.check.high - ratio.check.low) / 2
-            bounds = {
-                "low": localised(format_factor(ratio.check.low, half, rounding="down"), language),
-                "high": localised(format_factor(ratio.check.high, half, rounding="up"), language),
-            }
+            check = ratio.check
+            shown = localised(with_interval(math.sqrt(check.low * check.high), check.low, check.high), language)
             names = f"{ratio.numerator} / {ratio.denominator}"
-            yield phrase("bench-out.disagrees", language, names=names, **bounds)
+            yield phrase("bench-out.disagrees", language, names=names, interval=shown)
 
 
 def _failure(arm: BenchArm, language: Language) -> str:
@@ -198,11 +205,11 @@ def _seconds(spread: Spread, seconds: float) -> str:
 
 
 def _between(spread: Spread) -> str:
-    """Return the 5th and 95th percentile in the unit of the median."""
-    unit = _seconds(spread, spread.median).rpartition(" ")[2]
-    low, high = (
-        format_seconds(s, unit, half_width=_half_width(spread)).rpartition(" ")[0] for s in (spread.p5, spread.p95)
-    )
+    """Return the 5th and 95th percentile, to a tenth of what lies between them or as fine as the median is."""
+    half_width = min(_half_width(spread) or math.inf, (spread.p95 - spread.p5) / 5 or math.inf)
+    known = None if math.isinf(half_width) else half_width
+    unit = format_seconds(spread.median, half_width=known).rpartition(" ")[2]
+    low, high = (format_seconds(s, unit, half_width=known).rpartition(" ")[0] for s in (spread.p5, spread.p95))
     return f"{low}–{high} {unit}"
 
 

@@ -67,8 +67,8 @@ EN: dict[str, str] = {
     "bench-diff.works-now": "it failed then and works now",
     "bench-out.arms": "Arms",
     "bench-out.disagrees": (
-        "{names}: the bootstrap of the median gives {low}–{high}, which does not meet the interval above; look at "
-        "the single runs."
+        "{names}: the bootstrap of the median gives {interval}, which does not meet the interval above; look at the "
+        "single runs."
     ),
     "bench-out.ending-most-rounds": "ended because that is the most it runs",
     "bench-out.ending-no-arms": "ended because no arm was left",

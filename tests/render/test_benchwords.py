@@ -9,7 +9,15 @@ import pytest
 from grader.model.base import Language, Message
 from grader.model.bench import Bench, BenchNoise, NoiseReading
 from grader.model.grade import Interval
-from grader.render.benchwords import arm_words, noise_note, notes, others_words, ratio_words, worded_bench
+from grader.render.benchwords import (
+    arm_words,
+    noise_note,
+    notes,
+    others_words,
+    ratio_words,
+    with_interval,
+    worded_bench,
+)
 from tests.benches import arm, bench, failed_arm, times
 
 NOISY = BenchNoise(
@@ -92,7 +100,7 @@ def test_a_loop_that_divides_by_nothing_says_so() -> None:
 def test_a_cross_check_that_disagrees_is_told(result: Bench) -> None:
     odd = result.ratios[0].model_copy(update={"agrees": False, "check": Interval(low=3.0, high=3.2, level=0.95)})
     told = notes(result.model_copy(update={"ratios": (odd,)}))
-    assert any(re.search(r"bootstrap.* 3\.0*–3\.[23]0*,", note) for note in told)
+    assert any(re.search(r"bootstrap.*\(3\.0*–3\.[23]0*\),", note) for note in told)
     assert not any("bootstrap" in note for note in notes(result))
 
 
@@ -108,3 +116,13 @@ def test_a_name_that_acts_on_a_terminal_is_shown_as_codes() -> None:
     assert "\x1b" not in arm_words(wild.arms[0], wild).name
     assert "\n" not in ratio_words(wild.ratios[0]).names
     assert "\x1b" not in ratio_words(wild.ratios[0]).verdict
+
+
+def test_a_lower_bound_never_reads_as_nothing() -> None:
+    assert with_interval(1.1, 0.42, 1.9) == "1 (0.4–2)"
+    assert with_interval(1.612, 1.59, 1.63) == "1.61 (1.59–1.63)"
+
+
+def test_tails_far_apart_show_where_each_is() -> None:
+    wide = [0.0031, 0.0035, 0.0042, 0.0051, 0.0064, 0.0079, 0.0093, 0.0101]
+    assert arm_words(arm("wide", wide), bench([arm("wide", wide)])).tails == "3–10 ms"
