@@ -121,5 +121,8 @@ def refuse_command(arguments: Sequence[str], platform: str) -> None:
 def _fail(text: str, code: int) -> None:
     from grader.render.escape import plain
 
-    print(f"grader: {plain(text)}", file=sys.stderr)
+    try:
+        print(f"grader: {plain(text)}", file=sys.stderr, flush=True)
+    except OSError:  # The terminal is closed; Python would complain of it once more, and end with 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.exit(code)

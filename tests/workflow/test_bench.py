@@ -270,6 +270,9 @@ def test_a_run_gets_half_of_its_arms_share_of_the_whole(
     assert (limits.run_s, limits.shared) == expected
 
 
+Programs = Mapping[str, tuple[str, Sequence[str]]]
+
+
 def weighed(course: Course, programs: Programs, scales: FakeScales) -> Bench:
     bench = compare(course, {name: Arm(course.clock, 0.1) for name in programs}, rounds=1)
     return read_peaks(bench, scales, programs, {}, Expectation(), 5.0, course.progress)
