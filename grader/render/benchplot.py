@@ -21,7 +21,18 @@ from grader.render.benchwords import arm_words, headline, noise_note, notes, rat
 from grader.render.catalogue import phrase
 from grader.render.escape import one_line, plain
 from grader.render.numerals import localised
-from grader.render.plots import AXIS_PX, GAP_PX, LABEL_PX, SERIES, STRIP_PX, TOP_PX, PlotWords, Strip, strip_plot
+from grader.render.plots import (
+    AXIS_PX,
+    GAP_PX,
+    LABEL_PX,
+    SERIES,
+    STRIP_PX,
+    TOP_PX,
+    PlotWords,
+    Strip,
+    is_logarithmic,
+    strip_plot,
+)
 
 WIDTH, MARGIN = 840, 24
 LINE_CHARACTERS, NAME_CHARACTERS = 100, 90
@@ -74,7 +85,7 @@ def bench_svg(bench: Bench, language: Language = "en") -> bytes:
     scale = _scale(bench.ratios)
     rows = _rows(bench.ratios, ratio_top + 16, scale, language)
     below = rows[-1].bar + BAR_PX if rows else HEAD_PX + plot_height
-    told = _notes(bench, below + (44 if rows else 24), language)
+    told = _notes(bench, is_logarithmic(strips), below + (44 if rows else 24), language)
     environment = Environment(
         loader=PackageLoader("grader.render", "templates"),
         undefined=StrictUndefined,
@@ -186,9 +197,10 @@ def _ticks(scale: _Scale, language: Language) -> tuple[tuple[float, str], ...]:
     return tuple(ticks)
 
 
-def _notes(bench: Bench, top: float, language: Language) -> tuple[_Note, ...]:
+def _notes(bench: Bench, logarithmic: bool, top: float, language: Language) -> tuple[_Note, ...]:
     noisy = bench.noise.state == "noisy"
-    texts = [("soft", phrase("bench-out.plot-note", language))]
+    how = phrase("bench-out.plot-note", language)
+    texts = [("soft", f"{how} {phrase('bench-out.log', language)}" if logarithmic else how)]
     texts.append(("noisy" if noisy else "soft", one_line(noise_note(bench, language), 2000)))
     texts += [("soft", note) for note in notes(bench, language)]
     lines = [(kind, line) for kind, text in texts for line in textwrap.wrap(text, LINE_CHARACTERS)]

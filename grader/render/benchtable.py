@@ -103,6 +103,8 @@ class StripPlot:
         units = {"s": "page.unit-s", "ms": "page.unit-ms", "µs": "page.unit-us"}
         words = {unit: phrase(code, self._language) for unit, code in units.items()}
         yield Text(" " * (label + 2) + _ticks(axis, width, lambda s: tick_text(s, words)), style="dim")
+        if axis.kind == "log":
+            yield Text(" " * (label + 2) + phrase("bench-out.log", self._language), style="dim")
 
 
 class Encodable:

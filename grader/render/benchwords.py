@@ -206,7 +206,7 @@ def _seconds(spread: Spread, seconds: float) -> str:
 
 def _between(spread: Spread) -> str:
     """Return the 5th and 95th percentile, to a tenth of what lies between them or as fine as the median is."""
-    half_width = min(_half_width(spread) or math.inf, (spread.p95 - spread.p5) / 5 or math.inf)
+    half_width = min(_half_width(spread) or math.inf, (spread.p95 - spread.p5) / 10 or math.inf)
     known = None if math.isinf(half_width) else half_width
     unit = format_seconds(spread.median, half_width=known).rpartition(" ")[2]
     low, high = (format_seconds(s, unit, half_width=known).rpartition(" ")[0] for s in (spread.p5, spread.p95))

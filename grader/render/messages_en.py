@@ -76,6 +76,7 @@ EN: dict[str, str] = {
     "bench-out.ending-rounds": "as many as were to be run",
     "bench-out.ending-time": "ended because the time was up",
     "bench-out.failed": "failed in its run {run}: {reason}",
+    "bench-out.log": "The axis is logarithmic.",
     "bench-out.loop": "bash loop",
     "bench-out.loop-bad": "{said}, {bad} failed runs averaged with the others",
     "bench-out.mad": "MAD",

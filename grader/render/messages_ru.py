@@ -78,6 +78,7 @@ RU: dict[str, str] = {
     "bench-out.ending-rounds": "столько, сколько было задано",
     "bench-out.ending-time": "остановлено: время вышло",
     "bench-out.failed": "сбой в запуске {run}: {reason}",
+    "bench-out.log": "Ось логарифмическая.",
     "bench-out.loop": "цикл bash",
     "bench-out.loop-bad": "{said}; в среднее вошли и неудачные запуски: {bad}",
     "bench-out.mad": "Разброс (MAD)",

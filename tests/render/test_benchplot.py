@@ -102,6 +102,12 @@ def test_odd_results_are_drawn_within_their_frame(given: Bench) -> None:
         assert x.endswith("%") or 0 <= float(x) <= WIDTH
 
 
+def test_a_logarithmic_axis_says_so() -> None:
+    apart = bench([arm("a", times(0.001, 8)), arm("b", times(1, 8))])
+    assert "logarithmic" in texts(drawn(apart))
+    assert "logarithmic" not in texts(drawn(bench([arm("a", times(0.8, 8)), arm("b", times(1, 8))])))
+
+
 def test_the_other_language_has_its_own_decimal_mark(result: Bench) -> None:
     said = texts(drawn(result, "ru"))
     assert re.search(r"slow / quick: 1,\d+ \(1,\d+–1,\d+\)", said)

@@ -103,6 +103,11 @@ def test_a_terminal_too_narrow_for_strips_gets_none(result: Bench) -> None:
     assert strip_lines(printed(result, width=24)) == []
 
 
+def test_a_logarithmic_axis_says_so(result: Bench) -> None:
+    assert "logarithmic" in printed(bench([arm("a", times(0.001, 8)), arm("b", times(1, 8))]))
+    assert "logarithmic" not in printed(result)
+
+
 def test_only_failed_arms_still_make_a_report() -> None:
     text = printed(bench([failed_arm("gone"), failed_arm("lost")]))
     assert "gone: failed" in text
