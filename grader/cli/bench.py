@@ -28,7 +28,9 @@ def bench_command(
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option("--baseline", metavar="NAME", help="The arm that the others are divided by; the first if not given."),
+        typer.Option(
+            "--baseline", metavar="NAME", help="The arm that divides the others; the first if not given."
+        ),
     ] = None,
     expect_json: Annotated[
         bool,
@@ -40,7 +42,10 @@ def bench_command(
         str | None, typer.Option("--expect-regex", metavar="R", help="Each run prints something that this matches.")
     ] = None,
     expect_exit: Annotated[
-        int | None, typer.Option("--expect-exit", metavar="N", min=0, max=255, help="Each run ends with this code, 0 if not given.")
+        int | None,
+        typer.Option(
+            "--expect-exit", metavar="N", min=0, max=255, help="Each run ends with this code, 0 if not given."
+        ),
     ] = None,
     expect_fresh: Annotated[
         str | None,

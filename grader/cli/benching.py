@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -318,16 +319,20 @@ def _told_where(log: SampleFile, progress: ConsoleProgress) -> Iterator[None]:
 
     Raises: StoppedError for an interrupt.
     """
+    began = time.time()
+
+    def kept() -> str:
+        saved = log.saved()
+        if saved is None or saved.header.began < began:  # What an earlier comparison has left there.
+            return "no run was begun"
+        return f"{len(saved.samples)} runs are kept in `{log.path}`"
+
     try:
         yield
     except KeyboardInterrupt:
-        saved = log.saved()
-        kept = f"{len(saved.samples)} runs are kept in `{log.path}`" if saved is not None else "no run was begun"
-        raise StoppedError(f"interrupted; {kept}", hint="run the same command again to start afresh") from None
+        raise StoppedError(f"interrupted; {kept()}", hint="run the same command again to start afresh") from None
     except HostError:
-        saved = log.saved()
-        if saved is not None and saved.samples:
-            progress.note(f"{len(saved.samples)} runs are kept in `{log.path}`")
+        progress.note(kept())
         raise
 
 

@@ -18,19 +18,21 @@ class ConsoleProgress:
         self._name = ""
         self._open = False
         self._printed_at = 0.0
-        self._began = time.monotonic()
+        self._first = (0, 0.0)
 
     def step(self, name: str, detail: str = "") -> None:
         """Begin a step on a line of its own."""
         self._name = f"{name}: {detail}" if detail else name
-        self._began = time.monotonic()
+        self._first = (0, 0.0)
         self._close()
         self._write(self._name)
 
     def advance(self, done: int, total: int) -> None:
         """Show how far the step is; elsewhere than on a terminal at most every few seconds, and at its end."""
         now = time.monotonic()
-        line = f"{self._name} {done}/{total}{_left(now - self._began, done, total)}"
+        if not self._first[0]:  # What came before, such as warm-ups, says nothing about the rest.
+            self._first = (done, now)
+        line = f"{self._name} {done}/{total}{_left(now - self._first[1], done - self._first[0], total - done)}"
         if self._live:
             self._write(line, again=True)
         elif done == total or now - self._printed_at > _PLAIN_EVERY_S:
@@ -64,9 +66,9 @@ class ConsoleProgress:
             self._open = False
 
 
-def _left(spent_s: float, done: int, total: int) -> str:
+def _left(spent_s: float, done: int, left: int) -> str:
     """Return about how long the rest takes if it goes on as it went; empty while that says nothing."""
-    if not 0 < done < total or spent_s < _ESTIMATE_AFTER_S:
+    if done <= 0 or left <= 0 or spent_s < _ESTIMATE_AFTER_S:
         return ""
-    left_s = spent_s / done * (total - done)
+    left_s = spent_s / done * left
     return f", about {left_s / 60:.0f} min left" if left_s >= 100 else f", about {left_s:.0f} s left"

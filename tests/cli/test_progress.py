@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from grader.cli.progress import ConsoleProgress
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_what_is_left_is_told_from_how_it_went(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    """The first count comes late, after warm-ups, and is no measure of the others."""
+    progress = ConsoleProgress()
+    progress.step("bench", "12 rounds")
+    clock[0] += 60
+    progress.advance(2, 12)
+    clock[0] += 10
+    progress.advance(4, 12)
+    clock[0] += 40
+    progress.advance(12, 12)
+    assert capsys.readouterr().err.splitlines() == [
+        "bench: 12 rounds",
+        "bench: 12 rounds 2/12",
+        "bench: 12 rounds 4/12, about 40 s left",
+        "bench: 12 rounds 12/12",
+    ]
+
+
+def test_a_long_rest_is_told_in_minutes(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    progress = ConsoleProgress()
+    progress.step("bench")
+    progress.advance(1, 601)
+    clock[0] += 6
+    progress.advance(2, 601)
+    assert "about 60 min left" in capsys.readouterr().err
+
+
+def test_a_quiet_run_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = ConsoleProgress(quiet=True)
+    progress.step("bench")
+    progress.advance(1, 1)
+    progress.note("something")
+    progress.close()
+    assert capsys.readouterr().err == ""
