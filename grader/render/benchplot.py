@@ -19,7 +19,7 @@ from grader.model.grade import Interval
 from grader.model.run import Sample
 from grader.render.benchwords import arm_words, headline, noise_note, notes, ratio_words
 from grader.render.catalogue import phrase
-from grader.render.escape import one_line, plain
+from grader.render.escape import one_line
 from grader.render.numerals import localised
 from grader.render.plots import (
     AXIS_PX,
@@ -90,7 +90,6 @@ def bench_svg(bench: Bench, language: Language = "en") -> bytes:
         loader=PackageLoader("grader.render", "templates"),
         undefined=StrictUndefined,
         autoescape=True,
-        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -205,8 +204,3 @@ def _notes(bench: Bench, logarithmic: bool, top: float, language: Language) -> t
     texts += [("soft", note) for note in notes(bench, language)]
     lines = [(kind, line) for kind, text in texts for line in textwrap.wrap(text, LINE_CHARACTERS)]
     return tuple(_Note(kind=kind, text=line, top=top + LINE_PX * at) for at, (kind, line) in enumerate(lines))
-
-
-def _shown(value: object) -> object:
-    """Return what the drawing shows of any value: texts with acting characters as codes; markup as it is."""
-    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value

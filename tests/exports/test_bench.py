@@ -5,7 +5,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grader.errors import UsageError
@@ -34,6 +34,7 @@ def test_json_says_which_format_it_is(result: Bench) -> None:
     assert json.loads(bench_json(result))["schema"] == "grader/bench/1"
 
 
+@example("a\x7f\x9b[2J\u202e")
 @given(st.text(min_size=1, max_size=30))
 def test_any_name_and_output_survives_and_nothing_acts_on_a_terminal(text: str) -> None:
     given_ = bench([arm("base", QUICK), failed_arm(text + "'", tail=text)])

@@ -75,6 +75,15 @@ def test_every_run_darkens_its_strip(result: Bench) -> None:
     assert sorted(line.replace(" ", "").removeprefix("a")) == sorted("░░▒")
 
 
+@pytest.mark.parametrize("width", [30, 79, 80, 133])
+def test_a_strip_is_one_line_and_its_whisker_the_next(result: Bench, width: int) -> None:
+    lines = printed(result, width=width).splitlines()
+    strips = [at for at, line in enumerate(lines) if re.search("[░▒▓█]", line)]
+    assert len(strips) == 2
+    assert all("┼" in lines[at + 1] for at in strips)
+    assert cell_len(lines[strips[1]]) == width
+
+
 def test_a_slower_arm_lies_further_right(result: Bench) -> None:
     first, second = strip_lines(printed(result))
     assert re.search("[░▒▓█]", first).start() < re.search("[░▒▓█]", second).start()  # type: ignore[union-attr]
