@@ -228,6 +228,9 @@ class Host(Protocol):
     def load_average(self) -> tuple[float, ...]:
         """Return the load averages of 1, 5 and 15 minutes; of interest to people, in no fact."""
 
+    def listen(self) -> NoiseMeter:
+        """Begin to look at what else this host does."""
+
 
 class Progress(Protocol):
     """Tells a person what is going on."""

@@ -320,13 +320,19 @@ class FakeStore:
 
 
 class FakeHost:
-    """A host that never changes."""
+    """A host that never changes and, unless told otherwise, is quiet."""
+
+    def __init__(self, noise: FakeNoiseMeter | None = None) -> None:
+        self.noise = noise or FakeNoiseMeter()
 
     def fingerprint(self, tools: Sequence[Tool]) -> Fingerprint:
         return Fingerprint(os="Testix 1", kernel="6.1", architecture="amd64", cpus=2, cgroup="none", tools=tuple(tools))
 
     def load_average(self) -> tuple[float, ...]:
         return (0.0, 0.0, 0.0)
+
+    def listen(self) -> FakeNoiseMeter:
+        return self.noise
 
 
 class FakeSamples:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from grader.adapters.cgroups import mount_points
+from grader.adapters.noise import HostNoise
 from grader.adapters.spawn import spawn
 from grader.errors import HostError
 from grader.model.host import Fingerprint, Tool
@@ -45,6 +46,10 @@ class LocalHost:
     def load_average(self) -> tuple[float, ...]:
         """Return the load averages of 1, 5 and 15 minutes."""
         return tuple(round(load, 2) for load in os.getloadavg())
+
+    def listen(self) -> HostNoise:
+        """Begin to look at what else this host does.  Raises: HostError as `HostNoise` does."""
+        return HostNoise(self._root / "proc")
 
 
 def os_name(root: Path = Path("/")) -> str:

@@ -17,7 +17,6 @@ from grader import __version__
 from grader.adapters.host import LocalHost, file_digest
 from grader.adapters.hostlock import DEFAULT_LOCK, FileHostLock
 from grader.adapters.localserver import ephemeral_ports, serve_locally
-from grader.adapters.noise import HostNoise
 from grader.adapters.output import SampleFile, replace_file
 from grader.adapters.pagecache import cached_share, drop
 from grader.adapters.scales import HostScales
@@ -40,7 +39,7 @@ from grader.judging.expected import Expectation
 from grader.model.base import Language, Record
 from grader.model.bench import Bench
 from grader.model.grade import Conditions
-from grader.model.host import Fingerprint, Tool
+from grader.model.host import Tool
 from grader.ports import Progress
 from grader.workflow.bench import Limits, Track, run_bench
 from grader.workflow.benchmemory import read_peaks
@@ -123,16 +122,16 @@ def bench_session(asked: Asked) -> Bench:
     if url is not None and url.port in ephemeral_ports():
         progress.note(f"port {url.port} may be given to somebody else at any time; a port below 32768 is safer")
     prepares = {name: _prepare(name, prepare, cold[name], environment) for name in names}
-    store, budget = open_store(asked.cache), Budget(given_s)
+    store, budget, host = open_store(asked.cache), Budget(given_s), LocalHost()
     log = SampleFile(asked.samples or _samples_file(store.root), option="--samples")
     waiting = FileHostLock(asked.lock or DEFAULT_LOCK, lambda _: progress.note("waiting for the host lock"))
     track = Track(
         lock=BoundedLock(waiting, budget),
-        noise=HostNoise,
+        noise=host.listen,
         samples=log,
         progress=progress,
         store=store,
-        host=_host(commands),
+        host=host.fingerprint(_tools(commands)),
         # What the caller bounds is the command, what we bound ourselves begins with the first run.
         budget=lambda: budget if given_s is not None else Budget(whole_s),
     )
@@ -280,12 +279,11 @@ def _prepare_once(argv: Sequence[str], watch: Stopwatch) -> None:
         raise HostError(f"`{_shown(argv[0])}` {how}: {said}", where="--prepare", hint="see what it needs")
 
 
-def _host(commands: Mapping[str, _Command]) -> Fingerprint:
-    """Return the identity of this host and of the programs that are compared."""
+def _tools(commands: Mapping[str, _Command]) -> tuple[Tool, ...]:
+    """Return the identity of the programs that are compared."""
     programs = {Path(c.program) for c in commands.values() if c.program}
     readable = sorted(file for file in programs if file.is_file() and os.access(file, os.R_OK))
-    tools = [Tool(name=_shown(file.name), version="", sha256=file_digest(file)) for file in readable]
-    return LocalHost().fingerprint(tools)
+    return tuple(Tool(name=_shown(file.name), version="", sha256=file_digest(file)) for file in readable)
 
 
 def _samples_file(cache: Path) -> Path:

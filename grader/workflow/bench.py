@@ -8,23 +8,21 @@ from dataclasses import dataclass
 
 from grader.errors import UsageError
 from grader.model.base import Message, canonical_json, digest
-from grader.model.bench import Bench, Block, BlockDone, Calibration, Ending, ExperimentPlan
+from grader.model.bench import Bench, Block, BlockDone, Ending, ExperimentPlan
 from grader.model.host import Fingerprint
 from grader.model.run import Sample, SampleHeader
 from grader.ports import HostLock, NoiseMeter, Progress, SampleLog, Store
 from grader.stats.bench import bench_of
 from grader.stats.experiment import MOST_ROUNDS, next_step, warm_up
-from grader.stats.noise import calibrated
 from grader.workflow.benchrun import Arm, Ran
 from grader.workflow.budget import Budget
+from grader.workflow.calibration import CalibratedMeter
 
 RUN_S = 60.0
 """Longest run where neither it nor the whole is limited by the caller."""
 
 PAUSE_SHARE = 0.1
 """Of the time that is left, that one pause may take: a busy host is no reason to have no result."""
-
-_CALIBRATION = "calibration"
 
 
 @dataclass(frozen=True)
@@ -87,18 +85,16 @@ def run_bench(
         before_leaving: Called with the result while the host is still ours.
     Raises: StatsError or UsageError if the time was up before one round of all arms; HostError as the ports do.
     """
-    key = digest(canonical_json(track.host.model_copy(update={"tools": ()})))
     with track.lock.exclusive():
-        old = _calibration(track.store, key)
         header = SampleHeader(key=_key(plan, argvs), rounds=plan.rounds or MOST_ROUNDS, began=track.wall())
         track.samples.begin(header, ())
-        session = _Session(plan, arms, track, limits)
-        done, ending = session.run_all(old)
-        learned = calibrated(old, [d.reading for d in done])
-        if learned is not None and learned != old:
-            track.store.save(_CALIBRATION, key, canonical_json(learned))
-        _refuse_small_limit(done, plan, limits)
-        return before_leaving(bench_of(plan, done, ending, old, argvs=argvs, host=track.host, grader=version))
+        noise = CalibratedMeter(track.noise(), track.store, track.host)
+        done, ending = _Session(plan, arms, track, limits, noise).run_all()
+        noise.learn()
+        _refuse_small_limit(done, limits)
+        return before_leaving(
+            bench_of(plan, done, ending, noise.calibration, argvs=argvs, host=track.host, grader=version)
+        )
 
 
 class _Session:
@@ -107,20 +103,21 @@ class _Session:
     Invariant: an arm in `_out` had a bad run and is run no more.
     """
 
-    def __init__(self, plan: ExperimentPlan, arms: Mapping[str, Arm], track: Track, limits: Limits) -> None:
-        self._plan, self._arms, self._track, self._limits = plan, arms, track, limits
+    def __init__(
+        self, plan: ExperimentPlan, arms: Mapping[str, Arm], track: Track, limits: Limits, noise: CalibratedMeter
+    ) -> None:
+        self._plan, self._arms, self._track, self._limits, self._noise = plan, arms, track, limits, noise
         self._out: set[str] = set()
         self._budget = track.budget()
-        self._noise = track.noise()
         self._began = track.monotonic()
 
-    def run_all(self, calibration: Calibration | None) -> tuple[list[BlockDone], Ending]:
+    def run_all(self) -> tuple[list[BlockDone], Ending]:
         """Run block after block until nothing is left to run."""
         progress, plan = self._track.progress, self._plan
         rounds = _count(plan.rounds, "round") if plan.rounds is not None else f"up to {MOST_ROUNDS} rounds"
         progress.step("bench", f"{rounds} of {_count(len(plan.arms), 'arm')}, after {plan.warmups} to warm up")
         done = [self._block(warm_up(plan, ()))]
-        while isinstance(step := next_step(plan, done, calibration), Block):
+        while isinstance(step := next_step(plan, done, self._noise.calibration), Block):
             if step.pause_s:
                 progress.note(f"the host is busy: waiting {step.pause_s:g} s")
             elif step.attempt:
@@ -190,7 +187,7 @@ class _Session:
         return self._track.monotonic() - self._began
 
 
-def _refuse_small_limit(done: Sequence[BlockDone], plan: ExperimentPlan, limits: Limits) -> None:
+def _refuse_small_limit(done: Sequence[BlockDone], limits: Limits) -> None:
     """Raises: UsageError if every arm met its share of the time limit before it had ended once."""
     samples = [sample for d in done for sample in d.samples]
     if limits.shared and samples and all(s.outcome == "timeout" for s in samples):
@@ -199,15 +196,6 @@ def _refuse_small_limit(done: Sequence[BlockDone], plan: ExperimentPlan, limits:
             where="--time-limit",
             hint="allow more time, or give a run its own limit with `--timeout`",
         )
-
-
-def _calibration(store: Store, key: str) -> Calibration | None:
-    """Return what was learned of this host before; what cannot be read counts as nothing."""
-    data = store.load(_CALIBRATION, key)
-    try:
-        return None if data is None else Calibration.model_validate_json(data)
-    except ValueError:
-        return None
 
 
 def _key(plan: ExperimentPlan, argvs: Mapping[str, tuple[str, ...]]) -> str:
