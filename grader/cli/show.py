@@ -20,6 +20,8 @@ from grader.render.comparison import comparison, points, timed_arms
 from grader.render.criteria import OUTCOMES, SEVERITIES
 from grader.render.escape import one_line
 from grader.render.labels import own_words
+from grader.render.ratiolines import COLUMNS as RATIO_COLUMNS
+from grader.render.ratiolines import timed_ratios
 from grader.workflow.plan import PlannedStep
 
 VERDICT_STYLE = {
@@ -124,6 +126,11 @@ def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language
         arms.add_row(*(Text(cell) for cell in (arm.name, arm.mode, arm.total, arm.first_output, arm.n)))
     if arms.row_count:
         console.print(arms)
+    ratios = _table(phrase("page.ratios", language), [phrase(code, language) for code in RATIO_COLUMNS])
+    for ratio in timed_ratios(grade.facts, language):
+        ratios.add_row(*(Text(cell) for cell in (ratio.name, ratio.value, ratio.verdict, ratio.loop)))
+    if ratios.row_count:
+        console.print(ratios)
 
 
 def _table(title: str, heads: Sequence[str]) -> Table:

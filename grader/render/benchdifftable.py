@@ -78,7 +78,7 @@ def _arms(diff: BenchDiff, language: Language) -> Table:
     for arm in diff.arms:
         times = (format_seconds(s) if s else NOTHING for s in (arm.old, arm.new))
         # The interval of the shift is of these runs alone, and the sessions differ by more than their runs.
-        factor = f"≈ {format_factor(arm.shift.factor, arm.shift.factor / 20)}" if arm.shift else NOTHING
+        factor = f"≈\u00a0{format_factor(arm.shift.factor, arm.shift.factor / 20)}" if arm.shift else NOTHING
         shown = (localised(cell, language) for cell in (*times, factor))
         reason = Text(_arm_reason(arm, language), style=STYLE.get(arm.change, "dim"))
         table.add_row(Text(one_line(arm.name)), *(Text(cell) for cell in shown), reason)
@@ -95,7 +95,7 @@ def _arm_reason(arm: ArmDiff, language: Language) -> str:
 
 def _side(side: Side) -> str:
     if side.low is None or side.high is None:
-        return f"≈ {format_factor(side.value, side.value / 20)}"
+        return f"≈\u00a0{format_factor(side.value, side.value / 20)}"
     return with_interval(side.value, side.low, side.high)
 
 

@@ -102,7 +102,7 @@ def ratio_words(ratio: BenchRatio, language: Language = "en") -> RatioWords:
     """Return a ratio; without an interval it has no number that anyone may rely on, and shows a digit or two of it."""
     names = f"{one_line(ratio.numerator)} / {one_line(ratio.denominator)}"
     if ratio.low is None or ratio.high is None:
-        value = f"≈ {format_factor(ratio.ratio, ratio.ratio / 20)}"
+        value = f"≈\u00a0{format_factor(ratio.ratio, ratio.ratio / 20)}"
     else:
         value = with_interval(ratio.ratio, ratio.low, ratio.high)
     verdict = one_line(sentence(ratio.reason, language), WIDEST)

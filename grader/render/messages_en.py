@@ -220,6 +220,8 @@ EN: dict[str, str] = {
     "feedback.in-line": "line {line}",
     "feedback.interval": "{value} ({low} to {high})",
     "feedback.lines": "Report lines: {lines}.",
+    "feedback.loop": "{ratio} ({first}; {second})",
+    "feedback.loop-heading": "What the course's loop would print",
     "feedback.lost-of": "{lost} of {max}",
     "feedback.metric": "Metric",
     "feedback.more-lines": "… {count} more lines",
@@ -229,6 +231,10 @@ EN: dict[str, str] = {
     "feedback.origin": "Lab {lab} {version} (`{digest}`), grader {grader}, {system}, {cpus} CPUs.",
     "feedback.outcome": "Outcome",
     "feedback.points": "Points",
+    "feedback.ratios": (
+        "Ratios of these times, each run paired with the one of the same round; a ratio below 1 means that the first "
+        "is the faster one"
+    ),
     "feedback.score": "{points} of {max} points so far",
     "feedback.score-apart": "{points} could not be assessed on this host",
     "feedback.score-lost": "{points} lost",
@@ -334,6 +340,7 @@ EN: dict[str, str] = {
     "page.points-of": "{points} of {max}",
     "page.points-worth": "worth {max}",
     "page.quantity": "Quantity",
+    "page.ratios": "Ratios of the times",
     "page.recomputed": "Recomputed",
     "page.report-line": "report line {line}",
     "page.reproduce": "To see it again:",

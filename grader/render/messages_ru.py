@@ -223,6 +223,8 @@ RU: dict[str, str] = {
     "feedback.in-line": "строка {line}",
     "feedback.interval": "{value} (от {low} до {high})",
     "feedback.lines": "Строки отчёта: {lines}.",
+    "feedback.loop": "{ratio} ({first}; {second})",
+    "feedback.loop-heading": "Что вывел бы цикл из задания",
     "feedback.lost-of": "{lost} из {max}",
     "feedback.metric": "Показатель",
     "feedback.more-lines": "… ещё строк: {count}",
@@ -232,6 +234,9 @@ RU: dict[str, str] = {
     "feedback.origin": "Работа {lab} {version} (`{digest}`), grader {grader}, {system}, процессоров: {cpus}.",
     "feedback.outcome": "Итог",
     "feedback.points": "Баллы",
+    "feedback.ratios": (
+        "Отношения этих времён, запуски сопоставлены по раундам; отношение меньше 1 значит, что быстрее первый вариант"
+    ),
     "feedback.score": "Баллов пока: {points} из {max}",
     "feedback.score-apart": "на этой машине не проверено: {points}",
     "feedback.score-lost": "потеряно: {points}",
@@ -341,6 +346,7 @@ RU: dict[str, str] = {
     "page.points-of": "{points} из {max}",
     "page.points-worth": "до {max} б.",
     "page.quantity": "Величина",
+    "page.ratios": "Отношения времён",
     "page.recomputed": "Пересчитано",
     "page.report-line": "строка отчёта {line}",
     "page.reproduce": "Увидеть снова:",

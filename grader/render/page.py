@@ -31,6 +31,8 @@ from grader.render.criteria import OUTCOMES, SEVERITIES, command, groups
 from grader.render.feedback import LOG_LINES, notes_on_what_is_missing
 from grader.render.labels import arm_name, own_words
 from grader.render.plots import LOG_FROM, PlotWords, is_logarithmic, strip_plot, strips
+from grader.render.ratiolines import COLUMNS as RATIO_COLUMNS
+from grader.render.ratiolines import timed_ratios
 
 MOST_CHARACTERS = 4000
 """Of one text; a report may hold a megabyte without a space."""
@@ -136,6 +138,8 @@ def feedback_html(
         axis=t("page.axis-log", ratio=f"{LOG_FROM:g}") if is_logarithmic(rows) else t("page.axis-linear"),
         not_timed=_why_not_timed(grade.facts),
         timed=timed,
+        ratio_columns=RATIO_COLUMNS,
+        ratios=timed_ratios(grade.facts, language),
         groups=groups(grade.criteria),
         command=lambda criterion: command(criterion, grade.submission, language),
         evidence=lambda criterion: _evidence(criterion, grade.facts, t),

@@ -74,7 +74,7 @@ def test_outliers_are_counted() -> None:
 def test_a_ratio_without_an_interval_shows_hardly_a_number() -> None:
     few = bench([arm("a", times(0.05, 4)), arm("b", times(0.0817, 4))])
     words = ratio_words(few.ratios[0])
-    assert re.fullmatch(r"≈ 1\.\d", words.value)
+    assert re.fullmatch(r"≈\s1\.\d", words.value)
     assert "not resolved" in words.verdict
 
 
