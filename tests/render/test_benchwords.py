@@ -7,7 +7,7 @@ import re
 import pytest
 
 from grader.model.base import Language, Message
-from grader.model.bench import Bench, BenchNoise, NoiseReading
+from grader.model.bench import Bench, BenchMemory, BenchNoise, NoiseReading, Spread
 from grader.model.grade import Interval
 from grader.render.benchwords import (
     arm_words,
@@ -126,3 +126,18 @@ def test_a_lower_bound_never_reads_as_nothing() -> None:
 def test_tails_far_apart_show_where_each_is() -> None:
     wide = [0.0031, 0.0035, 0.0042, 0.0051, 0.0064, 0.0079, 0.0093, 0.0101]
     assert arm_words(arm("wide", wide), bench([arm("wide", wide)])).tails == "3–10 ms"
+
+
+def test_how_memory_was_read_is_told_with_its_floor(result: Bench) -> None:
+    memory = BenchMemory(notion="cgroup", runs=4, floor_bytes=262144, method="memory.peak of its own cgroup")
+    (note,) = [n for n in notes(result.model_copy(update={"memory": memory})) if "memory.peak" in n]
+    assert "4 runs" in note
+    assert "256.0 KiB" in note
+    assert not any("memory" in n for n in notes(result))
+
+
+def test_a_peak_of_memory_has_the_unit_that_fits(result: Bench) -> None:
+    peaks = result.arms[0].model_copy(
+        update={"memory_peak": Spread(median=21_000_000, p5=20_900_000, p95=21_100_000, mad=50_000, n=4)}
+    )
+    assert arm_words(peaks, result).memory == "20.0 MiB"
