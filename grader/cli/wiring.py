@@ -16,7 +16,7 @@ from grader.adapters.trusted import Trusted
 from grader.errors import HostError
 from grader.model.lab import Lab
 from grader.ports import Progress, Runner
-from grader.workflow.budget import BoundedLock, BoundedRunner, Budget
+from grader.workflow.budget import BoundedHost, BoundedLock, BoundedRunner, Budget
 from grader.workflow.run import Desk
 
 
@@ -75,7 +75,7 @@ def wire(options: WiringOptions, lab: Lab, progress: Progress, limit_s: float | 
 
             raise HostError(words(status.reason), where="--engine embedded", hint=status.remedy)
     waiting = FileHostLock(options.lock or DEFAULT_LOCK, lambda _: progress.note("waiting for the host lock"))
-    intake, host = LocalIntake(os.environ), LocalHost()
+    intake, host = LocalIntake(os.environ), BoundedHost(LocalHost(), budget)
     return Desk(
         store=store,
         intake=intake,

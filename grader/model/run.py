@@ -131,7 +131,8 @@ class SavedSamples(Record):
 class Campaign(Record):
     """All timed runs of one set of arms, in the order in which they ran.
 
-    `cut` if the time was up before the last round: then it holds the complete rounds and no other.
+    `cut` if the time was up before the last round: then it holds the complete rounds and no other.  `noise` says why
+    the host was not quiet while some of them ran; empty if it was, or if nobody looked.
     """
 
     seed: int
@@ -140,6 +141,7 @@ class Campaign(Record):
     arms: tuple[str, ...]
     samples: tuple[Sample, ...]
     cut: bool = False
+    noise: tuple[Message, ...] = ()
 
 
 class Artifact(Record):

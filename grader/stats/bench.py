@@ -55,7 +55,7 @@ def bench_of(
     return Bench(
         arms=tuple(_arm(arm, argvs[arm], done, used) for arm in plan.arms),
         ratios=tuple(_ratio(plan, used, arm) for arm, _ in pairs),
-        noise=_noise(plan, done, calibration),
+        noise=noise_of(plan, done, calibration),
         method=BenchMethod(
             ending=ending,
             rounds=max((len(runs) for runs in used.values()), default=0),
@@ -149,7 +149,8 @@ def _ratio(plan: ExperimentPlan, used: Used, arm: str) -> BenchRatio:
     )
 
 
-def _noise(plan: ExperimentPlan, done: Sequence[BlockDone], calibration: Calibration | None) -> BenchNoise:
+def noise_of(plan: ExperimentPlan, done: Sequence[BlockDone], calibration: Calibration | None) -> BenchNoise:
+    """Return whether the host was quiet while the rounds that count were run."""
     readings = [d.reading for d in done]
     quiet_s, calmest = quiet_spawn(readings, calibration), calmest_pressure(done)
     reasons: dict[str, Message] = {}

@@ -15,14 +15,12 @@ from grader.ports import HostLock, NoiseMeter, Progress, SampleLog, Store
 from grader.stats.bench import bench_of
 from grader.stats.experiment import MOST_ROUNDS, next_step, warm_up
 from grader.workflow.benchrun import Arm, Ran
-from grader.workflow.budget import Budget
+from grader.workflow.budget import BoundedMeter, Budget
 from grader.workflow.calibration import CalibratedMeter
 
 RUN_S = 60.0
 """Longest run where neither it nor the whole is limited by the caller."""
 
-PAUSE_SHARE = 0.1
-"""Of the time that is left, that one pause may take: a busy host is no reason to have no result."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,9 @@ def run_bench(
     with track.lock.exclusive():
         header = SampleHeader(key=_key(plan, argvs), rounds=plan.rounds or MOST_ROUNDS, began=track.wall())
         track.samples.begin(header, ())
-        noise = CalibratedMeter(track.noise(), track.store, track.host)
-        done, ending = _Session(plan, arms, track, limits, noise).run_all()
+        budget = track.budget()
+        noise = CalibratedMeter(BoundedMeter(track.noise(), budget), track.store, track.host)
+        done, ending = _Session(plan, arms, track, limits, noise, budget).run_all()
         noise.learn()
         _refuse_small_limit(done, limits)
         return before_leaving(
@@ -104,11 +103,17 @@ class _Session:
     """
 
     def __init__(
-        self, plan: ExperimentPlan, arms: Mapping[str, Arm], track: Track, limits: Limits, noise: CalibratedMeter
+        self,
+        plan: ExperimentPlan,
+        arms: Mapping[str, Arm],
+        track: Track,
+        limits: Limits,
+        noise: CalibratedMeter,
+        budget: Budget,
     ) -> None:
-        self._plan, self._arms, self._track, self._limits, self._noise = plan, arms, track, limits, noise
+        self._plan, self._arms, self._track, self._limits = plan, arms, track, limits
+        self._noise, self._budget = noise, budget
         self._out: set[str] = set()
-        self._budget = track.budget()
         self._began = track.monotonic()
 
     def run_all(self) -> tuple[list[BlockDone], Ending]:
@@ -137,12 +142,8 @@ class _Session:
                     samples.append(sample)
             if block.phase == "timed" and not cut:
                 self._track.progress.advance(block.first_round + offset + 1, total)
-        reading = self._noise.read(self._now(), self._pause_s(block))
+        reading = self._noise.read(self._now(), block.pause_s)
         return BlockDone(block=block, samples=tuple(samples), reading=reading, cut=cut)
-
-    def _pause_s(self, block: Block) -> float:
-        left_s = self._budget.left_s()
-        return block.pause_s if left_s is None else min(block.pause_s, PAUSE_SHARE * left_s)
 
     def _sample(self, block: Block, round_index: int, arm: str) -> Sample | None:
         """Run an arm once and save how it went; None if it is out, or if the time was up before its end."""

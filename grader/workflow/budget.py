@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from grader.errors import TimeLimitError
+from grader.model.bench import NoiseReading
+from grader.model.host import Fingerprint, Tool
 from grader.model.run import Command, Completed, MemoryReading
-from grader.ports import HostLock, Runner, SandboxStatus, Server, Stopped
+from grader.ports import Host, HostLock, NoiseMeter, Runner, SandboxStatus, Server, Stopped
+
+PAUSE_SHARE = 0.1
+"""Of the time that is left, that one wait for a quiet host may take: a busy host is no reason to have no result."""
 
 
 class Budget:
@@ -120,3 +125,32 @@ class BoundedLock:
     def _capped(self, timeout_s: float | None) -> float | None:
         self._budget.check()
         return self._budget.left_s() if timeout_s is None else self._budget.cap(timeout_s)
+
+
+class BoundedHost:
+    """A host on which nobody waits for quiet once the time is short; implements `ports.Host`."""
+
+    def __init__(self, inner: Host, budget: Budget) -> None:
+        self._inner = inner
+        self._budget = budget
+
+    def fingerprint(self, tools: Sequence[Tool]) -> Fingerprint:
+        return self._inner.fingerprint(tools)
+
+    def load_average(self) -> tuple[float, ...]:
+        return self._inner.load_average()
+
+    def listen(self) -> BoundedMeter:
+        return BoundedMeter(self._inner.listen(), self._budget)
+
+
+class BoundedMeter:
+    """A noise meter that pauses for a small share of what is left at most; implements `ports.NoiseMeter`."""
+
+    def __init__(self, inner: NoiseMeter, budget: Budget) -> None:
+        self._inner = inner
+        self._budget = budget
+
+    def read(self, at_s: float, pause_s: float = 0.0) -> NoiseReading:
+        left_s = self._budget.left_s()
+        return self._inner.read(at_s, pause_s if left_s is None else min(pause_s, PAUSE_SHARE * left_s))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from grader.errors import HostError, TimeLimitError
 from grader.judging.probes import WallClock, check_run
 from grader.model.base import Record
+from grader.model.bench import Block, BlockDone, ExperimentPlan, NoiseReading
 from grader.model.lab import Parameters, StdoutJsonProbe
 from grader.model.run import Campaign, Command, Completed, Sample
 from grader.model.trouble import trouble
 from grader.ports import Progress
-from grader.stats.plan import complete_rounds, plan_rounds
+from grader.stats.bench import noise_of
+from grader.stats.experiment import next_step, warm_up
+from grader.stats.noise import quiet_spawn
+from grader.stats.plan import complete_rounds
+from grader.workflow.calibration import CalibratedMeter
 
 
 class TimedArm(Record):
@@ -29,6 +35,7 @@ def run_campaign(
     run: Callable[[Command], Completed],
     save: Callable[[Sample], None],
     progress: Progress,
+    noise: CalibratedMeter,
     *,
     kept: Sequence[Sample] = (),
     offset_s: float = 0.0,
@@ -38,54 +45,159 @@ def run_campaign(
     """Time all arms; the caller holds the host lock.
 
     Warm-up rounds are checked and discarded.  A bad run ends its arm: it is recorded, the arm leaves the rotation
-    and gets no number, the others go on.  An interrupt loses nothing that was saved.
+    and gets no number, the others go on.  Rounds that were run while the host was busy are run again a few times.  An
+    interrupt loses nothing that was saved.
 
     Args:
-        kept: The complete rounds of the same campaign that was cut off: it goes on with the next one of the same
-            order, after warm-ups of its own.
+        kept: The complete rounds of the same campaign that was cut off: it goes on with the next one, after warm-ups
+            of its own.
         offset_s: What the campaign's clock shows at the start.
     Returns: The campaign; if the time was up, its complete rounds, marked as `cut`.
     """
-    by_name = {arm.name: arm for arm in arms}
-    first = complete_rounds(kept, tuple(by_name))
-    plan = plan_rounds(tuple(by_name), parameters.rounds, parameters.seed)[first:]
-    warmups = plan_rounds(tuple(by_name), parameters.warmups, parameters.seed + 1) if plan else ()
-    samples = list(kept)
-    out = {sample.arm for sample in kept if sample.outcome != "ok"}
     began = monotonic() - offset_s
-    cut = False
-    try:
-        for number, order in enumerate((*warmups, *plan)):
-            progress.advance(number, len(warmups) + len(plan))
-            for name in order:
-                if name in out:
-                    continue
-                round_index = first + max(0, number - len(warmups))
-                sample = _timed_run(by_name[name], round_index, run, wall, monotonic() - began)
-                if sample.outcome != "ok":
-                    out.add(name)
-                elif number < len(warmups):
-                    continue
-                samples.append(sample)
-                save(sample)
-        progress.advance(len(warmups) + len(plan), len(warmups) + len(plan))
-    except TimeLimitError:
-        cut = True
-        samples = whole_rounds(samples, tuple(by_name))
+    plan = _plan(arms, parameters)
+    first = complete_rounds(kept, plan.arms)
+    session = _Session(
+        plan=plan,
+        arms={arm.name: arm for arm in arms},
+        run=run,
+        save=save,
+        progress=progress,
+        noise=noise,
+        wall=wall,
+        now=lambda: monotonic() - began,
+        first=first,
+        out={sample.arm for sample in kept if sample.outcome != "ok"},
+    )
+    done = _earlier(kept, plan, noise, offset_s)
+    if first < parameters.rounds:
+        done.append(session.block(warm_up(plan, done)))
+        while isinstance(step := next_step(plan, done, noise.calibration), Block):
+            done.append(session.block(step))
+    samples = latest([sample for block in done for sample in block.samples])
+    cut = bool(done) and done[-1].cut
     return Campaign(
         seed=parameters.seed,
         rounds=parameters.rounds,
         warmups=parameters.warmups,
-        arms=tuple(by_name),
-        samples=tuple(samples),
+        arms=plan.arms,
+        samples=tuple(whole_rounds(samples, plan.arms) if cut else samples),
         cut=cut,
+        noise=noise_of(plan, done, noise.calibration).reasons if done else (),
     )
 
 
+def _plan(arms: Sequence[TimedArm], parameters: Parameters) -> ExperimentPlan:
+    names = tuple(arm.name for arm in arms)
+    return ExperimentPlan(
+        arms=names, baseline=names[0], rounds=parameters.rounds, warmups=parameters.warmups, seed=parameters.seed
+    )
+
+
+def _earlier(kept: Sequence[Sample], plan: ExperimentPlan, noise: CalibratedMeter, at_s: float) -> list[BlockDone]:
+    """Return the rounds of an earlier session as a block between two readings.
+
+    What was read then is not kept, but a contaminated block is followed by its repetition: what is left when a session
+    ends was found to be quiet, or its last block was not looked at yet.  So both readings are those of a quiet host.
+    """
+    rounds = complete_rounds(kept, plan.arms)
+    if not rounds:
+        return []
+    here = noise.read(at_s)
+    quiet = NoiseReading(at_s=at_s, spawn_s=(quiet_spawn([here], noise.calibration),))
+    orders = tuple(tuple(s.arm for s in kept if s.round_index == r) for r in range(rounds))
+    return [
+        BlockDone(block=Block(phase="warm-up"), samples=(), reading=quiet),
+        BlockDone(block=Block(orders=orders), samples=tuple(kept), reading=quiet),
+    ]
+
+
+@dataclass
+class _Session:
+    """The blocks of one campaign that one process runs, from round `first` on.
+
+    `out` are the arms that had a bad run.
+    """
+
+    plan: ExperimentPlan
+    arms: Mapping[str, TimedArm]
+    run: Callable[[Command], Completed]
+    save: Callable[[Sample], None]
+    progress: Progress
+    noise: CalibratedMeter
+    wall: Callable[[], float]
+    now: Callable[[], float]
+    first: int
+    out: set[str]
+
+    def block(self, block: Block) -> BlockDone:
+        """Run a block, as far as the time allows, and read the noise after it."""
+        if block.pause_s:
+            self.progress.note(f"the host is busy: waiting {block.pause_s:g} s")
+        elif block.attempt and block.phase == "timed":
+            last = block.first_round + len(block.orders)
+            self.progress.note(f"the host was busy: rounds {block.first_round + 1} to {last} are run again")
+        samples: list[Sample] = []
+        cut = False
+        try:
+            for offset, order in enumerate(block.orders):
+                for name in order:
+                    self._once(block, block.first_round + offset, name, samples)
+                if block.phase == "timed":
+                    self.progress.advance(block.first_round + offset + 1, self.plan.rounds or 0)
+        except TimeLimitError:
+            cut = True
+        reading = self.noise.read(self.now(), 0.0 if cut else block.pause_s)
+        return BlockDone(block=block, samples=tuple(samples), reading=reading, cut=cut)
+
+    def _once(self, block: Block, round_index: int, name: str, samples: list[Sample]) -> None:
+        """Run an arm that is still in, and save its sample unless it was a good one of a warm-up."""
+        if name in self.out:
+            return
+        sample = _timed_run(self.arms[name], round_index, self.run, self.wall, self.now())
+        if block.phase == "timed":
+            sample = sample.model_copy(update={"attempt": block.attempt})
+        else:  # A bad one belongs to the round that follows.
+            sample = sample.model_copy(update={"phase": "warm-up", "round_index": self.first})
+        if sample.outcome != "ok":
+            self.out.add(name)
+        elif block.phase == "warm-up":
+            return
+        samples.append(sample)
+        self.save(sample)
+
+
+def latest(samples: Sequence[Sample]) -> list[Sample]:
+    """Return of each round the samples of its last attempt, in the order of the rounds.
+
+    An arm that had a bad run by then keeps those of an earlier attempt: they have no number, but a reason.  Rounds
+    that were to be run again when the campaign ended, and were not reached any more, are left out.
+
+    Args:
+        samples: In the order in which they ran.
+    """
+    bad = {sample.arm for sample in samples if sample.outcome != "ok"}
+    rounds: dict[int, dict[int, list[int]]] = {}
+    for at, sample in enumerate(samples):
+        rounds.setdefault(sample.round_index, {}).setdefault(sample.attempt, []).append(at)
+    found: list[Sample] = []
+    reached = -1
+    for _, attempts in sorted(rounds.items()):
+        last = attempts[max(attempts)]
+        if last[0] < reached:  # It ran before the round that it follows.
+            break
+        reached = last[-1]
+        there = {samples[at].arm for at in last}
+        left = {samples[at].arm: at for a in sorted(attempts) for at in attempts[a] if samples[at].arm in bad - there}
+        found += [samples[at] for at in sorted([*last, *left.values()])]
+    return found
+
+
 def whole_rounds(samples: Sequence[Sample], arms: Sequence[str]) -> list[Sample]:
-    """Return the samples of complete rounds: one that was cut off is run again whole."""
-    rounds = complete_rounds(samples, arms)
-    return [sample for sample in samples if sample.round_index < rounds]
+    """Return the last attempts at complete rounds: one that was cut off is run again whole."""
+    last = latest(samples)
+    rounds = complete_rounds(last, arms)
+    return [sample for sample in last if sample.round_index < rounds]
 
 
 def _timed_run(

@@ -90,7 +90,7 @@ def measure_submission(
     """
     working = Working(lock, monotonic, wall)
     fingerprint = host.fingerprint(engine.tools())
-    site = Site(engine, store, working, progress, fingerprint, run_limits(lab), use_cache, wall, monotonic)
+    site = Site(engine, store, working, progress, fingerprint, run_limits(lab), use_cache, wall, monotonic, host.listen)
     session = _Session(site, lab, submission)
     with store.scratch() as work:
         facts = session.measure(work, samples, resume=resume)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from grader.model.base import Record, canonical_json
 from grader.model.host import Fingerprint
 from grader.model.run import Limits
-from grader.ports import Engine, HostLock, Progress, Store
+from grader.ports import Engine, HostLock, NoiseMeter, Progress, Store
 from grader.workflow.records import load_record
 
 Stored = TypeVar("Stored", bound=Record)
@@ -31,6 +31,7 @@ class Site:
     use_cache: bool
     wall: Callable[[], float]
     monotonic: Callable[[], float]
+    listen: Callable[[], NoiseMeter]
 
     def earlier(self, kind: str, key: str, model: type[Stored]) -> Stored | None:
         """Return what an earlier measuring kept under that key."""

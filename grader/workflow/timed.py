@@ -13,13 +13,14 @@ from grader.ports import SampleLog
 from grader.stats.estimate import summary
 from grader.stats.plan import complete_rounds
 from grader.workflow.build import content_key
+from grader.workflow.calibration import CalibratedMeter
 from grader.workflow.campaign import TimedArm, run_campaign, whole_rounds
 from grader.workflow.plan import timed_arms, why_not
 from grader.workflow.prepare import Runnable
 from grader.workflow.site import Site
 from grader.workflow.steps import StepMeta, StepOutput
 
-RECIPE = "1"
+RECIPE = "3"
 """Raised when the same runs would be timed otherwise."""
 
 TIMING_STEP = "time"
@@ -78,6 +79,7 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
         site.progress.note(f"{complete_rounds(there, names)} saved rounds are timed again; --resume would keep them")
     left = f"round {rounds + 1} to {total}" if rounds else f"{total} rounds"
     site.progress.step("time", f"{left} of {len(arms)} arms, after {warmups} to warm up")
+    noise = CalibratedMeter(site.listen(), site.store if site.use_cache else None, site.host)
     log.begin(SampleHeader(key=key, rounds=total, began=began), kept)
     campaign = run_campaign(
         arms,
@@ -85,11 +87,13 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
         site.engine.run_once,
         log.add,
         site.progress,
+        noise,
         kept=kept,
         offset_s=max([site.wall() - began, *(sample.started_s for sample in kept)]) if kept else 0.0,
         wall=site.wall,
         monotonic=site.monotonic,
     )
+    noise.learn()
     if _repeatable(campaign):
         site.keep("campaign", key, campaign)
     if not campaign.samples and campaign.cut:

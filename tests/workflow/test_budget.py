@@ -4,8 +4,8 @@ import pytest
 
 from grader.errors import TimeLimitError
 from grader.model.run import Command, Completed, Limits
-from grader.testing import FakeLock, FakeRunner, FakeServer, completed
-from grader.workflow.budget import BoundedLock, BoundedRunner, Budget
+from grader.testing import FakeHost, FakeLock, FakeNoiseMeter, FakeRunner, FakeServer, completed
+from grader.workflow.budget import BoundedHost, BoundedLock, BoundedRunner, Budget
 
 
 class Clock:
@@ -100,3 +100,19 @@ def test_the_lock_is_waited_for_no_longer_than_the_limit(clock: Clock) -> None:
     assert waits == [30, 30, 5]
     with BoundedLock(FakeLock(busy=True), Budget(None, clock)).exclusive():
         pass
+
+
+def test_a_quiet_host_is_waited_for_only_for_a_share_of_what_is_left(clock: Clock) -> None:
+    meter = FakeNoiseMeter()
+    host = BoundedHost(FakeHost(meter), Budget(50, clock))
+    noise = host.listen()
+    assert noise.read(1.0, 2.0).at_s == 1.0
+    clock.now += 45
+    noise.read(2.0, 2.0)
+    clock.now += 45
+    noise.read(3.0, 2.0)
+    assert meter.pauses == [2.0, 0.5, 0.0]
+    assert (host.load_average(), host.fingerprint(())) == ((0.0, 0.0, 0.0), FakeHost().fingerprint(()))
+    unbounded = BoundedHost(FakeHost(meter), Budget(None, clock)).listen()
+    unbounded.read(4.0, 2.0)
+    assert meter.pauses[-1] == 2.0

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
 from grader.errors import HostError
 from grader.model.lab import Parameters, StdoutJsonProbe
 from grader.model.run import Campaign, Command, Completed, Sample
-from grader.stats.plan import plan_rounds
-from grader.testing import FakeProgress, completed
-from grader.workflow.campaign import TimedArm, run_campaign
+from grader.testing import FakeHost, FakeNoiseMeter, FakeProgress, completed
+from grader.workflow.calibration import CalibratedMeter
+from grader.workflow.campaign import TimedArm, latest, run_campaign, whole_rounds
 from tests.samplelab import NOW, right_output, small_lab
 
 PROBE = small_lab().probes["once"]
@@ -19,8 +19,10 @@ PARAMETERS = Parameters(rounds=6, warmups=2, seed=3)
 class Bench:
     """Runs a campaign of arms whose behaviour is given by arm; `order` is what ran, `saved` what was saved."""
 
-    def __init__(self, behaviour: Mapping[str, Callable[[int], Completed]]) -> None:
+    def __init__(self, behaviour: Mapping[str, Callable[[int], Completed]], *spawn_s: float) -> None:
         self.behaviour = behaviour
+        self.noise = FakeNoiseMeter(*spawn_s)
+        self.progress = FakeProgress()
         self.order: list[str] = []
         self.saved: list[Sample] = []
 
@@ -29,14 +31,23 @@ class Bench:
         self.order.append(arm)
         return self.behaviour[arm](self.order.count(arm))
 
-    def campaign(self, parameters: Parameters = PARAMETERS) -> Campaign:
+    def campaign(self, parameters: Parameters = PARAMETERS, kept: Sequence[Sample] = ()) -> Campaign:
         assert isinstance(PROBE, StdoutJsonProbe)
         arms = [
             TimedArm(name=arm, command=Command(argv=(arm,)), probe=None if arm == "control" else PROBE)
             for arm in self.behaviour
         ]
+        noise = CalibratedMeter(self.noise, None, FakeHost().fingerprint(()))
         return run_campaign(
-            arms, parameters, self.run, self.saved.append, FakeProgress(), wall=lambda: NOW, monotonic=lambda: 5.0
+            arms,
+            parameters,
+            self.run,
+            self.saved.append,
+            self.progress,
+            noise,
+            kept=kept,
+            wall=lambda: NOW,
+            monotonic=lambda: 5.0,
         )
 
 
@@ -52,8 +63,14 @@ def test_rounds_run_in_the_order_of_the_seed_after_discarded_warm_ups() -> None:
     bench = Bench({"a": right, "b": right, "control": control})
     made = bench.campaign()
     timed = bench.order[2 * 3 :]
-    assert tuple(timed) == sum(plan_rounds(("a", "b", "control"), 6, 3), ())
     assert [s.arm for s in made.samples] == timed
+    rounds = {tuple(timed[3 * r : 3 * r + 3]) for r in range(6)}
+    assert {tuple(sorted(order)) for order in rounds} == {("a", "b", "control")}
+    assert len(rounds) > 1, "shuffled"
+    again = Bench({"a": right, "b": right, "control": control})
+    assert again.campaign().samples == made.samples
+    other = Bench({"a": right, "b": right, "control": control})
+    assert other.campaign(PARAMETERS.model_copy(update={"seed": 4})).samples != made.samples
     assert [s.round_index for s in made.samples] == [i // 3 for i in range(18)]
     assert (made.seed, made.rounds, made.warmups, made.arms) == (3, 6, 2, ("a", "b", "control"))
 
@@ -124,3 +141,75 @@ def test_an_interrupt_keeps_what_was_saved() -> None:
     with pytest.raises(KeyboardInterrupt):
         bench.campaign()
     assert len(bench.saved) == 2
+
+
+QUIET_S, BUSY_S = 0.0005, 0.005
+
+
+def test_rounds_under_noise_are_run_again_and_the_first_attempts_do_not_count() -> None:
+    bench = Bench({"a": right, "b": right}, QUIET_S, BUSY_S, QUIET_S)
+    made = bench.campaign()
+    assert bench.order.count("a") == 2 + 5 + 6
+    assert [(s.arm, s.round_index) for s in made.samples if s.arm == "a"] == [("a", r) for r in range(6)]
+    assert {s.attempt for s in made.samples if s.round_index < 5} == {1}
+    assert made.noise == ()
+    assert len(bench.saved) == 2 * (5 + 6), "every run is saved, whether it counts or not"
+    assert any("run again" in line for line in bench.progress.lines)
+
+
+def test_a_host_that_stays_busy_ends_with_a_mark() -> None:
+    bench = Bench({"a": right, "b": right}, QUIET_S, BUSY_S)
+    made = bench.campaign()
+    assert [s.round_index for s in made.samples if s.arm == "a"] == list(range(6))
+    assert [reason.code for reason in made.noise] == ["noise.spawn"]
+
+
+def test_an_arm_that_fails_in_rounds_that_are_run_again_keeps_its_reason() -> None:
+    bad = completed("", outcome="failed", exit_code=1)
+    bench = Bench({"a": lambda run: bad if run == 5 else right(run), "b": right}, QUIET_S, BUSY_S, QUIET_S)
+    made = bench.campaign()
+    assert [s.outcome for s in made.samples if s.arm == "a"] == ["ok", "ok", "failed"]
+    assert [s.outcome for s in made.samples if s.arm == "b"] == ["ok"] * 6
+    assert len(whole_rounds(bench.saved, ("a", "b"))) == len(made.samples)
+
+
+def test_kept_rounds_are_not_run_again_whatever_the_host_does_now() -> None:
+    kept = Bench({"a": right, "b": right}).campaign().samples[: 2 * 3]
+    bench = Bench({"a": right, "b": right}, BUSY_S)
+    made = bench.campaign(kept=kept)
+    assert made.samples[:6] == kept
+    assert min(sample.round_index for sample in bench.saved) == 3
+    assert [s.round_index for s in made.samples if s.arm == "a"] == list(range(6))
+
+
+def test_a_campaign_that_was_complete_runs_nothing() -> None:
+    kept = Bench({"a": right, "b": right}).campaign().samples
+    bench = Bench({"a": right, "b": right})
+    assert bench.campaign(kept=kept).samples == kept
+    assert bench.order == []
+
+
+def sample(arm: str, round_index: int, attempt: int, outcome: str = "ok") -> Sample:
+    good = outcome == "ok"
+    return Sample.model_validate(
+        {
+            "arm": arm,
+            "round_index": round_index,
+            "attempt": attempt,
+            "outcome": outcome,
+            "total_s": 1.0 if good else None,
+            "first_output_s": None,
+            "exit_code": 0,
+            "started_s": 0.0,
+        }
+    )
+
+
+def test_rounds_that_were_to_be_run_again_when_it_was_cut_off_do_not_count() -> None:
+    first = [sample(arm, r, 0) for r in range(3) for arm in ("a", "b")]
+    again = [sample("a", 0, 1), sample("b", 0, 1)]
+    assert whole_rounds([*first, *again], ("a", "b")) == again
+    assert whole_rounds([*first, *again, sample("b", 1, 1)], ("a", "b")) == again
+    following = [sample(arm, 3, 0) for arm in ("a", "b")]
+    all_again = [*again, *(sample(arm, r, 1) for r in (1, 2) for arm in ("a", "b"))]
+    assert latest([*first, *all_again, *following]) == [*all_again, *following]
