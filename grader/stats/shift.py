@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 
 from grader.errors import StatsError
 from grader.model.grade import Interval
 from grader.stats.estimate import Estimate
+
+_LISTED_UP_TO = 20_000
+"""Most differences that are listed and sorted; of two sessions of 5,000 rounds there are 25 million."""
 
 EXACT_UP_TO = 400
 """Most pairs for which the null distribution of the rank sum is counted out."""
@@ -82,19 +85,22 @@ def _rank_sum_counts(fewer: int, more: int) -> list[int]:
 
 
 def _difference(below: Sequence[float], above: Sequence[float], rank: int) -> float:
-    """Return the difference `above - below` of that rank, 1 for the smallest, without listing them.
+    """Return the difference `above - below` of that rank, 1 for the smallest, without listing all of them.
 
-    It is the smallest float with at least as many differences up to it, found by halving.
+    Halving keeps it among the differences above `low` and up to `high` until these are few.
     """
     low, high = math.nextafter(above[0] - below[-1], -math.inf), above[-1] - below[0]
-    while True:
+    under, upto = 0, len(below) * len(above)
+    while upto - under > _LISTED_UP_TO:
         middle = low + (high - low) / 2
         if not low < middle < high:
             return high
-        if _count_up_to(below, above, middle) >= rank:
-            high = middle
+        count = _count_up_to(below, above, middle)
+        if count >= rank:
+            high, upto = middle, count
         else:
-            low = middle
+            low, under = middle, count
+    return sorted(_between(below, above, low, high))[rank - under - 1]
 
 
 def _count_up_to(below: Sequence[float], above: Sequence[float], limit: float) -> int:
@@ -105,3 +111,15 @@ def _count_up_to(below: Sequence[float], above: Sequence[float], limit: float) -
             first += 1
         count += len(below) - first
     return count
+
+
+def _between(below: Sequence[float], above: Sequence[float], low: float, high: float) -> Iterator[float]:
+    """Yield the differences above `low` and at most `high`, in one walk with each."""
+    first = 0
+    for one in above:
+        while first < len(below) and one - below[first] > high:
+            first += 1
+        for at in range(first, len(below)):
+            if one - below[at] <= low:
+                break
+            yield one - below[at]

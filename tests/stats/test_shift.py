@@ -7,12 +7,14 @@ import math
 import random
 import statistics
 from fractions import Fraction
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.errors import StatsError
+from grader.stats import shift
 from grader.stats.shift import shift_interval, shift_rank
 
 VALUES = st.lists(st.floats(-10, 10, allow_subnormal=False), min_size=4, max_size=9)
@@ -48,9 +50,7 @@ def test_ranks_agree_with_the_published_table_of_the_rank_sum_test() -> None:
 
 def test_the_normal_approximation_meets_the_exact_ranks() -> None:
     exact, _ = shift_rank(20, 20, 0.95)
-    from grader.stats.shift import _normal_rank
-
-    assert abs(_normal_rank(20, 20, 0.95)[0] - exact) <= 1
+    assert abs(shift._normal_rank(20, 20, 0.95)[0] - exact) <= 1
 
 
 @given(VALUES, VALUES)
@@ -81,6 +81,14 @@ def test_a_95_percent_interval_covers_the_true_shift_about_as_often() -> None:
         interval = shift_interval(old, new).interval
         covered += interval.low <= 0.3 <= interval.high
     assert 0.93 <= covered / 1000 <= 0.975
+
+
+@given(VALUES, VALUES)
+def test_halving_finds_the_same_as_listing(old: list[float], new: list[float]) -> None:
+    below, above = sorted(old), sorted(new)
+    with mock.patch.object(shift, "_LISTED_UP_TO", 3):
+        halved = [shift._difference(below, above, rank + 1) for rank in range(len(old) * len(new))]
+    assert halved == sorted(b - a for a in old for b in new)
 
 
 def test_thousands_of_values_need_no_list_of_all_differences() -> None:
