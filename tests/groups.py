@@ -7,6 +7,7 @@ GROUPS = {
     "cgroups": "may make cgroups",
     "git": "git on PATH",
     "go": "the Go toolchain of the lock file",
+    "hyperfine": "hyperfine on PATH",
     "linux": "Linux",
     "py313": "a Python 3.13 beside the one that runs",
     "root": "run as root",

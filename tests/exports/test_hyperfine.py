@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +63,22 @@ def test_processor_time_is_averaged_and_memory_is_listed_run_by_run() -> None:
     assert found["user"] == pytest.approx(0.01 * sum(range(1, RUNS + 1)) / RUNS)
     assert found["system"] == pytest.approx(0.002)
     assert found["memory_usage_byte"] == [1000 + i for i in range(1, RUNS + 1)]
+
+
+@pytest.mark.once
+def test_it_has_the_fields_and_types_that_hyperfine_itself_writes(tmp_path: Path) -> None:
+    hyperfine = shutil.which("hyperfine")
+    if hyperfine is None:
+        pytest.skip("needs: hyperfine: there is none on PATH")
+    file = tmp_path / "theirs.json"
+    options = ["-N", "--runs", "3", "--style", "none", "--export-json", str(file), "--command-name", "quick", "true"]
+    subprocess.run([hyperfine, *options], check=True, capture_output=True)
+    (theirs,) = results(file.read_bytes())
+    timed = arm("quick", QUICK)
+    samples = tuple(s.model_copy(update={"user": 0.01, "system": 0.002}) for s in timed.samples)
+    (ours,) = results(hyperfine_json(bench([timed.model_copy(update={"samples": samples})])))
+    assert ours["command"] == theirs["command"]
+    assert {name: type(value) for name, value in ours.items()} == {name: type(value) for name, value in theirs.items()}
 
 
 def test_what_was_not_read_is_not_made_up() -> None:
