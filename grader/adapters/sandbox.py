@@ -156,8 +156,9 @@ class Sandbox:
         boundary = ready.boundary
         pid = boundary.wait_for_pid(followed.ended)
         if pid is None or not sockets.join(pid):
+            done = followed.done()
             ready.clear()
-            return NeverServed(ready.judged(followed.done()))
+            return NeverServed(ready.judged(done))
 
         def judged(done: Completed, how: How) -> Completed:
             ready.clear()
@@ -371,8 +372,8 @@ class _Ready:
         return Message(code="run.disk-limit", params={"bytes": cap})
 
     def clear(self) -> None:
-        """Wait until the namespace is gone and kill what else is in the cgroup; once bubblewrap has ended."""
-        self.boundary.wait_until_gone()
+        """End the namespace and kill what else is in the cgroup; once bubblewrap has ended."""
+        self.boundary.end()
         if self.cgroup is not None:
             self.cgroup.kill()
 

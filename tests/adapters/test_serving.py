@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from grader.adapters.boundary import Boundary
 from grader.adapters.cgroups import Cgroups
 from grader.adapters.network import connect
 from grader.adapters.processes import children
-from grader.adapters.sandbox import Sandbox
+from grader.adapters.sandbox import Sandbox, find_tool
 from grader.adapters.trusted import Trusted
 from grader.errors import HostError
 from grader.model.base import Message
@@ -343,6 +344,52 @@ def test_status_that_comes_in_pieces_is_put_together() -> None:
         os.close(reading)
         os.close(writing)
     assert seen == [(None, False), (None, False), (None, False), (123, False), (123, True)]
+
+
+@pytest.fixture
+def orphaned(runner: Sandbox) -> Iterator[Boundary]:
+    """A namespace that has outlived its bubblewrap, as one does whose first process was not told of that in time."""
+    bwrap = find_tool("bwrap")
+    assert bwrap is not None
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    try:
+        line = [bwrap, "--unshare-pid", "--ro-bind", "/", "/", "--json-status-fd", str(writing), "sleep", "60"]
+        boundary = Boundary(reading)
+        with subprocess.Popen(line, pass_fds=(writing,)) as process:
+            pid = boundary.wait_for_pid(lambda: process.poll() is not None)
+            while not boundary.programs():
+                time.sleep(0.001)
+            process.kill()
+        assert pid is not None
+        assert Path(f"/proc/{pid}").exists()
+        yield boundary
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_namespace_that_outlives_its_bubblewrap_is_ended(orphaned: Boundary) -> None:
+    inside = orphaned.programs()
+    orphaned.end()
+    assert orphaned.programs() == []
+    assert not any(Path(f"/proc/{pid}/exe").exists() for pid in inside)
+
+
+def test_number_that_is_another_process_by_now_is_left_alone() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        try:
+            os.write(writing, f'{{ "child-pid": {bystander.pid}, "pid-namespace": 1 }}\n'.encode())
+            Boundary(reading).end()
+            assert bystander.poll() is None
+        finally:
+            bystander.kill()
+            os.close(reading)
+            os.close(writing)
 
 
 def test_wait_for_a_boundary_that_never_tells_ends_with_the_program() -> None:
