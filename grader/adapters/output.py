@@ -33,11 +33,19 @@ class OutputFolder:
     """Where one run's results go.
 
     Invariant: `path` holds either the last complete set of files or the new one, never a mixture.
+
+    Args:
+        path: Absolute.  Raises: UsageError for the root folder.
+
+    `was_current` once the folder that a write has replaced was the current one: who stands in it sees nothing there.
     """
 
     def __init__(self, path: Path) -> None:
+        if path.parent == path:
+            raise UsageError(f"`{path}` cannot be replaced", where="--out", hint="name a new or empty folder")
         self.path = path
         self.samples = SampleFile(path.with_name(f"{path.name}{SAMPLES_SUFFIX}"))
+        self.was_current = False
 
     def check(self) -> None:
         """Refuse early what could not be written at the end.
@@ -62,7 +70,7 @@ class OutputFolder:
         Raises: HostError if the disk is full or the folder read-only; the old content is then untouched.
         """
         stage: Path | None = None
-        with _named_failures(self.path):
+        with _named_failures(self.path, self.samples.path):
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 stage = self._stage()
@@ -71,7 +79,9 @@ class OutputFolder:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     write_synced(target, data)
                 stage.chmod(0o755)
+                current = _is_current(self.path)
                 _put_in_place(stage, self.path)
+                self.was_current = current
             finally:
                 if stage is not None:
                     shutil.rmtree(stage, ignore_errors=True)
@@ -112,7 +122,7 @@ class SampleFile:
 
     def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> None:
         """Replace the file by one with these samples.  Raises: HostError if it cannot be written."""
-        with _named_failures(self.path):
+        with _named_failures(self.path, self.path):
             self._close()
             stage = self.path.with_name(f".{self.path.name}.{os.getpid()}")
             self._out = stage.open("wb", buffering=0)
@@ -127,7 +137,7 @@ class SampleFile:
     def add(self, sample: Sample) -> None:
         """Append one sample at once.  Raises: HostError if it cannot be written."""
         assert self._out is not None  # `begin` comes first
-        with _named_failures(self.path):
+        with _named_failures(self.path, self.path):
             self._out.write(_line(sample))
 
     def remove(self) -> None:
@@ -184,6 +194,13 @@ def _sweep(path: Path) -> None:
             shutil.rmtree(stale, ignore_errors=True)
 
 
+def _is_current(path: Path) -> bool:
+    try:
+        return path.samefile(Path.cwd())
+    except FileNotFoundError:
+        return False
+
+
 def _put_in_place(stage: Path, path: Path) -> None:
     """Swap the stage and the folder; where the file system cannot swap, move the old one away first."""
     if not path.exists():
@@ -207,7 +224,8 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _named_failures(path: Path) -> Iterator[None]:
+def _named_failures(path: Path, samples: Path | None = None) -> Iterator[None]:
+    """Turn what the operating system says into our error, which names the file of `samples` if there is one."""
     try:
         yield
     except OSError as error:
@@ -219,4 +237,6 @@ def _named_failures(path: Path) -> Iterator[None]:
             errno.EPERM: "name a folder that you may write with `--out`",
         }
         hint = hints.get(error.errno or 0, "name another folder with `--out`")
+        if samples is not None and samples.is_file():
+            hint += f"; the timed runs are kept in `{samples}`, and the same command with `--resume` goes on with them"
         raise HostError(f"cannot write results: {error.strerror}", where=str(path), hint=hint) from error

@@ -43,6 +43,22 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
         OutputFolder(tmp_path / "out").check()
 
 
+def test_the_root_folder_is_refused() -> None:
+    with pytest.raises(UsageError, match="cannot be replaced"):
+        OutputFolder(Path("/"))
+
+
+def test_it_is_said_when_the_folder_that_was_replaced_is_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, current = OutputFolder(tmp_path / "other"), OutputFolder(tmp_path / "current")
+    current.path.mkdir()
+    monkeypatch.chdir(current.path)
+    other.write(OLD)
+    current.write(OLD)
+    assert (other.was_current, current.was_current) == (False, True)
+
+
 def test_a_full_disk_is_named_and_leaves_the_old_result(tmp_path: Path, small_disk: Path) -> None:
     output = OutputFolder(small_disk / "out")
     output.write(OLD)

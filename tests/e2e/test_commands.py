@@ -141,8 +141,12 @@ def test_a_second_grade_builds_and_times_nothing_and_gives_the_same_bytes(
         run = grader("grade", solution, "--lab", quick_lab, "--out", tmp_path / name)
         assert run.code == 0, run.stderr
     steps = sorted((tmp_path / "two" / "steps").iterdir())
+    arms = ("native-process", "wasm-wasmtime")
+    expected = ["build-native", "build-wasm", "time"]
+    expected += [f"probe-{probe}-{arm}" for probe in ("once", "server", "wagi") for arm in arms]
+    expected += [f"memory-memory_peak-{arm}" for arm in ("process", "wasmtime", "wasmtime-aot", "sandbox-noop")]
     assert {s.name: json.loads((s / "meta.json").read_text("utf-8"))["cached"] for s in steps} == dict.fromkeys(
-        ("build-native", "build-wasm", "probe-once-native-process", "probe-once-wasm-wasmtime", "time"), True
+        expected, True
     )
     for name in ("grade.json", "report.md", "table.md", "feedback.md", "feedback.html", "samples.csv"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
@@ -202,6 +206,8 @@ def test_the_current_folder_may_be_the_output_folder(
     run = grader("grade", solution, "--lab", quick_lab, "--out", ".", "-q", cwd=tmp_path / "here")
     assert run.code == 0, run.stderr
     assert (tmp_path / "here" / "grade.json").is_file()
+    assert "`cd .` shows the new one" in run.stderr, "whoever stands in the old folder sees nothing there"
+    assert str(tmp_path / "here") in run.stdout
 
 
 def test_without_a_report_the_labs_template_is_filled(
@@ -232,14 +238,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_is_this_hosts_fault_and_named(
+def test_a_full_disk_is_this_hosts_fault_and_what_was_timed_is_where_the_message_says(
     grader: Grader, solution: Path, quick_lab: Path, small_disk: Path, engine_works: None
 ) -> None:
+    (solution / "main.go").write_text((solution / "main.go").read_text("utf-8") + "\n// timed here\n", "utf-8")
     run = grader("grade", solution, "--lab", quick_lab, "--out", small_disk / "out")
     assert run.code == 3
     assert "No space left on device" in run.stderr
     assert "--out" in run.stderr
+    assert f"`{small_disk / 'out.samples.jsonl'}`" in run.stderr
     assert [p.name for p in small_disk.iterdir()] == ["out.samples.jsonl"], "what was measured is kept, nothing else"
+    timed = [json.loads(line) for line in (small_disk / "out.samples.jsonl").read_text("utf-8").splitlines()[1:]]
+    assert sorted(sample["arm"] for sample in timed) == ["process", "sandbox-noop", "wasmtime", "wasmtime-aot"]
+    again = grader("grade", solution, "--lab", quick_lab, "--out", small_disk.parent / "out")
+    assert again.code == 0, again.stderr
+    assert "time:" not in again.stderr, "the cache has it too"
 
 
 def test_fail_on_turns_a_finished_run_into_4(
@@ -363,8 +376,11 @@ def test_an_interrupted_campaign_keeps_the_samples_it_has(
     os.kill(child.pid, signal.SIGINT)
     assert child.wait(60) == 130
     assert child.stderr is not None
-    assert "interrupted" in child.stderr.read()
+    said = child.stderr.read()
     child.stderr.close()
-    lines = [json.loads(line) for line in samples.read_text("utf-8").splitlines()]
-    assert len(lines) >= 3
+    header, *lines = [json.loads(line) for line in samples.read_text("utf-8").splitlines()]
+    assert header["schema"] == "grader/samples/1"
+    assert len(lines) >= 2
     assert {line["outcome"] for line in lines} == {"ok"}
+    assert f"{len(lines)} timed runs are kept in {samples}" in said
+    assert f"go on with `grader grade {solution} --out {out} --resume`" in said
