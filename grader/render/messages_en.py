@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 EN: dict[str, str] = {
+    "answer.chunks": "`{path}`: the body came in chunks of which one is broken or ends early",
     "answer.closed": "`{path}`: the connection was closed without an answer",
     "answer.cut": "`{path}`: the answer ended {missing} bytes before the length that its head states",
     "answer.empty": "`{path}`: the body is empty{found}",

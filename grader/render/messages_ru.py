@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 RU: dict[str, str] = {
+    "answer.chunks": "`{path}`: тело пришло по частям (chunked), и одна из них испорчена или оборвана",
     "answer.closed": "`{path}`: соединение закрыто без ответа",
     "answer.cut": "`{path}`: ответ оборвался: не хватает {missing} Б до длины, указанной в заголовке",
     "answer.empty": "`{path}`: тело ответа пустое{found}",

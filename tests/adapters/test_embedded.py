@@ -203,6 +203,10 @@ def test_a_missing_dockerfile_or_source_is_the_students_failure(bench: Bench) ->
     assert failed(bench.build("native", main__go=PROGRAM)) == "failed build.no-file"
     (bench.source / "main.go").unlink()
     assert failed(bench.build("native", Dockerfile=DOCKERFILE)) == "failed build.source-missing"
+    nothing = bench.build("wasm", 1)
+    assert failed(nothing) == "failed build.no-file"
+    assert nothing.reason is not None
+    assert nothing.reason.params == {"file": "main.go"}
     elsewhere = DOCKERFILE.replace(b"COPY main.go .", b"COPY src/ .")
     assert failed(bench.build("native", Dockerfile=elsewhere)) == "refused build.source-elsewhere"
 

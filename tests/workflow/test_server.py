@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,6 +149,23 @@ def test_a_broken_server_is_the_students_failure_and_the_route_is_named(
         assert (fact.reason.code, fact.reason.params["path"]) == (expected, names)
     assert found["native.startup_time@process"][0].state == "measured"
     assert "+exclusive" not in rig.desk.lock.events[:-2], "what does not serve never had the host to itself"
+
+
+class Stalls(FakeServer):
+    """Answers wrongly once, and says nothing to whoever asks again."""
+
+    def _talk(self, connection: socket.socket) -> None:
+        if not self.asked:
+            super()._talk(connection)
+        with connection:
+            while connection.fileno() >= 0 and connection.recv(4096):
+                pass
+
+
+def test_a_wrong_answer_tells_more_than_the_end_of_the_wait_for_a_better_one(rig: Rig) -> None:
+    (fact,) = rig.facts(lambda: Stalls({"/": PAGE.replace(b"200", b"503")}))["native.server_mode@process"]
+    assert fact.reason is not None
+    assert fact.reason == Message(code="answer.status", params={"path": "/", "found": 503})
 
 
 def test_a_limit_that_ended_a_server_is_its_reason_and_is_tried_again(rig: Rig) -> None:
