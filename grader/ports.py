@@ -253,8 +253,17 @@ class SampleLog(Protocol):
     def add(self, sample: Sample) -> None:
         """Save one sample at once."""
 
+    def set_aside(self) -> str | None:
+        """Keep what is there under another name, and return that; None if there is nothing to keep.
+
+        For what this campaign cannot go on with: runs of another, or nothing that can be read.
+        """
+
+    def drop(self, key: str) -> None:
+        """Forget the samples of the campaign `key`, which is kept whole elsewhere; those of another stay."""
+
     def remove(self) -> None:
-        """Forget all samples: they are kept elsewhere now."""
+        """Forget the samples of the campaign that was begun here: they are kept elsewhere now."""
 
 
 class Results(Protocol):

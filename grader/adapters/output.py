@@ -113,17 +113,34 @@ class SampleFile:
         except ValidationError:
             return None
         samples: list[Sample] = []
-        for line in whole[1:]:
+        for number, line in enumerate(whole[1:], start=2):
             try:
                 samples.append(Sample.model_validate_json(line))
             except ValidationError:
-                break
+                return SavedSamples(header=header, samples=tuple(samples), damaged=number)
         return SavedSamples(header=header, samples=tuple(samples))
+
+    def set_aside(self) -> str | None:
+        """Rename what is there to a name that nothing has yet; None for no file, an empty one or a header alone.
+
+        Raises: HostError if it cannot be renamed.
+        """
+        saved = self.saved()
+        with _named_failures(self.path):
+            if not os.path.lexists(self.path) or self.path.lstat().st_size == 0:
+                return None
+            if saved is not None and not saved.samples and saved.damaged is None:
+                return None
+            number = 1
+            while os.path.lexists(aside := self.path.with_name(f"{self.path.name}.{number}")):
+                number += 1
+            self.path.rename(aside)
+            return str(aside)
 
     def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> None:
         """Replace the file by one with these samples.  Raises: HostError if it cannot be written."""
         with _named_failures(self.path, self.path):
-            self._close()
+            self.close()
             stage = self.path.with_name(f".{self.path.name}.{os.getpid()}")
             self._out = stage.open("wb", buffering=0)
             try:
@@ -140,14 +157,23 @@ class SampleFile:
         with _named_failures(self.path, self.path):
             self._out.write(_line(sample))
 
-    def remove(self) -> None:
-        """Remove the file, unless another run has put its own in its place."""
-        with contextlib.suppress(FileNotFoundError):
-            if self._out is None or os.path.samestat(os.fstat(self._out.fileno()), self.path.lstat()):
-                self.path.unlink()
-        self._close()
+    def drop(self, key: str) -> None:
+        """Remove the file if it is of that campaign."""
+        saved = self.saved()
+        if saved is not None and saved.header.key == key:
+            self.path.unlink(missing_ok=True)
 
-    def _close(self) -> None:
+    def remove(self) -> None:
+        """Remove the file that was begun here, unless another run has put its own in its place."""
+        if self._out is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(self._out.fileno()), self.path.lstat()):
+                self.path.unlink()
+        self.close()
+
+    def close(self) -> None:
+        """Write no more; the file stays."""
         if self._out is not None:
             self._out.close()
             self._out = None

@@ -113,10 +113,11 @@ class SampleHeader(Record):
 
 
 class SavedSamples(Record):
-    """What a campaign that was cut off has left."""
+    """What a campaign that was cut off has left, up to the first whole line that cannot be read, `damaged`."""
 
     header: SampleHeader
     samples: tuple[Sample, ...]
+    damaged: int | None = None
 
 
 class Campaign(Record):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from grader.adapters.output import OutputFolder, replace_file
+from grader.adapters.output import OutputFolder, SampleFile, replace_file
 from grader.errors import HostError, UsageError
+from grader.model.run import Sample, SampleHeader
 
 OLD = {"run.json": b"{}", "grade.json": b"old", "steps/a/stdout": b"old"}
 NEW = {"run.json": b"{}", "grade.json": b"new", "steps/b/stdout": b"new"}
@@ -116,3 +117,99 @@ def test_a_replaced_file_keeps_its_mode_and_its_backup_the_old_bytes(tmp_path: P
     assert report.read_bytes() == b"new"
     assert report.stat().st_mode & 0o777 == 0o640
     assert (tmp_path / "report.md.bak").read_bytes() == b"old"
+
+
+HEADER = SampleHeader(key="k", rounds=2, began=0.0)
+
+
+def timed(arm: str, round_index: int) -> Sample:
+    return Sample(
+        arm=arm,
+        round_index=round_index,
+        outcome="ok",
+        total_s=0.25,
+        first_output_s=0.125,
+        exit_code=0,
+        started_s=float(round_index),
+    )
+
+
+def sample_file(folder: Path, key: str = "k", samples: int = 4) -> SampleFile:
+    """A campaign of two arms that was cut off."""
+    log = SampleFile(folder / "out.samples.jsonl")
+    log.begin(HEADER.model_copy(update={"key": key}), ())
+    for number in range(samples):
+        log.add(timed("ab"[number % 2], number // 2))
+    log.close()
+    return log
+
+
+def test_samples_that_were_saved_are_there_for_the_next_run(tmp_path: Path) -> None:
+    sample_file(tmp_path)
+    saved = SampleFile(tmp_path / "out.samples.jsonl").saved()
+    assert saved is not None
+    assert (saved.header, saved.damaged) == (HEADER, None)
+    assert saved.samples == (timed("a", 0), timed("b", 0), timed("a", 1), timed("b", 1))
+
+
+def test_a_half_line_at_the_end_is_what_a_kill_leaves_and_no_damage(tmp_path: Path) -> None:
+    log = sample_file(tmp_path)
+    whole = log.path.read_bytes()
+    last = whole.rstrip(b"\n").rindex(b"\n") + 1
+    for cut in range(last, len(whole)):
+        log.path.write_bytes(whole[:cut])
+        saved = SampleFile(log.path).saved()
+        assert saved is not None
+        assert (len(saved.samples), saved.damaged) == (3, None)
+
+
+def test_a_damaged_line_is_named_and_what_follows_it_does_not_count(tmp_path: Path) -> None:
+    log = sample_file(tmp_path)
+    lines = log.path.read_bytes().split(b"\n")
+    lines[2] = lines[2][:10] + b"\x00" + lines[2][11:]
+    log.path.write_bytes(b"\n".join(lines))
+    saved = SampleFile(log.path).saved()
+    assert saved is not None
+    assert (saved.samples, saved.damaged) == ((timed("a", 0),), 3)
+
+
+@pytest.mark.parametrize("data", [b"garbage", b"{}\n", b"\x00" * 5000, b'{"schema":"grader/samples/2"}\n'])
+def test_what_cannot_be_read_is_set_aside_with_its_bytes_each_time_under_a_new_name(
+    tmp_path: Path, data: bytes
+) -> None:
+    log = SampleFile(tmp_path / "out.samples.jsonl")
+    for number in (1, 2):
+        log.path.write_bytes(data)
+        assert log.saved() is None
+        assert log.set_aside() == f"{log.path}.{number}"
+    assert [p.read_bytes() for p in sorted(tmp_path.iterdir())] == [data, data]
+
+
+def test_nothing_is_set_aside_where_there_is_no_run(tmp_path: Path) -> None:
+    log = SampleFile(tmp_path / "out.samples.jsonl")
+    assert log.set_aside() is None
+    log.path.touch()
+    assert log.set_aside() is None
+    sample_file(tmp_path, samples=0)
+    assert log.set_aside() is None
+
+
+def test_samples_are_dropped_by_their_campaign_alone(tmp_path: Path) -> None:
+    log = sample_file(tmp_path)
+    later = SampleFile(log.path)
+    later.remove()
+    later.drop("of another")
+    assert later.saved() is not None
+    later.drop("k")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_removes_its_own_samples_and_not_those_that_another_has_put_in_their_place(tmp_path: Path) -> None:
+    first = SampleFile(tmp_path / "out.samples.jsonl")
+    first.begin(HEADER, ())
+    second = SampleFile(first.path)
+    second.begin(HEADER.model_copy(update={"key": "other"}), ())
+    first.remove()
+    assert second.saved() is not None
+    second.remove()
+    assert list(tmp_path.iterdir()) == []
