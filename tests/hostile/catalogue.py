@@ -87,6 +87,9 @@ class Case:
     meanwhile: Callable[[Place], AbstractContextManager[None]] | None = None
     changes_itself: bool = False
     times: int = 1
+    patient: bool = False
+    """Grade it with the lab's own cap on a run's time: it meets another one first, however slow the host."""
+
     inside: bool = False
     """Grade from within the submission's folder."""
 

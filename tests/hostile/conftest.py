@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from grader.adapters.labfile import labs_directory
 from grader.adapters.sandbox import Sandbox
 from grader.adapters.toolchains import find_go
-from tests.hostile.arena import Arena
+from tests.hostile.arena import Arena, Labs
 from tests.hostile.catalogue import Place
 
 SHIPPED = labs_directory() / "lab12-f25"
@@ -28,12 +28,16 @@ def root() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def lab(root: Path) -> Path:
-    """The shipped lab with small caps and one round: what is graded is the same, each run just ends sooner."""
-    folder = Path(shutil.copytree(SHIPPED, root / "labs" / "lab12-f25"))
+def labs(root: Path) -> Labs:
+    """The shipped lab with small caps on time and one round: what is graded is the same, each run just ends sooner."""
+    return Labs(quick=_scaled(root / "quick", run_timeout_s=3), patient=_scaled(root / "patient", run_timeout_s=60))
+
+
+def _scaled(parent: Path, run_timeout_s: float) -> Path:
+    folder = Path(shutil.copytree(SHIPPED, parent / SHIPPED.name))
     yaml = YAML()
     definition = yaml.load(folder / "lab.yml")
-    definition["parameters"] |= {"rounds": 1, "warmups": 0, "memory_runs": 1, "run_timeout_s": 5}
+    definition["parameters"] |= {"rounds": 1, "warmups": 0, "memory_runs": 1, "run_timeout_s": run_timeout_s}
     for step in definition["steps"].values():
         step["timeout_s"] = 15
     for probe in definition["probes"].values():
@@ -44,7 +48,7 @@ def lab(root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def arena(root: Path, lab: Path) -> Iterator[Arena]:
+def arena(root: Path, labs: Labs) -> Iterator[Arena]:
     """Skip where nothing can be built or run: then nothing hostile would run either."""
     if find_go() is None:
         pytest.skip("needs: go: the embedded extra is not installed")
@@ -53,7 +57,7 @@ def arena(root: Path, lab: Path) -> Iterator[Arena]:
         pytest.skip("needs: sandbox: bubblewrap does not work here")
     if status.weak:
         pytest.skip("needs: cgroups: without them some of these cases would harm this host")
-    with Arena(root, lab).open() as opened:
+    with Arena(root, labs).open() as opened:
         yield opened
 
 

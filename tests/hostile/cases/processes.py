@@ -236,6 +236,7 @@ FAMILY = Family(
             native(_MEMORY, "syscall"),
             ("memory cap",),
             _stopped("run.memory-limit"),
+            patient=True,
             never_without=_NOT_WITHOUT,
         ),
         Case(
@@ -244,6 +245,7 @@ FAMILY = Family(
             native(_MEMORY_FILE, "syscall", "unsafe"),
             ("memory cap",),
             _stopped("run.memory-limit"),
+            patient=True,
             never_without=_NOT_WITHOUT,
         ),
         Case(
@@ -252,6 +254,7 @@ FAMILY = Family(
             native(_MEMORY_OF_CHILDREN, "os/exec", top=_AGAIN),
             ("memory cap",),
             _stopped("run.memory-limit"),
+            patient=True,
             never_without=_NOT_WITHOUT,
         ),
         Case(

@@ -82,7 +82,7 @@ _INTERIM = """
 
 _CHUNKS = """
 	fmt.Fprint(c, "HTTP/1.1 200 OK\\r\\nContent-Type: text/html\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n")
-	fmt.Fprint(c, "ffffffffffffffff\\r\\n<p>", strings.Repeat("9", 5000), "\\r\\n")
+	fmt.Fprint(c, "3\\r\\n<p>\\r\\n", %s, "\\r\\n<p>\\r\\n")
 """
 
 _LENGTH = """
@@ -236,10 +236,17 @@ FAMILY = Family(
         ),
         _case(
             "giant-chunk",
-            "A chunk of 16 EiB, and a size of 5,000 digits after it.",
-            _serving(_CHUNKS, "strings"),
+            "A chunk of 16 EiB, of which three bytes come.",
+            _serving(_CHUNKS % '"ffffffffffffffff"'),
             "answer caps",
-            _failed("answer.not-http"),
+            _failed("answer.chunks"),
+        ),
+        _case(
+            "giant-number-of-a-chunk",
+            "A chunk whose size has 5,000 digits.",
+            _serving(_CHUNKS % 'strings.Repeat("9", 5000)', "strings"),
+            "answer caps",
+            _failed("answer.chunks"),
         ),
         _case(
             "giant-length",
