@@ -13,6 +13,7 @@ from grader.model.base import Language
 if TYPE_CHECKING:
     from grader.judging.regrade import GradeDiff
     from grader.model.grade import Grade
+    from grader.model.lab import Lab
     from grader.workflow.grade import LabUsed
 
 
@@ -56,7 +57,7 @@ def judge_command(
     if out is not None:
         _write(out, grade_file, used, grade, lang)
     if old is not None:
-        _show_diff(compare_grades(old, grade), as_json=as_json)
+        _show_diff(compare_grades(old, grade), used.lab, lang, as_json=as_json)
     elif as_json:
         typer.echo(grade_json(grade).decode(), nl=False)
     else:
@@ -111,6 +112,7 @@ def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Langu
     from grader.errors import UsageError
     from grader.exports.samples import read_samples
     from grader.model.base import digest
+    from grader.model.run import TimedRuns
     from grader.workflow.grade import judged_files
 
     if (out / "report.orig.md").exists():
@@ -120,7 +122,7 @@ def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Langu
             hint="name a new or empty folder",
         )
     samples = samples_beside(grade_file)
-    campaign = read_samples(samples, used.lab.parameters) if samples is not None else None
+    runs = read_samples(samples, used.lab.parameters) if samples is not None else TimedRuns()
     folder = OutputFolder(out.resolve())
     folder.check()
     run = {
@@ -131,14 +133,14 @@ def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Langu
         "grader": __version__,
     }
     record = json.dumps(run, indent=2, sort_keys=True).encode() + b"\n"
-    folder.write(judged_files(used.lab, grade, campaign, logs_beside(grade_file), lang) | {"run.json": record})
+    folder.write(judged_files(used.lab, grade, runs, logs_beside(grade_file), lang) | {"run.json": record})
 
 
-def _show_diff(diff: GradeDiff, *, as_json: bool) -> None:
+def _show_diff(diff: GradeDiff, lab: Lab, lang: Language, *, as_json: bool) -> None:
     from grader.cli.showdiff import show_diff
     from grader.render.escape import json_document
 
     if as_json:
         typer.echo(json_document(diff.model_dump_json(by_alias=True, indent=2)))
     else:
-        show_diff(diff)
+        show_diff(diff, lab, lang)

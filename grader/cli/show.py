@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.model.base import Language, Message
-from grader.model.grade import Criterion, Grade
+from grader.model.grade import Criterion, Grade, Quantity, Score
 from grader.model.lab import Lab
-from grader.model.report import ReportReading
+from grader.model.report import ReportReading, Unit
 from grader.render.catalogue import phrase, translated, words
 from grader.render.cells import quantity_text
-from grader.render.comparison import comparison, points, timed_arms
+from grader.render.comparison import comparison, first_upper, points, timed_arms
 from grader.render.criteria import OUTCOMES, SEVERITIES
 from grader.render.escape import one_line
 from grader.render.labels import own_words
@@ -30,9 +30,16 @@ VERDICT_STYLE = {
     "unverifiable": "cyan",
     "not_run": "dim",
 }
+HEADING = "bold"
 WIDEST = 2000
 """Characters of a reason: one may name every cell of a table."""
 
+SOURCES = {
+    "table": "claims.source-table",
+    "text": "claims.source-text",
+    "output": "claims.source-output",
+    "file": "claims.source-file",
+}
 OUTCOME_STYLE = {"pass": "green", "partial": "yellow", "fail": "red", "review": "cyan", "not_run": "dim"}
 
 
@@ -42,26 +49,27 @@ def show_grade(lab: Lab, grade: Grade, folder: Path | None, language: Language =
     console = Console(highlight=False)
     show_comparison(lab, grade, console, language)
     _show_criteria(grade, console, language)
+    if grade.findings:
+        console.print(Text(f"\n{phrase('page.findings', language)}", style=HEADING))
     for finding in grade.findings:
         where = f"{phrase('page.report-line', language, line=finding.line)}: " if finding.line else ""
         severity = phrase(SEVERITIES[finding.severity], language)
         console.print(Text(f"{severity}: {where}{one_line(finding.message.text)}", style="yellow"))
-    console.print(Text(f"\n{_score(grade, language)}", style="bold"))
+    console.print(Text(f"\n{score_sentence(grade.score, language)}", style="bold"))
     if folder is not None:
         console.print(Text(phrase("feedback.files", language, folder=str(folder))))
 
 
 def _show_criteria(grade: Grade, console: Console, language: Language) -> None:
-    codes = ("feedback.criterion", "feedback.points", "feedback.outcome", "page.why")
-    table = _table(phrase("page.criteria", language), [phrase(code, language) for code in codes])
+    codes = ("feedback.points", "feedback.outcome", "feedback.criterion")
+    table = table_of(phrase("page.criteria", language), [phrase(code, language) for code in codes])
     first: dict[str, str] = {}
     for c in grade.criteria:
-        bonus = f" ({phrase('page.bonus', language)})" if c.bonus else ""
+        bonus = f", {phrase('page.bonus', language)}" if c.bonus else ""
         table.add_row(
-            Text(c.id + bonus),
             Text(f"{points(c.points, language)} / {points(c.max, language)}", justify="right"),
             Text(phrase(OUTCOMES["manual" if c.manual else c.outcome], language), style=_style(c)),
-            Text(_why(c, first, language)),
+            Text.assemble((c.title or c.id, "bold"), f" ({c.id}{bonus})\n", (_why(c, first, language), "dim")),
         )
     console.print(table)
 
@@ -86,9 +94,8 @@ def _why(criterion: Criterion, first: dict[str, str], language: Language) -> str
     return phrase("feedback.as-for", language, criterion=above)
 
 
-def _score(grade: Grade, language: Language) -> str:
-    """Return the score in one sentence; its parts add up to the lab's points."""
-    s = grade.score
+def score_sentence(s: Score, language: Language) -> str:
+    """Return a score in one sentence; its parts add up to the lab's points."""
     parts = [
         phrase("feedback.score", language, points=points(s.points + s.manual, language), max=points(s.max, language))
     ]
@@ -108,7 +115,7 @@ def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language
     own = own_words(lab, language)
     grade = translated(lab, grade, language)
     heads = ("quantity", "claimed", "recomputed", "measured", "verdict")
-    table = _table(f"{grade.submission.id}: {own['lab.title']}", [phrase(f"page.{head}", language) for head in heads])
+    table = table_of(f"{grade.submission.id}: {own['lab.title']}", [phrase(f"page.{head}", language) for head in heads])
     for line in comparison(lab, grade, language):
         table.add_row(
             Text(line.label),
@@ -119,16 +126,16 @@ def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language
         )
     console.print(table)
     heads = ("arm", "mode", "total", "first-output", "runs")
-    arms = _table(phrase("feedback.timed-short", language), [phrase(f"page.{head}", language) for head in heads])
+    arms = table_of(phrase("feedback.timed-short", language), [phrase(f"page.{head}", language) for head in heads])
     for arm in timed_arms(grade.facts, language):
-        arms.add_row(*(Text(cell) for cell in (arm.name, arm.mode, arm.total, arm.first_output, arm.n)))
+        arms.add_row(*(Text(cell) for cell in (arm.name, arm.mode, arm.total, arm.first, arm.n)))
     if arms.row_count:
         console.print(arms)
 
 
-def _table(title: str, heads: Sequence[str]) -> Table:
+def table_of(title: str, heads: Sequence[str]) -> Table:
     """Return an empty table that cuts nothing: what is too wide goes on in the next line."""
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    table = Table(title=Text(f"\n{title}", style=HEADING), title_justify="left", box=None, pad_edge=False)
     for head in heads:
         table.add_column(Text(head), overflow="fold")
     return table
@@ -145,26 +152,25 @@ def show_plan(steps: Sequence[PlannedStep], language: Language = "en") -> None:
             print(f"{step.id}: {one_line(shlex.join([*variables, *step.argv]), 2000)}")
 
 
-def show_claims(reading: ReportReading, lab: Lab) -> None:
+def show_claims(reading: ReportReading, lab: Lab, language: Language = "en") -> None:
     """Print what a report says, one line per reading."""
     console = Console(highlight=False)
-    table = Table(title=f"Claims ({lab.id})", title_justify="left", box=None, pad_edge=False)
-    for head in ("Id", "Value", "Read from", "Line", "Quote"):
-        table.add_column(head, justify="right" if head == "Line" else "left", overflow="fold")
+    heads = ("claims.id", "claims.value", "claims.read-from", "claims.line", "claims.quote")
+    title, also = phrase("claims.title", language, lab=lab.id), phrase("claims.also", language)
+    table = table_of(title, [phrase(head, language) for head in heads])
+    table.columns[heads.index("claims.line")].justify = "right"
     for claim in reading.claims:
-        value = claim.qualifier or "" if claim.value is None else _claimed(claim.value, claim.unit)
-        mark = "" if claim.preferred else " (also)"
-        table.add_row(
-            Text(claim.id + mark), Text(value), Text(claim.source), str(claim.line), Text(one_line(claim.quote, 70))
-        )
+        value = claim.qualifier or "" if claim.value is None else _claimed(claim.value, claim.unit, language)
+        mark = "" if claim.preferred else f" ({also})"
+        source = phrase(SOURCES[claim.source], language)
+        cells = (claim.id + mark, one_line(value, 70), source, str(claim.line), one_line(claim.quote, 70))
+        table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
     if reading.table is None:
-        console.print(Text("No comparison table found.", style="yellow"))
+        console.print(Text(first_upper(phrase("criterion.no-table", language)) + ".", style="yellow"))
     for note in reading.notes:
-        console.print(Text(words(Message(code=note)), style="dim"))
+        console.print(Text(words(Message(code=note), language=language), style="dim"))
 
 
-def _claimed(value: float | int | str, unit: str | None) -> str:
-    from grader.model.grade import Quantity
-
-    return quantity_text(Quantity.model_validate({"value": value, "unit": unit}))
+def _claimed(value: float | int | str, unit: Unit | None, language: Language) -> str:
+    return quantity_text(Quantity(value=value, unit=unit), language=language)

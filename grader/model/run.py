@@ -134,6 +134,21 @@ class Campaign(Record):
     cut: bool = False
 
 
+class ServerStarts(Record):
+    """The timed starts of one server, in order: seconds from spawn to the last byte of the first valid answer."""
+
+    probe: str
+    arm: str
+    seconds: tuple[float, ...]
+
+
+class TimedRuns(Record):
+    """Every timed run of one grading: the campaign's, None where none is at hand, and the starts of its servers."""
+
+    campaign: Campaign | None = None
+    starts: tuple[ServerStarts, ...] = ()
+
+
 class Artifact(Record):
     """A file that a build made or that was handed in.  `path` is on this host and never reaches an output."""
 

@@ -15,7 +15,7 @@ from grader.render.labels import arm_name, cell_name, name_of, own_words, quanti
 from grader.render.numerals import localised
 from grader.units import format_seconds
 
-TOTAL, FIRST_OUTPUT = "startup_time", "first_output_time"
+TOTAL, FIRST_OUTPUT, FIRST_ANSWER = "startup_time", "first_output_time", "first_answer_time"
 NOTHING = "—"
 VERDICTS = {
     "reproduced": "verdict-name.reproduced",
@@ -62,31 +62,46 @@ def comparison(lab: Lab, grade: Grade, language: Language = "en") -> tuple[Compa
 
 
 class ArmLine(Record):
-    """One timed arm in words: its mode, both medians with their intervals, and how many runs there were."""
+    """One timed arm in words: its mode, both medians with their intervals, and how many runs there were.
 
+    `metric` says what of the arm: `TOTAL` of its runs, or `FIRST_ANSWER` of its server, which has no `total`.  `first`
+    is the time to the first output of a run, or to the first valid answer of a server.
+    """
+
+    metric: str
     arm: str
     name: str
     mode: str
     total: str
-    first_output: str
+    first: str
     n: str
 
 
 def timed_arms(facts: Sequence[Fact], language: Language = "en") -> tuple[ArmLine, ...]:
     """Return a line per timed arm, the control last, so that what the sandbox costs stands beside the times."""
-    totals = {f.arm: f for f in facts if f.metric == TOTAL and f.state == "measured"}
-    firsts = {f.arm: f for f in facts if f.metric == FIRST_OUTPUT and f.state == "measured"}
-    ordered = sorted(totals.values(), key=lambda f: f.subject is None)
-    return tuple(
-        ArmLine(
-            arm=f.arm,
-            name=arm_name(f.arm, language=language),
-            mode=name_of("mode", (f.mode if f.subject else None) or "control", language=language),
-            total=_with_interval(f, language),
-            first_output=_with_interval(firsts[f.arm], language) if f.arm in firsts else NOTHING,
-            n=str(f.n),
-        )
-        for f in ordered
+    measured = [f for f in facts if f.state == "measured"]
+    firsts = {f.arm: f for f in measured if f.metric == FIRST_OUTPUT}
+    ordered = sorted(
+        (f for f in measured if f.metric in (TOTAL, FIRST_ANSWER)),
+        key=lambda f: (f.subject is None, f.subject or "", f.metric != TOTAL),
+    )
+    return tuple(_arm_line(f, firsts.get(f.arm) if f.metric == TOTAL else f, language) for f in ordered)
+
+
+def timed_name(metric: str, arm: str, language: Language = "en") -> str:
+    """Return what was timed: an arm, or the server on it."""
+    return phrase("page.server-arm", language, arm=arm) if metric == FIRST_ANSWER else arm_name(arm, language=language)
+
+
+def _arm_line(fact: Fact, first: Fact | None, language: Language) -> ArmLine:
+    return ArmLine(
+        metric=fact.metric,
+        arm=fact.arm,
+        name=timed_name(fact.metric, fact.arm, language),
+        mode=name_of("mode", (fact.mode if fact.subject else None) or "control", language=language),
+        total=_with_interval(fact, language) if fact.metric == TOTAL else NOTHING,
+        first=_with_interval(first, language) if first is not None else NOTHING,
+        n=str(fact.n),
     )
 
 

@@ -41,7 +41,7 @@ def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
 def timed_arms_markdown(grade: Grade, language: Language = "en") -> str:
     """Return the timed arms as a Markdown table, empty if nothing was timed."""
     heads = [phrase(f"page.{head}", language) for head in ("arm", "mode", "total", "first-output", "runs")]
-    rows = [(x.name, x.mode, x.total, x.first_output, x.n) for x in timed_arms(grade.facts, language)]
+    rows = [(x.name, x.mode, x.total, x.first, x.n) for x in timed_arms(grade.facts, language)]
     return table(heads, rows) if rows else ""
 
 

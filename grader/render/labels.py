@@ -189,7 +189,9 @@ def _kind(kind: str) -> Callable[[str, Own, Language], str]:
 _NAMED: Mapping[str, Callable[[str, Own, Language], str]] = {
     "arm": lambda arm, own, language: arm_name(arm, own, language=language),
     "id": lambda claim_id, own, language: quantity_name(claim_id, own, language=language),
+    "instead": _kind("metric"),
     "kind": _kind("probe"),
+    "label": lambda arm, own, language: arm_name(arm, own, language=language),
     "need": _kind("title"),
     "notion": _kind("notion"),
     "own": lambda arm, own, language: arm_name(arm, own, language=language),

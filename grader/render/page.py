@@ -1,4 +1,4 @@
-"""One student's feedback as a page that stands alone: no script, no link, nothing fetched.  Pure.
+"""One student's feedback as a page that stands alone: no script, no link out of it, nothing fetched.  Pure.
 
 What a student wrote reaches the page in three ways only.  Texts go through `finalize`, which shows control, bidi and
 zero-width characters as codes and cuts, and then through jinja's autoescape; the student's table is rendered without
@@ -23,14 +23,25 @@ from grader.model.base import Language, Record, Scalar
 from grader.model.grade import Criterion, Fact, Grade, Score
 from grader.model.lab import Lab
 from grader.model.report import ReportReading
-from grader.model.run import Campaign
+from grader.model.run import TimedRuns
 from grader.render import escape
 from grader.render.catalogue import phrase
-from grader.render.comparison import TOTAL, comparison, first_upper, origin, points, timed_arms
+from grader.render.comparison import (
+    FIRST_ANSWER,
+    NOTHING,
+    TOTAL,
+    ArmLine,
+    comparison,
+    first_upper,
+    origin,
+    points,
+    timed_arms,
+    timed_name,
+)
 from grader.render.criteria import OUTCOMES, SEVERITIES, command, groups
 from grader.render.feedback import LOG_LINES, notes_on_what_is_missing
-from grader.render.labels import arm_name, own_words
-from grader.render.plots import LOG_FROM, PlotWords, is_logarithmic, strip_plot, strips
+from grader.render.labels import own_words
+from grader.render.plots import PlotWords, TimedArm, is_logarithmic, strip_plot, strips
 
 MOST_CHARACTERS = 4000
 """Of one text; a report may hold a megabyte without a space."""
@@ -51,6 +62,9 @@ _COMBINING = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0
 _PILED_UP = re.compile(f"({_COMBINING}{{2}}){_COMBINING}+")
 """More than two marks on one letter write over the lines above and below."""
 
+
+MOST_URGENT = 5
+"""Criteria that the head of the page names: more is no summary."""
 
 STATES = {
     "final": "page.state-final",
@@ -84,7 +98,7 @@ class Words(Protocol):
 def feedback_html(
     lab: Lab,
     grade: Grade,
-    campaign: Campaign | None,
+    runs: TimedRuns,
     own_table: str | None,
     logs: Sequence[tuple[str, str]],
     language: Language = "en",
@@ -93,7 +107,7 @@ def feedback_html(
 
     Args:
         grade: Worded in `language`.
-        campaign: Every timed run; None where none is at hand.
+        runs: Every timed run that is at hand.
         own_table: The student's comparison table as filled, in Markdown; None if the report has none.
         logs: Messages of tools that failed, by step.
     """
@@ -112,9 +126,10 @@ def feedback_html(
     environment.filters |= {"quote": _quote, "log": _log_lines, "sentence": first_upper, "marks": _marks}
     style = _style(environment)
     timed = timed_arms(grade.facts, language)
-    numbers = {line.arm: line.total for line in timed}
-    rows = strips(campaign, grade.facts, lab.subjects, numbers) if campaign is not None else ()
-    drawing = strip_plot(rows, _axis_words(t), lambda arm: arm_name(arm, language=language))
+    grouped = groups(grade.criteria)
+    lost = sorted(grouped["lost"], key=lambda c: c.points - c.max)
+    rows = strips(_timed(runs, grade.facts, timed, language), lab.subjects)
+    drawing = strip_plot(rows, _axis_words(t))
     return environment.get_template("feedback.html.j2").render(
         language=language,
         t=t,
@@ -130,13 +145,17 @@ def feedback_html(
         part_words=PARTS,
         group_words=GROUPS,
         columns=COLUMNS,
+        nothing=NOTHING,
         timed_columns=TIMED_COLUMNS,
         own_table=Markup(table_html(own_table)) if own_table else None,
         plot=Markup(drawing),
-        axis=t("page.axis-log", ratio=f"{LOG_FROM:g}") if is_logarithmic(rows) else t("page.axis-linear"),
+        axis=t("page.axis-log") if is_logarithmic(rows) else t("page.axis-linear"),
         not_timed=_why_not_timed(grade.facts),
         timed=timed,
-        groups=groups(grade.criteria),
+        groups=grouped,
+        urgent=lost[:MOST_URGENT],
+        less_urgent=len(lost[MOST_URGENT:]),
+        anchors={c.id: f"c{number}" for number, c in enumerate(grade.criteria, 1)},
         command=lambda criterion: command(criterion, grade.submission, language),
         evidence=lambda criterion: _evidence(criterion, grade.facts, t),
         parts=score_parts(grade.score),
@@ -214,6 +233,23 @@ def score_parts(score: Score) -> tuple[Part, ...]:
 def _style(environment: Environment) -> str:
     assert environment.loader is not None
     return environment.loader.get_source(environment, "page.css")[0]
+
+
+def _timed(
+    runs: TimedRuns, facts: Sequence[Fact], lines: Sequence[ArmLine], language: Language
+) -> tuple[TimedArm, ...]:
+    """Return what was timed, each with its runs and its number; the server of an arm after the arm."""
+    times: dict[tuple[str, str], tuple[float | None, ...]] = {}
+    if runs.campaign is not None:
+        samples = runs.campaign.samples
+        times |= {(TOTAL, arm): tuple(s.total_s for s in samples if s.arm == arm) for arm in runs.campaign.arms}
+    times |= {(FIRST_ANSWER, server.arm): server.seconds for server in runs.starts}
+    by_arm = {(f.metric, f.arm): f for f in facts}
+    numbers = {(x.metric, x.arm): x.first if x.metric == FIRST_ANSWER else x.total for x in lines}
+    return tuple(
+        TimedArm(name=timed_name(*what, language), number=numbers.get(what), fact=by_arm.get(what), times=seconds)
+        for what, seconds in times.items()
+    )
 
 
 def _axis_words(t: Words) -> PlotWords:

@@ -121,7 +121,7 @@ def run_grading(
     measured = _measure(job, used, desk, submission, place)
     grade = grade_submission(used, submission, report, measured.facts, measured.host, marks, measured.findings, version)
     graded = output_files(
-        used, grade, report, measured.campaign, measured.logs, measured.step_files(), job.style, job.language
+        used, grade, report, measured.runs, measured.logs, measured.step_files(), job.style, job.language
     )
     run = _run_record(began, time.monotonic() - clock, measured, used, desk, version)
     place.write(graded.files | {"run.json": run})

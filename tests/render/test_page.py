@@ -34,7 +34,7 @@ HOSTILE = (
     "a\u202eb\u200bc\x1b[31md\x00e\ufefff",
     "&#x202e;&#0;&lt;script&gt;",
 )
-ALLOWED = {"charset", "class", "content", "cx", "cy", "d", "data-label", "fill", "height", "http-equiv", "id", "lang",
+ALLOWED = {"charset", "class", "content", "cx", "cy", "d", "data-label", "fill", "height", "href", "http-equiv", "id", "lang",
            "name", "r", "role", "scope", "tabindex", "viewbox", "width", "x", "x1", "x2", "y", "y1", "y2"}  # fmt: skip
 
 
@@ -81,15 +81,16 @@ def test_hostile_text_is_still_shown() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=60))
-def test_any_text_makes_a_page_without_scripts_links_or_handlers(text: str) -> None:
+def test_any_text_makes_a_page_without_scripts_handlers_or_links_out_of_it(text: str) -> None:
     seen = Seen(page(text or "-"))
-    assert not {"script", "a", "img", "iframe", "link", "object", "form"} & set(seen.tags)
-    assert not [name for name, _ in seen.attributes if name.startswith("on") or name in ("href", "src", "style")]
+    assert not {"script", "img", "iframe", "link", "object", "form"} & set(seen.tags)
+    assert not [name for name, _ in seen.attributes if name.startswith("on") or name in ("src", "style")]
+    assert all(re.fullmatch("#c[0-9]+", value) for name, value in seen.attributes if name == "href")
 
 
 def test_the_page_names_nothing_outside_itself() -> None:
     text = page()
-    for word in ("href=", "src=", "url(", "@import", "http://", "https://", "//cdn"):
+    for word in ("src=", "url(", "@import", "http://", "https://", "//cdn"):
         assert word not in text
 
 
@@ -124,6 +125,14 @@ def test_everything_that_a_student_needs_is_there_in_order() -> None:
         assert words in said
 
 
+def test_the_head_names_the_criteria_that_cost_most_and_leads_to_them() -> None:
+    text = page()
+    named = re.findall(r'<span class="points">−(\S+)</span> <a href="#(c\d+)">(.*?)</a>', text)
+    assert [points for points, _, _ in named] == ["1", "1"]
+    for _, anchor, title in named:
+        assert re.search(rf'<li class="criterion" id="{anchor}">\s*<h4>{title}</h4>', text)
+
+
 def test_what_a_person_wrote_stands_with_the_criterion() -> None:
     said = "".join(Seen(page("well argued")).text)
     assert "Note: well argued" in " ".join(said.split())
@@ -135,6 +144,14 @@ def test_verdicts_and_outcomes_have_a_word_and_a_symbol() -> None:
     for badge in badges:
         assert re.search(r'<svg class="icon"[^>]*aria-hidden="true"><path d="M', badge)
         assert re.search(r"</svg>\s*\w+", badge)
+
+
+def test_the_starts_of_the_server_are_drawn_and_told_in_numbers() -> None:
+    text = page()
+    plot = text[text.index('<svg class="plot"') :].partition("</svg>")[0]
+    name = "native process: server, first answer"
+    assert f'<text class="arm" x="0" y="{6 + 92 + 14}">{name}</text>' in plot
+    assert re.search(rf'<th scope="row">{name}</th><td>native</td><td>—</td><td>15 ms \([^)]+\)</td><td>7</td>', text)
 
 
 def test_without_timed_runs_the_plots_place_says_why() -> None:
