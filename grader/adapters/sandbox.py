@@ -415,7 +415,8 @@ def _refusal(said: str) -> tuple[Message, str]:
         return reason, "grade on x86_64 or aarch64"
     if "Failed to make / slave" in said:  # A chroot into a plain directory.
         return reason, "mount --bind DIR DIR, before `chroot DIR`: the root must be a mount point"
-    if any(Path(mark).exists() for mark in _CONTAINER_MARKS):
+    # A count that is used up is a setting of the kernel, which no option of a container changes.
+    if "_namespaces exceeded" not in said and any(Path(mark).exists() for mark in _CONTAINER_MARKS):
         return reason, f"docker run {' '.join(CONTAINER_FLAGS)} …"
     for name, bad, good in _SYSCTLS:
         with contextlib.suppress(OSError):
