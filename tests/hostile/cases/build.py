@@ -240,7 +240,7 @@ FAMILY = Family(
             "embed-by-link",
             "`//go:embed` of a link that leads to the host's file.",
             _embed_by_link,
-            ("intake", "mount namespace"),
+            ("intake",),
             Outcome(exit=2, says=("points out",)),
         ),
         _go(

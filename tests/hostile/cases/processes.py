@@ -114,6 +114,15 @@ _FULL_TMP = """
 	os.Exit(1)
 """
 
+_SPARSE_FILE = """
+	signal.Ignore(syscall.SIGXFSZ)
+	file, err := os.Create("/tmp/hostile")
+	if err == nil {
+		err = file.Truncate(1 << 40)
+	}
+	answer(fmt.Sprint(err))
+"""
+
 _IGNORE = """
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
 	time.Sleep(time.Hour)
@@ -266,6 +275,13 @@ FAMILY = Family(
                 facts={"native.cli_output@process": "failed probe.exit"},
                 prints={"steps/probe-once-native-process/stderr": "no space left on device"},
             ),
+        ),
+        Case(
+            "sparse-file",
+            "Makes a file of 1 TiB that takes no room, for whoever copies it.",
+            native(_SPARSE_FILE, "os/signal", "syscall"),
+            ("disk cap",),
+            _seen("file too large"),
         ),
         Case(
             "daemon",

@@ -148,7 +148,7 @@ FAMILY = Family(
         _bomb("nested-quotes", "10,000 `>` before a word.", ">" * 10_000 + " x\n"),
         _bomb("nested-lists", "A list 900 levels deep.", _nested_list(900)),
         _bomb("brackets", "50,000 `[`.", "[" * 50_000),
-        _bomb("link-brackets", "25,000 times `[](`.", "[](" * 25_000),
+        _bomb("link-brackets", "25,000 links that never close.", "[](" * 25_000),
         _bomb("stars", "50,000 `*`.", "*" * 50_000 + "a"),
         _bomb("emphasis", "30,000 stars and underscores in turn.", _emphasis(15_000)),
         _bomb("backticks", "Runs of backticks, each one longer than the last.", " ".join("`" * n for n in range(700))),
