@@ -12,13 +12,14 @@ from pydantic_core import from_json
 
 from grader.adapters.plainfile import read_plain_file
 from grader.errors import IntakeError, UsageError
+from grader.model.base import digest
 from grader.model.grade import Grade
 
 MAX_GRADE_BYTES = 64 << 20
 """A grade of a report with 10,000 readings has a tenth of it."""
 
 MAX_BESIDE_BYTES = 16 << 20
-"""Of `samples.csv` and of a tool's messages."""
+"""Of `samples.csv`, of the report and of a tool's messages."""
 
 LARGEST = 1e100
 """Beyond it, and below its inverse, a quotient of two numbers of a grade might be no number any more."""
@@ -60,6 +61,12 @@ def load_grade(path: Path) -> Grade:
 def samples_beside(path: Path) -> bytes | None:
     """Return the `samples.csv` beside a grade, None if there is none that can be read."""
     return _read(path.parent / "samples.csv")
+
+
+def report_beside(path: Path, sha256: str | None) -> bytes | None:
+    """Return the report that a grade was given for, None if it does not lie beside it as it was."""
+    data = _read(path.parent / "report.orig.md")
+    return data if data is not None and digest(data) == sha256 else None
 
 
 def logs_beside(path: Path) -> tuple[tuple[str, str], ...]:

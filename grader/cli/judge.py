@@ -107,13 +107,14 @@ def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Langu
     from datetime import UTC, datetime
 
     from grader import __version__
-    from grader.adapters.gradefile import logs_beside, samples_beside
+    from grader.adapters.gradefile import logs_beside, report_beside, samples_beside
     from grader.adapters.output import OutputFolder
     from grader.errors import UsageError
     from grader.exports.samples import read_samples
     from grader.model.base import digest
     from grader.model.run import TimedRuns
     from grader.workflow.grade import judged_files
+    from grader.workflow.judge import table_again
 
     if (out / "report.orig.md").exists():
         raise UsageError(
@@ -132,8 +133,10 @@ def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Langu
         "lab_sha256": used.digest,
         "grader": __version__,
     }
+    report = report_beside(grade_file, grade.submission.report_sha256)
+    table = table_again(used, grade, report) if report is not None else None
     record = json.dumps(run, indent=2, sort_keys=True).encode() + b"\n"
-    folder.write(judged_files(used.lab, grade, runs, logs_beside(grade_file), lang) | {"run.json": record})
+    folder.write(judged_files(used.lab, grade, runs, logs_beside(grade_file), lang, table) | {"run.json": record})
 
 
 def _show_diff(diff: GradeDiff, lab: Lab, lang: Language, *, as_json: bool) -> None:

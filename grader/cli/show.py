@@ -48,6 +48,7 @@ def show_grade(lab: Lab, grade: Grade, folder: Path | None, language: Language =
     grade = translated(lab, grade, language)
     console = Console(highlight=False)
     show_comparison(lab, grade, console, language)
+    console.print()
     _show_criteria(grade, console, language)
     if grade.findings:
         console.print(Text(f"\n{phrase('page.findings', language)}", style=HEADING))
@@ -130,12 +131,13 @@ def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language
     for arm in timed_arms(grade.facts, language):
         arms.add_row(*(Text(cell) for cell in (arm.name, arm.mode, arm.total, arm.first, arm.n)))
     if arms.row_count:
+        console.print()
         console.print(arms)
 
 
 def table_of(title: str, heads: Sequence[str]) -> Table:
     """Return an empty table that cuts nothing: what is too wide goes on in the next line."""
-    table = Table(title=Text(f"\n{title}", style=HEADING), title_justify="left", box=None, pad_edge=False)
+    table = Table(title=Text(title, style=HEADING), title_justify="left", box=None, pad_edge=False)
     for head in heads:
         table.add_column(Text(head), overflow="fold")
     return table

@@ -323,7 +323,7 @@ RU: dict[str, str] = {
     "verdict-name.missing": "не указано",
     "verdict-name.not-run": "не измерялось",
     "verdict-name.reproduced": "подтверждено",
-    "verdict-name.unverifiable": "нельзя проверить",
+    "verdict-name.unverifiable": "не проверить",
     "verdict.contradicted": "такого числа не даёт ни наше измерение, ни одно из известных значений этой величины",
     "verdict.known-value": "совпадает с тем, что та же команда выдаёт для исходных файлов курса ({notion})",
     "verdict.lab-version": "та версия, которая нужна по заданию ({expected})",

@@ -41,6 +41,7 @@ from grader.render.comparison import (
 from grader.render.criteria import OUTCOMES, SEVERITIES, command, groups
 from grader.render.feedback import LOG_LINES, notes_on_what_is_missing
 from grader.render.labels import own_words
+from grader.render.numerals import NO_BREAK
 from grader.render.plots import PlotWords, TimedArm, is_logarithmic, strip_plot, strips
 
 MOST_CHARACTERS = 4000
@@ -54,9 +55,15 @@ TABLE_ROWS, TABLE_LINE_CHARACTERS = 60, 2000
 
 TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td", "strong", "em", "code", "br", "p"}
 
+WORD_CHARACTERS = 100
+"""Of one word in the student's table, which would else be a column of its own letters."""
+
 _TABLE = MarkdownIt("commonmark", {"html": False}).enable("table").disable(
     ["link", "image", "autolink", "reference", "html_block", "html_inline"]
 )  # fmt: skip
+_WORD_TOO_LONG = re.compile(rf"([^\s<>&;]{{{WORD_CHARACTERS}}})[^\s<>&;]+")
+_CODE = re.compile(r"`([^`\n]+)`")
+_BEFORE_BYTES = re.compile(r"(?<=\d) (?=(?:[KMGT]i?|k)?B\b|(?:[КМГТ]и?|к)?Б\b)")
 _LINE_END = re.compile(r"\r\n?|\n")
 _COMBINING = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]"
 _PILED_UP = re.compile(f"({_COMBINING}{{2}}){_COMBINING}+")
@@ -123,12 +130,18 @@ def feedback_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"quote": _quote, "log": _log_lines, "sentence": first_upper, "marks": _marks}
+    environment.filters |= {
+        "quote": _quote,
+        "log": _log_lines,
+        "sentence": _sentence,
+        "marks": _marks,
+        "whole": _whole,
+    }
     style = _style(environment)
     timed = timed_arms(grade.facts, language)
     grouped = groups(grade.criteria)
     lost = sorted(grouped["lost"], key=lambda c: c.points - c.max)
-    rows = strips(_timed(runs, grade.facts, timed, language), lab.subjects)
+    rows = strips(_timed(runs, _arms_in_order(lab), grade.facts, timed, language), lab.subjects)
     drawing = strip_plot(rows, _axis_words(t))
     return environment.get_template("feedback.html.j2").render(
         language=language,
@@ -187,8 +200,19 @@ def comparison_source(report: bytes, reading: ReportReading) -> str | None:
 def table_html(markdown: str) -> str:
     """Return a Markdown table as HTML with no attribute, link, picture or tag beyond `TABLE_TAGS`."""
     cleaned = nh3.clean(_TABLE.render(markdown), tags=TABLE_TAGS, attributes={})
+    cleaned = _WORD_TOO_LONG.sub(r"\1…", cleaned)
     # Last, because a character reference such as `&#x202e;` is a character only now.
     return escape.plain(_calm(cleaned))
+
+
+def _sentence(text: str) -> Markup:
+    """Return a sentence of ours: what stands between backticks as code, a student's words in it as text."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(Markup.escape(_cut(first_upper(text), MOST_CHARACTERS)))))
+
+
+def _whole(text: str) -> str:
+    """Return a size whose unit is never parted from its number by the end of a line."""
+    return _BEFORE_BYTES.sub(NO_BREAK, text)
 
 
 def _marks(text: str) -> Markup:
@@ -235,14 +259,19 @@ def _style(environment: Environment) -> str:
     return environment.loader.get_source(environment, "page.css")[0]
 
 
+def _arms_in_order(lab: Lab) -> list[str]:
+    return [arm for arms in lab.timing.arms.values() for arm in arms]
+
+
 def _timed(
-    runs: TimedRuns, facts: Sequence[Fact], lines: Sequence[ArmLine], language: Language
+    runs: TimedRuns, order: Sequence[str], facts: Sequence[Fact], lines: Sequence[ArmLine], language: Language
 ) -> tuple[TimedArm, ...]:
-    """Return what was timed, each with its runs and its number; the server of an arm after the arm."""
+    """Return what was timed, each with its runs and its number: arms as the lab lists them, then servers."""
     times: dict[tuple[str, str], tuple[float | None, ...]] = {}
     if runs.campaign is not None:
         samples = runs.campaign.samples
-        times |= {(TOTAL, arm): tuple(s.total_s for s in samples if s.arm == arm) for arm in runs.campaign.arms}
+        arms = sorted(runs.campaign.arms, key=lambda arm: order.index(arm) if arm in order else len(order))
+        times |= {(TOTAL, arm): tuple(s.total_s for s in samples if s.arm == arm) for arm in arms}
     times |= {(FIRST_ANSWER, server.arm): server.seconds for server in runs.starts}
     by_arm = {(f.metric, f.arm): f for f in facts}
     numbers = {(x.metric, x.arm): x.first if x.metric == FIRST_ANSWER else x.total for x in lines}
@@ -267,16 +296,23 @@ def _why_not_timed(facts: Sequence[Fact]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reasons))
 
 
-def _evidence(criterion: Criterion, facts: Sequence[Fact], t: Words) -> tuple[str, ...]:
-    """Return where the reason of a criterion can be seen: lines of the report, and files of the output folder."""
-    files = {f.id: f.evidence for f in facts}
-    places: list[str] = []
-    for item in criterion.evidence:
+class Places(Record):
+    """Where the reason of a criterion can be seen: lines of the report in words, and files of the output folder."""
+
+    lines: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def _evidence(criterion: Criterion, facts: Sequence[Fact], t: Words) -> Places:
+    of_fact = {f.id: f.evidence for f in facts}
+    lines: list[str] = []
+    files: list[str] = []
+    for item in dict.fromkeys(criterion.evidence):
         if item.startswith("report:"):
-            places.append(t("page.report-line", line=item.removeprefix("report:")))
+            lines.append(t("page.report-line", line=item.removeprefix("report:")))
         else:
-            places += files.get(item) or (item,)
-    return tuple(dict.fromkeys(places))
+            files += of_fact.get(item) or (item,)
+    return Places(lines=tuple(lines), files=tuple(dict.fromkeys(files)))
 
 
 def _quote(text: str) -> str:

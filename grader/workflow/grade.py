@@ -137,19 +137,27 @@ def output_files(
     lab = used.lab
     data = report.data if report.data is not None else used.template.encode()
     read = report.reading or report.stand_in
-    filled: bytes = data
-    changes: tuple[CellChange, ...] = ()
-    if read is not None:
-        verdicts = students_verdicts(lab, read, grade)
-        filled, changes = fill_table(data, read.encoding, read, lab, grade.facts, verdicts, style)
-    own_table = comparison_source(filled, report.reading) if report.reading is not None else None
-    files = judged_files(lab, grade, runs, logs, language, own_table) | {
+    filled, changes = _filled(lab, grade, data, read, style) if read is not None else (data, ())
+    table = comparison_source(filled, report.reading) if report.reading is not None else None
+    files = judged_files(lab, grade, runs, logs, language, table) | {
         "report.md": filled,
         "report.orig.md": report.data or b"",
         "samples.csv": samples_csv(runs, grade),
     }
     files |= {f"steps/{name}": content for name, content in steps.items()}
     return Graded(grade=grade, files=files, changes=changes)
+
+
+def own_table(lab: Lab, grade: Grade, data: bytes, reading: ReportReading) -> str | None:
+    """Return the student's own table as this grade fills it, None if the report has none."""
+    return comparison_source(_filled(lab, grade, data, reading, "annotate")[0], reading)
+
+
+def _filled(
+    lab: Lab, grade: Grade, data: bytes, reading: ReportReading, style: FillStyle
+) -> tuple[bytes, tuple[CellChange, ...]]:
+    verdicts = students_verdicts(lab, reading, grade)
+    return fill_table(data, reading.encoding, reading, lab, grade.facts, verdicts, style)
 
 
 def judged_files(
