@@ -178,12 +178,14 @@ class DiskStore:
             for kind in sorted({e.kind for e in entries})
         )
 
-    def prune(self, older_than_days: float | None, max_bytes: int | None) -> PruneResult:
+    def prune(self, older_than_days: float | None, max_bytes: int | None, *, dry_run: bool = False) -> PruneResult:
         """Remove entries not used for so long, then the longest unused until at most `max_bytes` are left.
 
-        None sets no such limit.  What a process is using stays.
+        None sets no such limit.  What a process is using stays.  With `dry_run` nothing is removed, and the result
+        is that of a prune now.
         """
-        self._sweep()
+        if not dry_run:
+            self._sweep()
         entries = sorted(self._entries(), key=lambda entry: entry.used_s)
         too_old_s = time.time() - older_than_days * 86400 if older_than_days is not None else float("-inf")
         total = sum(entry.size_bytes for entry in entries)
@@ -191,7 +193,7 @@ class DiskStore:
         for entry in entries:
             if entry.used_s > too_old_s and (max_bytes is None or total - freed <= max_bytes):
                 break
-            if self._drop(entry.path):
+            if not _in_use(entry.path) if dry_run else self._drop(entry.path):
                 removed, freed = removed + 1, freed + entry.size_bytes
             else:
                 in_use += 1
@@ -294,7 +296,7 @@ class DiskStore:
             return [
                 entry
                 for path in sorted(self.root.glob("*/*/*"))
-                if path.suffix in (".data", ".dir") and path.parts[-3] != _WORK
+                if _is_entry(path)
                 if (entry := _measured(path)) is not None
             ]
 
@@ -386,6 +388,34 @@ def _fsync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_entry(path: Path) -> bool:
+    """Return whether this store could have made `path`: a root that is no cache must lose nothing."""
+    kind, start = path.parts[-3], path.parts[-2]
+    named = path.suffix in (".data", ".dir") and _KEY.fullmatch(path.stem) and path.stem[:2] == start
+    if not named or not _KIND.fullmatch(kind) or kind == _WORK or path.is_symlink():
+        return False
+    if path.suffix == ".dir":
+        return path.is_dir() and {entry.name for entry in path.iterdir()} <= {"content", "complete"}
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(_MAGIC)) in (_MAGIC, b"")
+    return False
+
+
+def _in_use(path: Path) -> bool:
+    """Return whether a process keeps this directory from being pruned; results are read in one go and never kept."""
+    try:
+        marker = os.open(path / "complete", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(marker)
+    return False
 
 
 def _measured(path: Path) -> _Entry | None:

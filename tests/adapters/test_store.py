@@ -292,6 +292,32 @@ def test_prune_leaves_a_directory_that_a_process_is_using(tmp_path: Path) -> Non
     assert (place / "file").read_text() == "in use"
 
 
+def test_a_dry_run_of_prune_tells_the_same_and_removes_nothing(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    store.directory("frozen", KEY, filler("in use"))
+    for days, key in ((3, "aa" * 32), (9, "bb" * 32), (6, "cc" * 32)):
+        store.save("fact", key, bytes(1000))
+        age(store, key, days)
+    there = DiskStore(tmp_path)
+    for limits in ((5, None), (None, 1500), (None, 0)):
+        before = there.info()
+        told = there.prune(*limits, dry_run=True)
+        assert there.info() == before
+        assert there.prune(*limits) == told
+    assert [kind.kind for kind in there.info()] == ["frozen"]
+
+
+def test_prune_of_a_folder_that_is_no_cache_removes_nothing(tmp_path: Path) -> None:
+    """`--cache` names any folder, and people mistype it."""
+    files = ("a/b/c.data", f"fact/ab/{KEY}.data", f"frozen/ab/{KEY}.dir/thesis.txt", f"fact/cd/{KEY}.data", "x.data")
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "fact/ab" / f"{'ab' * 31}cd.data").symlink_to(tmp_path / "x.data")
+    assert DiskStore(tmp_path).prune(0, 0).removed == 0
+    assert [name for name in files if not (tmp_path / name).is_file()] == []
+
+
 def test_prune_removes_a_directory_that_nobody_uses_any_more(tmp_path: Path) -> None:
     process = run_python(FILL, tmp_path)
     process.communicate(timeout=60)
