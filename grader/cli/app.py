@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -61,6 +62,9 @@ app.add_typer(cache_app, name="cache")
 
 def main(platform: str = sys.platform) -> None:
     """Run the command line; every failure becomes one clear message and the exit code of the contract."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8; JSON goes out as bytes
     try:
         refuse_command(sys.argv[1:], platform)
         app(prog_name="grader")

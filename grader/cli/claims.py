@@ -30,7 +30,7 @@ def claims_command(
         from grader import __version__
         from grader.render.claims import claims_json
 
-        typer.echo(claims_json(reading, loaded.lab, loaded.digest, report.name, __version__).decode(), nl=False)
+        typer.echo(claims_json(reading, loaded.lab, loaded.digest, report.name, __version__), nl=False)
         return
     from grader.cli.show import show_claims
 

@@ -59,7 +59,7 @@ def judge_command(
     if old is not None:
         _show_diff(compare_grades(old, grade), used.lab, lang, as_json=as_json)
     elif as_json:
-        typer.echo(grade_json(grade).decode(), nl=False)
+        typer.echo(grade_json(grade), nl=False)
     else:
         from grader.cli.show import show_grade
 
@@ -144,6 +144,6 @@ def _show_diff(diff: GradeDiff, lab: Lab, lang: Language, *, as_json: bool) -> N
     from grader.render.escape import json_document
 
     if as_json:
-        typer.echo(json_document(diff.model_dump_json(by_alias=True, indent=2)))
+        typer.echo(json_document(diff.model_dump_json(by_alias=True, indent=2)).encode())
     else:
         show_diff(diff, lab, lang)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ from grader.render.cells import quantity_text
 from grader.render.comparison import comparison, first_upper, points, timed_arms
 from grader.render.criteria import OUTCOMES, SEVERITIES
 from grader.render.escape import one_line
-from grader.render.labels import own_words
+from grader.render.labels import own_words, quantity_name
+from grader.workflow.effort import Effort
 from grader.workflow.plan import PlannedStep
 
 VERDICT_STYLE = {
@@ -143,21 +145,32 @@ def table_of(title: str, heads: Sequence[str]) -> Table:
     return table
 
 
-def show_plan(steps: Sequence[PlannedStep], language: Language = "en") -> None:
-    """Print each step's command as it will run, in the sandbox's own paths, or why it will not."""
+def show_plan(
+    steps: Sequence[PlannedStep], effort: Effort, language: Language = "en", limit_s: float | None = None
+) -> None:
+    """Print each step's command as it will run, in the sandbox's own paths, or why it will not; then how much it is."""
     for step in steps:
         if step.reason is not None:
             not_run = phrase("verdict-name.not-run", language)
             print(f"{step.id}: {not_run}: {one_line(words(step.reason, language=language))}")
         else:
             variables = [f"{name}={value}" for name, value in step.env.items()]
-            print(f"{step.id}: {one_line(shlex.join([*variables, *step.argv]), 2000)}")
+            times = f" {step.runs} ×" if step.runs > 1 else ""
+            print(f"{step.id}:{times} {one_line(shlex.join([*variables, *step.argv]), 2000)}")
+    print("\n" + phrase("plan.effort", language, **_effort(effort, limit_s)))
+
+
+def _effort(effort: Effort, limit_s: float | None) -> dict[str, str | int]:
+    at_most_s = min(effort.at_most_s, limit_s or effort.at_most_s)
+    minutes = math.ceil(at_most_s / 60)
+    return {**effort.model_dump(exclude={"at_most_s"}), "minutes": minutes}
 
 
 def show_claims(reading: ReportReading, lab: Lab, language: Language = "en") -> None:
     """Print what a report says, one line per reading."""
     console = Console(highlight=False)
-    heads = ("claims.id", "claims.value", "claims.read-from", "claims.line", "claims.quote")
+    own = own_words(lab, language)
+    heads = ("page.quantity", "claims.value", "claims.read-from", "claims.line", "claims.quote")
     title, also = phrase("claims.title", language, lab=lab.id), phrase("claims.also", language)
     table = table_of(title, [phrase(head, language) for head in heads])
     table.columns[heads.index("claims.line")].justify = "right"
@@ -165,7 +178,8 @@ def show_claims(reading: ReportReading, lab: Lab, language: Language = "en") -> 
         value = claim.qualifier or "" if claim.value is None else _claimed(claim.value, claim.unit, language)
         mark = "" if claim.preferred else f" ({also})"
         source = phrase(SOURCES[claim.source], language)
-        cells = (claim.id + mark, one_line(value, 70), source, str(claim.line), one_line(claim.quote, 70))
+        name = first_upper(quantity_name(claim.id, own, language=language))
+        cells = (name + mark, one_line(value, 70), source, str(claim.line), one_line(claim.quote, 70))
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
     if reading.table is None:

@@ -52,7 +52,6 @@ EN: dict[str, str] = {
     "cgi.twice": "`{path}`: line {line} of the output gives `{header}` a second time",
     "claims.also": "also",
     "claims.encoding-cp1251": "the report is in CP1251, not UTF-8; it was read as that and is written back as that",
-    "claims.id": "Id",
     "claims.line": "Line",
     "claims.no-table": "the report has no table with a column for each side and a row of this lab",
     "claims.quote": "Quote",
@@ -279,6 +278,10 @@ EN: dict[str, str] = {
     "page.unit-us": "µs",
     "page.verdict": "Verdict",
     "page.why": "Why",
+    "plan.effort": (
+        "builds: {builds}, probes: {probes}, runs for memory: {memory_runs}, timed runs: {timed_runs}; "
+        "what the cache holds is not run again. At most {minutes} min, by the caps of each."
+    ),
     "plan.no-tool": "needs {tool}, which no engine here has",
     "plan.unknown-to-engine": "no engine here can run it in this way",
     "probe.empty": "the program printed nothing{found}",
