@@ -17,6 +17,9 @@ from grader.model.run import Answer, Completed
 HEADER_LINES = 100
 """As many as `http.client` takes of a server."""
 
+REDIRECTED = "302"
+"""What a gateway makes of a `Location` without a status (RFC 3875, sections 6.2.2 to 6.2.4)."""
+
 _STATUS_LINE = re.compile(r"HTTP/\d(?:\.\d)? (?P<status>[1-5]\d\d)(?: .*)?")
 _STATUS = re.compile(r"(?P<status>[1-5]\d\d)(?:\s.*)?")
 _HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(?P<value>.*?)[ \t]*")
@@ -53,7 +56,7 @@ def parse_cgi(path: str, stdout: bytes) -> Answer:
         return _unreadable(path, Message(code=error.code, params={"path": path, **error.params}))
     return Answer(
         path=path,
-        status=int(headers.get("status", "200")),
+        status=int(headers.get("status", REDIRECTED if "location" in headers else "200")),
         content_type=headers.get("content-type"),
         body=body[: BODY_BYTES + 1].decode("latin-1"),
     )

@@ -23,13 +23,13 @@ from grader.workflow.httpclient import ask
 from grader.workflow.probing import Probed, Probing, start_probing
 from grader.workflow.site import Site
 
-RECIPE = "2"
+RECIPE = "3"
 """Raised when the same server would be asked, timed or judged otherwise."""
 
 LIFE_S = 150.0
 """Cap on one start, from spawn to stop; more than all the waits below together."""
 READY_S = 20.0
-"""Longest wait for the first valid answer; compiling a large module on one core takes a few seconds."""
+"""Longest wait for the first valid answer of a server that should serve."""
 PATIENCE_S = 2.0
 """Longest wait for a right answer once somebody listens: some servers do so before they are ready."""
 REQUEST_S = 5.0
@@ -67,9 +67,11 @@ def probe_server(site: Site, name: str, probe: HttpProbe, arm: str, artifact: Ar
     if stored is not None:
         return stored
     site.progress.step(f"probe {name}", f"{artifact.subject} on {arm}")
-    serving = _Serving(probing, probe, command, min(READY_S, site.limits.timeout_s))
+    expected = probe.expect_failure.get(artifact.subject)
+    # What should fail is waited for as any run is: compiling a large module takes long while others work.
+    ready_s = site.limits.timeout_s if expected else min(READY_S, site.limits.timeout_s)
+    serving = _Serving(probing, probe, command, ready_s)
     try:
-        expected = probe.expect_failure.get(artifact.subject)
         with site.lock.shared():
             result = serving.expect(expected) if expected else serving.serve()
         if expected or result.state != "passed":
@@ -123,6 +125,9 @@ class _Serving:
                 asked, wrong = self._ask_many(server)
                 answers += [wrong] if wrong is not None else []
                 after = settled_memory(server) if asked == REQUESTS else ()
+            if answers[-1].reason is None and server.ended():
+                # It has answered all, and nobody told it to end: a server that is gone answers nobody.
+                answers.append(self._ask(server, self.probe.get[0], REQUEST_S))
             stopped = server.stop(GRACE_S)
         run = ServerRun(idle=idle, after_requests=after, requests=asked, stopped=stopped.how)
         return self.probing.judged(self._why(answers, stopped), VALID, stopped.completed, answers=answers, server=run)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +30,18 @@ def test_lines_end_with_lf_or_crlf_and_a_program_may_mix_them(end: bytes, last: 
 )
 def test_the_status_is_a_header_or_a_status_line(head: bytes) -> None:
     assert parse_cgi("/", head + b"\nContent-Type: text/plain\n\nno").status == 404
+
+
+def test_headers_may_stand_in_any_order() -> None:
+    lines = [b"Status: 404 Not Found\n", b"X-A: b\n", b"Content-Type: text/plain\n"]
+    for head in itertools.permutations(lines):
+        answer = parse_cgi("/", b"".join(head) + b"\nno")
+        assert (answer.status, answer.content_type, answer.body) == (404, "text/plain", "no")
+
+
+def test_a_location_without_a_status_is_a_redirection() -> None:
+    assert parse_cgi("/", b"Location: http://localhost/elsewhere\n\n").status == 302
+    assert parse_cgi("/", b"Status: 201 Created\nLocation: /elsewhere\n\n").status == 201
 
 
 def test_a_body_is_bytes() -> None:

@@ -135,6 +135,13 @@ def test_a_server_that_listens_late_is_waited_for(rig: Rig) -> None:
         (lambda: dies("panic: no port\n"), "server.exited", "/"),
         (lambda: FakeServer(RIGHT, dies_after=1), "server.exited", "/api/time"),
         (lambda: serves(dies_after=9), "server.exited", "/api/time"),
+        (lambda: serves(dies_after=22), "server.exited", "/"),
+        (lambda: FakeServer(RIGHT, dies_after=0), "server.exited", "/"),
+        (
+            lambda: FakeServer(RIGHT | {"/api/time": http_answer("{}", "application/json")}),
+            "answer.key-missing",
+            "/api/time",
+        ),
         (lambda: FakeServer(RIGHT, refusals=None), "server.no-answer", "/"),
     ],
 )  # fmt: skip
@@ -166,6 +173,13 @@ def test_a_wrong_answer_tells_more_than_the_end_of_the_wait_for_a_better_one(rig
     (fact,) = rig.facts(lambda: Stalls({"/": PAGE.replace(b"200", b"503")}))["native.server_mode@process"]
     assert fact.reason is not None
     assert fact.reason == Message(code="answer.status", params={"path": "/", "found": 503})
+
+
+@pytest.mark.parametrize(("how", "told"), [("terminated", "at SIGTERM"), ("killed", "outlived SIGTERM")])
+def test_how_it_ended_is_told_and_is_no_fault(rig: Rig, how: str, told: str) -> None:
+    (mode,) = rig.facts(lambda: serves(how=how))["native.server_mode@process"]
+    assert (mode.state, mode.value) == ("measured", "valid")
+    assert told in (mode.method or "")
 
 
 def test_a_limit_that_ended_a_server_is_its_reason_and_is_tried_again(rig: Rig) -> None:
@@ -222,6 +236,24 @@ def test_a_failure_that_is_expected_says_so_and_points_to_what_can_be_measured(r
     files = rig.measured.step_files()
     assert files["probe-server-wasm-wasmtime/stderr"] == b"Netdev not set\n"
     assert json.loads(files["probe-server-wasm-wasmtime/meta.json"])["server"]["stopped"] == "by-itself"
+
+
+def test_a_failure_that_is_expected_may_take_as_long_as_any_run(rig: Rig) -> None:
+    """Compiling a large module does, on a host with other work."""
+
+    class Compiling(FakeServer):
+        attempts = 0
+
+        def connect(self, timeout_s: float) -> socket.socket:
+            self.attempts += 1
+            return super().connect(timeout_s)
+
+        def ended(self) -> bool:
+            return self.stops > 0 or self.attempts * module.UNTIMED_PAUSE_S > 2 * module.READY_S
+
+    end = completed("", outcome="failed", exit_code=2, stderr="Netdev not set\n")
+    (mode,) = rig.facts(wasm=lambda: Compiling(refusals=None, end=end))["wasm.server_mode@wasmtime"]
+    assert (mode.state, mode.value) == ("measured", "no server: Netdev not set")
 
 
 def test_the_expected_words_may_be_on_stdout(rig: Rig) -> None:
