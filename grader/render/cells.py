@@ -116,6 +116,9 @@ def _instead_text(
 
     fact = measured.pop(role)
     notes = [_one_run(row.instead, fact.arm, language)]
+    if fact.mode is not None and fact.mode != "native":
+        # Most of a peak may be the runtime's compiler, and none of it where the module was compiled beforehand.
+        notes.append(name_of("mode", fact.mode, language=language))
     if not fact.comparable:
         notes.append(_other_compiler(lab, fact, language))
     own = {} if language == "en" else lab.messages.get(language, {})

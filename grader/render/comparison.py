@@ -148,9 +148,12 @@ def _measured(lab: Lab, grade: Grade, verdict: Verdict, language: Language) -> s
     fact = next((f for f in grade.facts if f.id == verdict.fact), None)
     if fact is not None and fact.state == "measured":
         return fact_text(lab, fact, language=language)
-    row = next((r for r in lab.table.rows if r.derived and r.derived.id == verdict.id), None)
-    if row is not None:
-        return row_text(lab, row, "derived", grade.facts, grade.verdicts, language=language) or NOTHING
+    for row in lab.table.rows:
+        if row.derived is not None and row.derived.id == verdict.id:
+            return row_text(lab, row, "derived", grade.facts, grade.verdicts, language=language) or NOTHING
+        subject, _, metric = verdict.id.partition(".")
+        if row.metric is not None and row.metric == metric:
+            return row_text(lab, row, subject, grade.facts, grade.verdicts, language=language) or NOTHING
     return NOTHING
 
 

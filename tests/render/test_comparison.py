@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from grader.model.base import Language, Message
+from grader.model.grade import Fact, Grade, Verdict
+from grader.model.lab import Lab
+from grader.render.comparison import comparison
+from tests.render import pages
+
+NO_SERVER = Message(code="fact.no-server-but", params={"said": "Netdev not set", "instead": "memory_peak"})
+MIB = 1 << 20
+
+
+def memory(subject: str, metric: str, arm: str, value: float | None, **changes: object) -> Fact:
+    fact: dict[str, object] = {"id": f"{subject}.{metric}@{arm}", "subject": subject, "metric": metric, "arm": arm}
+    fact |= {"state": "measured" if value else "not_run", "value": value, "unit": "byte", "notion": "cgroup"}
+    fact |= {"method": "read" if value else None, "reason": None if value else NO_SERVER}
+    return Fact.model_validate(fact | changes)
+
+
+NATIVE = memory("native", "memory_peak", "process", 2 * MIB, mode="native")
+GONE = memory("wasm", "memory_idle", "wasmtime", None, mode="jit")
+PEAK = memory("wasm", "memory_peak", "wasmtime", 30 * MIB, mode="jit")
+
+
+def measured(lab: Lab, *facts: Fact, claim: str = "wasm.memory_idle", language: Language = "en") -> str:
+    """Return what the comparison says was measured of a claim that nothing was set against."""
+    why = Message(code="verdict.no-number", params={"qualifier": "N/A"})
+    verdict = Verdict(id=claim, verdict="unverifiable", claimed=None, measured=None, reason=why)
+    given: Grade = pages.grade().model_copy(update={"facts": facts, "verdicts": (verdict,)})
+    (line,) = comparison(lab, given, language)
+    return line.measured
+
+
+def test_what_stands_in_for_a_server_is_shown_beside_a_claim_that_has_no_number(lab: Lab) -> None:
+    assert measured(lab, NATIVE, GONE, PEAK) == (
+        "30.00 MiB (memory_peak of one run, wasmtime, no container; compiled at start; native 2.00 MiB)"
+    )
+
+
+def test_a_module_that_was_compiled_beforehand_says_so(lab: Lab) -> None:
+    """Most of the peak of the other is the compiler's."""
+    assert "compiled beforehand" in measured(lab, NATIVE, GONE, PEAK.model_copy(update={"mode": "aot"}))
+
+
+def test_nothing_stands_in_where_the_server_was_only_not_measured(lab: Lab) -> None:
+    absent = GONE.model_copy(update={"reason": Message(code="engine.no-sandbox")})
+    assert measured(lab, NATIVE, absent, PEAK) == "—"
+
+
+def test_a_fact_that_no_row_of_the_table_holds_is_not_guessed(lab: Lab) -> None:
+    assert measured(lab, NATIVE, PEAK, claim="spin.cold_time") == "—"
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_mode_is_named_in_each_language(lab: Lab, language: Language) -> None:
+    words = {"en": "compiled at start", "ru": "компил"}
+    assert words[language] in measured(lab, NATIVE, GONE, PEAK, language=language)
