@@ -10,12 +10,17 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.groups import GROUPS, group_of
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts background jobs so, and every program that a test interrupts would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A deadline for one example measures the load of the machine.
+settings.register_profile("any-load", deadline=None)
+settings.load_profile("any-load")
 
 REQUIRED = frozenset(filter(None, os.environ.get("GRADER_TEST_REQUIRE", "").split(",")))
 

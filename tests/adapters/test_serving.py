@@ -354,7 +354,7 @@ def orphaned(runner: Sandbox) -> Iterator[Boundary]:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     try:
-        line = [bwrap, "--unshare-pid", "--ro-bind", "/", "/", "--json-status-fd", str(writing), "sleep", "60"]
+        line = [str(bwrap), "--unshare-pid", "--ro-bind", "/", "/", "--json-status-fd", str(writing), "sleep", "60"]
         boundary = Boundary(reading)
         with subprocess.Popen(line, pass_fds=(writing,)) as process:
             pid = boundary.wait_for_pid(lambda: process.poll() is not None)
