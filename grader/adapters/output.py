@@ -15,6 +15,7 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from grader.adapters.plainfile import read_plain_file
+from grader.adapters.remove import remove_tree
 from grader.errors import HostError, IntakeError, UsageError
 from grader.model.base import Record, canonical_json
 from grader.model.run import Sample, SampleHeader, SavedSamples
@@ -213,11 +214,12 @@ def replace_file(target: Path, data: bytes, *, backup: Path | None = None) -> No
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed runs left: stages whose process is gone."""
+    """Remove what killed runs left: stages of the folder and of its samples whose process is gone."""
     for stale in path.parent.glob(f".{path.name}.*"):
         pid = stale.suffix[1:]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(stale, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                remove_tree(stale)
 
 
 def _is_current(path: Path) -> bool:

@@ -76,7 +76,8 @@ def fill_command(
         in_place=in_place,
     )
     if dry_run:
-        show_plan(plan_session(request), lang)
+        plan = plan_session(request)
+        show_plan(plan.steps, plan.effort, lang, plan.limit_s)
         return
     done = run_session(request)
     target = done.report_file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from grader.model.lab import Lab
 from grader.model.submission import REPORT_ENTRY, Submission
 from grader.render.fill import FillStyle
 from grader.units import parse_duration
+from grader.workflow.effort import Effort, effort_of
 from grader.workflow.freeze import report_bytes
 from grader.workflow.grade import Graded
 from grader.workflow.plan import PlannedStep
@@ -60,12 +62,23 @@ class Finished(Record):
     report_file: Path | None = None
 
 
-def plan_session(request: Request) -> tuple[PlannedStep, ...]:
-    """Return the exact commands of a grading; nothing of the submission runs and nothing is written."""
-    time_limit_s(request.time_limit)
+class Plan(Record):
+    """What a grading would run: its steps, how much they are, and the time limit that it was given."""
+
+    steps: tuple[PlannedStep, ...]
+    effort: Effort
+    limit_s: float | None
+
+
+def plan_session(request: Request) -> Plan:
+    """Return what a grading would run; nothing of the submission runs, and nothing is left, not even in the cache."""
+    limit_s = time_limit_s(request.time_limit)
     used = load_used(request.lab)
     progress = ConsoleProgress(quiet=request.quiet)
-    return plan_grading(_job(request), used, wire(request, used.lab, progress))
+    with tempfile.TemporaryDirectory(prefix="grader-plan-") as folder:
+        desk = wire(request.model_copy(update={"cache": Path(folder)}), used.lab, progress)
+        steps = plan_grading(_job(request), used, desk)
+    return Plan(steps=steps, effort=effort_of(used.lab, steps), limit_s=limit_s)
 
 
 def run_session(request: Request) -> Finished:

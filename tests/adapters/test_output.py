@@ -44,6 +44,20 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
         OutputFolder(tmp_path / "out").check()
 
 
+def test_what_a_killed_run_has_left_is_removed_and_what_a_living_one_makes_stays(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    living = os.getpid()
+    for pid in (dead.pid, living):
+        (tmp_path / f".out.samples.jsonl.{pid}").write_text("")
+        (tmp_path / f".out.abc.{pid}").mkdir()
+    OutputFolder(tmp_path / "out").check()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        f".out.abc.{os.getpid()}",
+        f".out.samples.jsonl.{os.getpid()}",
+    ]
+
+
 def test_the_root_folder_is_refused() -> None:
     with pytest.raises(UsageError, match="cannot be replaced"):
         OutputFolder(Path("/"))

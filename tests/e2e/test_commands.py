@@ -163,6 +163,27 @@ def test_another_report_beside_the_same_sources_builds_and_times_nothing(
     assert all(meta["cached"] for meta in metas)
 
 
+@pytest.mark.parametrize("command", ["grade", "fill"])
+def test_a_dry_run_tells_what_would_run_and_how_long_and_leaves_nothing(
+    grader: Grader, solution: Path, quick_lab: Path, tmp_path: Path, engine_works: None, command: str
+) -> None:
+    place = tmp_path / "empty"
+    place.mkdir()
+    cache = {"GRADER_CACHE": str(tmp_path / "no-cache-yet"), "TMPDIR": str(place)}
+    run = grader(command, solution, "--lab", quick_lab, "--dry-run", cwd=place, env=cache)
+    assert run.code == 0, run.stderr
+    lines = run.stdout.splitlines()
+    assert next(line for line in lines if line.startswith("build-native: ")).endswith("-o /out/program main.go")
+    assert "probe-server-native-process:starts: 7 × /app/program" in lines
+    assert "timed runs: 4;" in lines[-1], "one round of four arms"
+    # 3 builds of 300 s, 6 runs and 16 for memory and 4 timed of 60 s, 9 servers of 150 s.
+    assert "At most 64 min" in lines[-1]
+    limited = grader(command, solution, "--lab", quick_lab, "--dry-run", "--time-limit", "5m", cwd=place, env=cache)
+    assert "At most 5 min" in limited.stdout.splitlines()[-1]
+    assert list(place.iterdir()) == []
+    assert not (tmp_path / "no-cache-yet").exists()
+
+
 def test_fill_in_place_keeps_the_old_report_and_filling_again_changes_nothing(
     grader: Grader, solution: Path, quick_lab: Path, tmp_path: Path, engine_works: None
 ) -> None:
