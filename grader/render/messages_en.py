@@ -259,7 +259,7 @@ EN: dict[str, str] = {
     "page.reproduce": "To check it yourself:",
     "page.runs": "Runs",
     "page.score": "Score at a glance",
-    "page.server-arm": "{arm}: server, first answer",
+    "page.server-arm": "{arm}: server",
     "page.severity-error": "error",
     "page.severity-info": "note",
     "page.severity-warning": "warning",

@@ -269,7 +269,7 @@ RU: dict[str, str] = {
     "page.reproduce": "Проверить самостоятельно:",
     "page.runs": "Запусков",
     "page.score": "Оценка в целом",
-    "page.server-arm": "{arm}: сервер, первый ответ",
+    "page.server-arm": "{arm}: сервер",
     "page.severity-error": "ошибка",
     "page.severity-info": "заметка",
     "page.severity-warning": "предупреждение",

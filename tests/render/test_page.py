@@ -149,7 +149,7 @@ def test_verdicts_and_outcomes_have_a_word_and_a_symbol() -> None:
 def test_the_starts_of_the_server_are_drawn_and_told_in_numbers() -> None:
     text = page()
     plot = text[text.index('<svg class="plot"') :].partition("</svg>")[0]
-    name = "native process: server, first answer"
+    name = "native process: server"
     assert f'<text class="arm" x="0" y="{6 + 92 + 14}">{name}</text>' in plot
     assert re.search(rf'<th scope="row">{name}</th><td>native</td><td>—</td><td>0.01 s \([^)]+\)</td><td>7</td>', text)
 
