@@ -33,6 +33,8 @@ READY_S = 20.0
 PATIENCE_S = 2.0
 """Longest wait for a right answer once somebody listens: some servers do so before they are ready."""
 REQUEST_S = 5.0
+DYING_S = 0.5
+"""Longest wait for the end of a server that hung up: it may be about to end by itself, which tells more."""
 GRACE_S = 5.0
 """What a server has to end itself after SIGTERM."""
 
@@ -128,6 +130,7 @@ class _Serving:
             if answers[-1].reason is None and server.ended():
                 # It has answered all, and nobody told it to end: a server that is gone answers nobody.
                 answers.append(self._ask(server, self.probe.get[0], REQUEST_S))
+            _let_die(server, answers[-1])
             stopped = server.stop(GRACE_S)
         run = ServerRun(idle=idle, after_requests=after, requests=asked, stopped=stopped.how)
         return self.probing.judged(self._why(answers, stopped), VALID, stopped.completed, answers=answers, server=run)
@@ -214,6 +217,15 @@ def settled_memory(server: Server, *, sleep: Callable[[float], None] = time.slee
             return readings
     unsettled = f"; still moving after {SETTLE_S:g} s"
     return tuple(r.model_copy(update={"method": r.method + unsettled}) for r in last[-1])
+
+
+def _let_die(server: Server, answer: Answer) -> None:
+    """Wait for the end of a server whose last answer looks as if it had died over it."""
+    if answer.reason is None or answer.reason.code not in ("answer.closed", "answer.refused"):
+        return
+    deadline = time.monotonic() + DYING_S
+    while not server.ended() and time.monotonic() < deadline:
+        time.sleep(UNTIMED_PAUSE_S)
 
 
 def _lasting(result: ProbeResult) -> bool:

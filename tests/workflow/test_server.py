@@ -158,6 +158,30 @@ def test_a_broken_server_is_the_students_failure_and_the_route_is_named(
     assert "+exclusive" not in rig.desk.lock.events[:-2], "what does not serve never had the host to itself"
 
 
+class DiesSlowly(FakeServer):
+    """Takes no connection any more, and yet a moment passes until its process is gone."""
+
+    looks = 3
+
+    def connect(self, timeout_s: float) -> socket.socket:
+        if super().ended():
+            raise ConnectionRefusedError("refused")
+        return super().connect(timeout_s)
+
+    def ended(self) -> bool:
+        self.looks -= super().ended()
+        return self.looks < 0
+
+
+def test_a_server_that_hung_up_is_given_a_moment_to_end_by_itself(rig: Rig) -> None:
+    def made() -> FakeServer:
+        return DiesSlowly(RIGHT, memory=still(), dies_after=9)
+
+    (fact,) = rig.facts(made)["native.server_mode@process"]
+    assert fact.reason is not None
+    assert fact.reason.code == "server.exited"
+
+
 class Stalls(FakeServer):
     """Answers wrongly once, and says nothing to whoever asks again."""
 
