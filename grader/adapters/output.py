@@ -24,6 +24,8 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 MARKER = "run.json"
 """Every output folder holds this file; a folder without it is somebody else's."""
+REPLACED = "this folder was replaced as a whole; `cd .` shows the new one"
+"""For who stands in a folder that was written: what they see is the old one, which is empty by now."""
 SAMPLES_SUFFIX = ".samples.jsonl"
 """Of the file of raw samples beside an output folder."""
 MAX_SAMPLE_BYTES = 64 << 20

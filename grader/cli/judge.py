@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def judge_command(
-    grade_file: Annotated[Path, typer.Argument(metavar="GRADE.json", help="The grade.json of a finished grading.")],
+    grade_file: Annotated[
+        Path, typer.Argument(metavar="GRADE.json", help="The grade.json of a finished grading, or its folder.")
+    ],
     lab: Annotated[
         str | None,
         typer.Option(
@@ -40,10 +42,12 @@ def judge_command(
 ) -> None:
     """Judge a grade again from its own facts and claims: by a changed lab, a newer grader, or a person's marks."""
     from grader import __version__
-    from grader.adapters.gradefile import load_grade
+    from grader.adapters.gradefile import find_grade, load_grade
     from grader.cli.failon import check_conditions, exit_if_holding
     from grader.cli.marks import load_marks
+    from grader.errors import UsageError
     from grader.judging.regrade import compare_grades
+    from grader.render.escape import one_line
     from grader.workflow.grade import grade_json
     from grader.workflow.judge import judge_again
 
@@ -51,11 +55,17 @@ def judge_command(
     stored = load_grade(grade_file)
     old = load_grade(diff) if diff is not None else None
     used = _lab_of(stored, lab)
+    if old is not None and old.lab.id != used.lab.id:
+        raise UsageError(
+            f"`{one_line(str(diff))}` is a grade of lab `{one_line(old.lab.id)}`, not of `{used.lab.id}`",
+            where="--diff",
+            hint="compare grades of one lab",
+        )
     given = load_marks(marks, used.lab)
     grade = judge_again(used, stored, given, __version__)
     _tell(stored, used)
     if out is not None:
-        _write(out, grade_file, used, grade, lang)
+        _write(out, find_grade(grade_file), used, grade, lang)
     if old is not None:
         _show_diff(compare_grades(old, grade), used.lab, lang, as_json=as_json)
     elif as_json:
@@ -108,7 +118,7 @@ def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Langu
 
     from grader import __version__
     from grader.adapters.gradefile import logs_beside, report_beside, samples_beside
-    from grader.adapters.output import OutputFolder
+    from grader.adapters.output import REPLACED, OutputFolder
     from grader.errors import UsageError
     from grader.exports.samples import read_samples
     from grader.model.base import digest
@@ -137,6 +147,8 @@ def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Langu
     table = table_again(used, grade, report) if report is not None else None
     record = json.dumps(run, indent=2, sort_keys=True).encode() + b"\n"
     folder.write(judged_files(used.lab, grade, runs, logs_beside(grade_file), lang, table) | {"run.json": record})
+    if folder.was_current:
+        typer.echo(f"grader: {REPLACED}", err=True)
 
 
 def _show_diff(diff: GradeDiff, lab: Lab, lang: Language, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from grader import __version__
-from grader.adapters.output import OutputFolder
+from grader.adapters.output import REPLACED, OutputFolder
 from grader.cli.labs import load_used
 from grader.cli.marks import load_marks
 from grader.cli.progress import ConsoleProgress
@@ -101,7 +101,7 @@ def run_session(request: Request) -> Finished:
         print(f"grader: {_left_out(done.left_out, request.time_limit)}", file=sys.stderr)
     assert places.output is not None  # a grading that finished has chosen
     if places.output.was_current:
-        print("grader: this folder was replaced as a whole; `cd .` shows the new one", file=sys.stderr)
+        print(f"grader: {REPLACED}", file=sys.stderr)
     return Finished(lab=used.lab, graded=done.graded, folder=places.output.path, report_file=places.report_file)
 
 
