@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 
 from grader.adapters.cgroups import mount_points
 from grader.adapters.sandbox import UIDS
-from tests.hostile.catalogue import MARK, Case, Place
+from tests.hostile.catalogue import MARK, Case, Pace, Place
 
 ROOT = Path(__file__).resolve().parents[2]
 FALSE_RESULTS = frozenset({"grade.json", "samples.csv", "run.json", "feedback.md", "report.md"})
@@ -74,19 +74,10 @@ class Graded:
         return read
 
 
-@dataclass(frozen=True)
-class Labs:
-    """The same lab with two caps on a run's time."""
-
-    quick: Path
-    patient: Path
-    """For what meets another cap, however long this host takes to get there."""
-
-
 class Arena:
     """A cache, a lock, a canary and ears on the network, shared by all cases; `root` holds all of it."""
 
-    def __init__(self, root: Path, labs: Labs) -> None:
+    def __init__(self, root: Path, labs: Mapping[Pace, Path]) -> None:
         self.root, self.labs = root, labs
         self.secret = f"{_TOKEN}-{secrets.token_hex(16)}"
         self.cache = root / f"cache-{secrets.token_hex(8)}"
@@ -145,14 +136,13 @@ class Arena:
         cwd: Path | None = None,
         within_s: float = 90,
         without: str | None = None,
-        patient: bool = False,
+        pace: Pace = "quick",
     ) -> Graded:
         """Grade a submission into a folder of its own, or read a report."""
         self._count += 1
         folder = self.root / "out" / str(self._count)
         out = ("--out", str(folder)) if command == "grade" else ()
-        lab = self.labs.patient if patient else self.labs.quick
-        arguments = (command, str(source), "--lab", str(lab), *out, *options)
+        arguments = (command, str(source), "--lab", str(self.labs[pace]), *out, *options)
         return self.run(*arguments, cwd=cwd, within_s=within_s, without=without, folder=folder)
 
     def run(

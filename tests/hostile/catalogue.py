@@ -11,6 +11,9 @@ from typing import Literal
 MARK = "hostile"
 """Stands in the name of every file that a case tries to leave somewhere."""
 
+Pace = Literal["quick", "slow runs", "quick builds"]
+"""A lab with small caps on time; one with the shipped cap on a run's; one with a build's that a large source meets."""
+
 Fate = Literal["holds", "weaker", "wins"]
 """What becomes of a defence where the host lacks something: an attack that it stopped then `wins`."""
 
@@ -87,8 +90,8 @@ class Case:
     meanwhile: Callable[[Place], AbstractContextManager[None]] | None = None
     changes_itself: bool = False
     times: int = 1
-    patient: bool = False
-    """Grade it with the lab's own cap on a run's time: it meets another one first, however slow the host."""
+    pace: Pace = "quick"
+    """Which caps on time it is graded with: `slow runs` for what meets another cap first, however slow the host."""
 
     inside: bool = False
     """Grade from within the submission's folder."""

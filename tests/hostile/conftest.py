@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,13 @@ from ruamel.yaml import YAML
 from grader.adapters.labfile import labs_directory
 from grader.adapters.sandbox import Sandbox
 from grader.adapters.toolchains import find_go
-from tests.hostile.arena import Arena, Labs
-from tests.hostile.catalogue import Place
+from tests.hostile.arena import Arena
+from tests.hostile.catalogue import Pace, Place
 
 SHIPPED = labs_directory() / "lab12-f25"
+
+CAPS_S: Mapping[Pace, tuple[float, float]] = {"quick": (3, 60), "slow runs": (60, 60), "quick builds": (3, 4)}
+"""By pace, the caps on a run's time and on a build's."""
 
 
 @pytest.fixture(scope="session")
@@ -28,18 +31,18 @@ def root() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def labs(root: Path) -> Labs:
-    """The shipped lab with small caps on time and one round: what is graded is the same, each run just ends sooner."""
-    return Labs(quick=_scaled(root / "quick", run_timeout_s=3), patient=_scaled(root / "patient", run_timeout_s=60))
+def labs(root: Path) -> Mapping[Pace, Path]:
+    """The shipped lab with one round and other caps on time: what is graded is the same, each run just ends sooner."""
+    return {name: _scaled(root / name, *caps) for name, caps in CAPS_S.items()}
 
 
-def _scaled(parent: Path, run_timeout_s: float) -> Path:
+def _scaled(parent: Path, run_timeout_s: float, build_timeout_s: float) -> Path:
     folder = Path(shutil.copytree(SHIPPED, parent / SHIPPED.name))
     yaml = YAML()
     definition = yaml.load(folder / "lab.yml")
     definition["parameters"] |= {"rounds": 1, "warmups": 0, "memory_runs": 1, "run_timeout_s": run_timeout_s}
     for step in definition["steps"].values():
-        step["timeout_s"] = 15
+        step["timeout_s"] = build_timeout_s
     for probe in definition["probes"].values():
         if probe["kind"] == "http":
             probe["starts"] = 1
@@ -48,7 +51,7 @@ def _scaled(parent: Path, run_timeout_s: float) -> Path:
 
 
 @pytest.fixture(scope="session")
-def arena(root: Path, labs: Labs) -> Iterator[Arena]:
+def arena(root: Path, labs: Mapping[Pace, Path]) -> Iterator[Arena]:
     """Skip where nothing can be built or run: then nothing hostile would run either."""
     if find_go() is None:
         pytest.skip("needs: go: the embedded extra is not installed")

@@ -16,6 +16,7 @@ from tests.hostile.arena import Arena, Graded, meanwhile, state, summary
 from tests.hostile.cases.honest import following, reference
 from tests.hostile.catalogue import Case, Family, Outcome, Place
 from tests.hostile.families import FAMILIES
+from tests.regrading import judged_again
 
 pytestmark = [pytest.mark.once, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -60,10 +61,12 @@ def test_case_ends_as_expected_and_leaves_the_host_unharmed(
     for _ in range(case.times):
         with meanwhile(case, place):
             inside = place.folder / "lab" if case.inside else None
-            done = arena.grade(source, within_s=case.within_s, cwd=inside, patient=case.patient)
+            done = arena.grade(source, within_s=case.within_s, cwd=inside, pace=case.pace)
         record_property("outcome", told(done))
         assert done.seconds < case.within_s, "it was killed"
         check(case.expect, done)
+        graded = done.folder / "grade.json"
+        assert done.code or judged_again(graded, arena.labs[case.pace]) == graded.read_bytes()
         assert arena.harm(done) == []
         assert arena.leaks(done, case.expect.never) == []
         assert was is None or state(place.folder) == was

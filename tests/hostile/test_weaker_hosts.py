@@ -77,7 +77,7 @@ def test_without_a_sandbox_nothing_of_a_submission_is_run(arena: Arena, place: P
 def test_doctor_says_what_does_not_hold_here(
     arena: Arena, without: str | None, code: int, check_id: str, state_: str, words: str
 ) -> None:
-    done = arena.run("doctor", "--for", "grade", "--lab", str(arena.labs.quick), "--json", without=without)
+    done = arena.run("doctor", "--for", "grade", "--lab", str(arena.labs["quick"]), "--json", without=without)
     assert done.code == code, done.terminal
     checks = {line["id"]: line for line in json.loads(done.terminal)["checks"]}
     assert checks[check_id]["state"] == state_

@@ -305,12 +305,13 @@ FAMILY = Family(
             _failed("", "build.too-large"),
             "disk cap",
         ),
-        _go(
+        Case(
             "slow-compile",
             "Source that keeps the compiler busy far beyond the time cap.",
-            lambda place: _LONG_COMPILE,
-            Outcome(),
-            "time cap",
+            source(lambda place: _LONG_COMPILE),
+            ("time cap",),
+            Outcome(facts={"native.binary_size@build": "not_run infra.build-cut-short"}),
+            pace="quick builds",
         ),
         _go(
             "many-errors",

@@ -105,7 +105,7 @@ FAMILY = Family(
             module(_TOUCH_ALL),
             ("memory cap",),
             _ran("run.memory-limit"),
-            patient=True,
+            pace="slow runs",
             never_without=frozenset({"cgroups"}),
         ),
         Case(

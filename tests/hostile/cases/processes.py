@@ -245,7 +245,7 @@ FAMILY = Family(
             native(_MEMORY, "syscall"),
             ("memory cap",),
             _stopped("run.memory-limit"),
-            patient=True,
+            pace="slow runs",
             never_without=_NOT_WITHOUT,
         ),
         Case(
@@ -254,7 +254,7 @@ FAMILY = Family(
             native(_MEMORY_FILE, "syscall", "unsafe"),
             ("memory cap",),
             _stopped("run.memory-limit"),
-            patient=True,
+            pace="slow runs",
             never_without=_NOT_WITHOUT,
         ),
         Case(
@@ -263,7 +263,7 @@ FAMILY = Family(
             native(_MEMORY_OF_CHILDREN, "os/exec", top=_AGAIN),
             ("memory cap",),
             _stopped("run.memory-limit"),
-            patient=True,
+            pace="slow runs",
             never_without=_NOT_WITHOUT,
         ),
         Case(

@@ -151,6 +151,7 @@ func init() {
 				child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 				child.Start()
 			}
+			os.Exit(0)
 		}
 	}()
 }
@@ -331,7 +332,7 @@ FAMILY = Family(
         ),
         _case(
             "forks-when-told-to-stop",
-            "Answers SIGTERM with eight new processes that ignore it.",
+            "Answers SIGTERM with eight new processes that ignore it, and ends.",
             _serving("\thonest(c, path)", "os/exec", "os/signal", "syscall", top=_STAYS),
             "process namespace",
             _SERVED,
