@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ from grader.model.run import Sample, SampleHeader, SavedSamples
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_OLD = ".old"
 MARKER = "run.json"
 """Every output folder holds this file; a folder without it is somebody else's."""
 REPLACED = "this folder was replaced as a whole; `cd .` shows the new one"
@@ -216,12 +218,18 @@ def replace_file(target: Path, data: bytes, *, backup: Path | None = None) -> No
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed runs left: stages of the folder and of its samples whose process is gone."""
-    for stale in path.parent.glob(f".{path.name}.*"):
+    """Remove what killed runs left: stages of the folder and of its samples whose process is gone.
+
+    A folder that one had moved away, and not yet replaced, is moved back.
+    """
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*"):
         pid = stale.suffix[1:]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
             with contextlib.suppress(OSError):
-                remove_tree(stale)
+                if stale.name == f".{path.name}{_OLD}.{pid}" and not path.exists():
+                    stale.rename(path)
+                else:
+                    remove_tree(stale)
 
 
 def _is_current(path: Path) -> bool:
@@ -238,9 +246,13 @@ def _put_in_place(stage: Path, path: Path) -> None:
         return
     if _exchange(stage, path):
         return
-    old = path.with_name(f".{path.name}.old.{os.getpid()}")
+    old = path.with_name(f".{path.name}{_OLD}.{os.getpid()}")
     path.rename(old)
-    stage.rename(path)
+    try:
+        stage.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -44,6 +44,37 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
         OutputFolder(tmp_path / "out").check()
 
 
+SWAP_WITHOUT_EXCHANGE = """
+import os, signal, sys
+from pathlib import Path
+from grader.adapters import output
+output._exchange = lambda one, other: False
+rename, moves = Path.rename, []
+def counted(self, target):
+    moves.append(self)
+    if len(moves) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(self, target)
+Path.rename = counted
+output.OutputFolder(Path(sys.argv[1])).write({"run.json": b"{}", "grade.json": b"new", "steps/b/stdout": b"new"})
+"""
+
+
+@pytest.mark.parametrize(("killed_at", "expected"), [(1, OLD), (2, OLD), (3, NEW)])
+def test_where_folders_cannot_be_swapped_a_kill_in_between_loses_no_result(
+    tmp_path: Path, killed_at: int, expected: dict[str, bytes]
+) -> None:
+    """As on overlay file systems of containers: the old folder is moved away before the new one takes its place."""
+    output = OutputFolder(tmp_path / "out")
+    output.write(OLD)
+    argv = [sys.executable, "-c", SWAP_WITHOUT_EXCHANGE, str(output.path), str(killed_at)]
+    done = subprocess.run(argv, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, check=False)
+    assert done.returncode == (0 if killed_at == 3 else -signal.SIGKILL)
+    output.check()
+    assert content(output.path) == expected
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
 def test_what_a_killed_run_has_left_is_removed_and_what_a_living_one_makes_stays(tmp_path: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
