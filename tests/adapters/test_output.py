@@ -80,13 +80,12 @@ def test_what_a_killed_run_has_left_is_removed_and_what_a_living_one_makes_stays
     dead.wait()
     living = os.getpid()
     for pid in (dead.pid, living):
-        (tmp_path / f".out.samples.jsonl.{pid}").write_text("")
-        (tmp_path / f".out.abc.{pid}").mkdir()
-    OutputFolder(tmp_path / "out").check()
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        f".out.abc.{os.getpid()}",
-        f".out.samples.jsonl.{os.getpid()}",
-    ]
+        (tmp_path / f".out[1].samples.jsonl.{pid}").write_text("")
+        (tmp_path / f".out[1].abc.{pid}").mkdir()
+        (tmp_path / f".out[1].old.abc.{pid}").mkdir()  # of a folder `out[1].old`, and no older `out[1]`
+    OutputFolder(tmp_path / "out[1]").check()
+    stays = ("abc", "old.abc", "samples.jsonl")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f".out[1].{name}.{living}" for name in stays]
 
 
 def test_the_root_folder_is_refused() -> None:
