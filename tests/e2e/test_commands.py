@@ -321,61 +321,6 @@ def test_where_no_sandbox_works_nothing_native_runs(
         assert "apt-get install bubblewrap" in done.stderr
 
 
-STEPS = ("freeze", "build native", "build wasm", "probe once: native", "probe once: wasm", "time")
-
-
-@pytest.mark.once
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_cut_off_at_any_step_leaves_nothing_running_and_the_next_one_finishes(
-    grader: Grader,
-    solution: Path,
-    quick_lab: Path,
-    tmp_path: Path,
-    environment: dict[str, str],
-    step: str,
-    how: signal.Signals,
-    engine_works: None,
-) -> None:
-    (solution / "main.go").write_text((solution / "main.go").read_text("utf-8") + f"\n// {step} {how}\n", "utf-8")
-    out = tmp_path / "out"
-    argv = [sys.executable, "-m", "grader", "grade", str(solution), "--lab", str(quick_lab), "--out", str(out)]
-    child = subprocess.Popen(argv, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    assert child.stderr is not None
-    for line in child.stderr:
-        if line.startswith(step):
-            break
-    time.sleep(0.05)
-    child.send_signal(how)
-    code = child.wait(60)
-    rest = child.stderr.read()
-    child.stderr.close()
-    assert code == (130 if how == signal.SIGINT else -signal.SIGKILL), rest
-    assert no_traceback(rest)
-    assert not out.exists()
-    assert eventually(lambda: sandboxed(child.pid) == [])
-    run = grader("grade", solution, "--lab", quick_lab, "--out", out)
-    assert run.code == 0, run.stderr
-    assert json.loads((out / "grade.json").read_text("utf-8"))["score"]["max"] == 10
-    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith((".out", "out."))) == []
-
-
-def sandboxed(parent: int) -> list[int]:
-    """Return the processes of a session: bubblewrap and all that it started keep or leave it, so look for both."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            line = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if fields[0] != "Z" and (int(fields[3]) == parent or (b"bwrap" in line and int(fields[1]) == 1)):
-            found.append(int(entry.name))
-    return found
-
-
 def eventually(holds: Callable[[], bool], seconds: float = 15) -> bool:
     end = time.monotonic() + seconds
     while not holds():
