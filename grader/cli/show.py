@@ -20,6 +20,7 @@ from grader.render.cells import quantity_text
 from grader.render.comparison import comparison, first_upper, points, timed_arms
 from grader.render.criteria import OUTCOMES, SEVERITIES
 from grader.render.escape import one_line
+from grader.render.feedback import notes_on_what_is_missing
 from grader.render.labels import own_words, quantity_name
 from grader.workflow.effort import Effort
 from grader.workflow.plan import PlannedStep
@@ -59,6 +60,8 @@ def show_grade(lab: Lab, grade: Grade, folder: Path | None, language: Language =
         severity = phrase(SEVERITIES[finding.severity], language)
         console.print(Text(f"{severity}: {where}{one_line(finding.message.text)}", style="yellow"))
     console.print(Text(f"\n{score_sentence(grade.score, language)}", style="bold"))
+    for note in notes_on_what_is_missing(lab, grade, language):
+        console.print(Text(note, style="yellow"))
     if folder is not None:
         console.print(Text(phrase("feedback.files", language, folder=str(folder))))
 

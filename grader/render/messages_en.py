@@ -142,6 +142,10 @@ EN: dict[str, str] = {
     "feedback.metric": "Metric",
     "feedback.more-lines": "… {count} more lines",
     "feedback.no-report": "No report was found; it is looked for as: {places}.",
+    "feedback.no-sandbox": (
+        "No sandbox works on the host that graded this, so nothing of yours was run there; it costs no points. "
+        "`grader doctor` names the command that mends that host."
+    ),
     "feedback.not-measured": "Not measured",
     "feedback.nothing-changed": "Nothing to change in {file}",
     "feedback.origin": "Lab {lab} {version} (`{digest}`), grader {grader}, {system}, {cpus} CPUs.",

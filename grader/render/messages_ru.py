@@ -150,6 +150,10 @@ RU: dict[str, str] = {
     "feedback.metric": "Показатель",
     "feedback.more-lines": "… ещё строк: {count}",
     "feedback.no-report": "Отчёт не найден; он должен называться так: {places}.",
+    "feedback.no-sandbox": (
+        "На машине, где шла проверка, песочница не работает, поэтому ничего из вашей работы там не запускалось; баллы "
+        "за это не снимаются. Команду, которая это исправит, назовёт `grader doctor`."
+    ),
     "feedback.not-measured": "Не измерено",
     "feedback.nothing-changed": "Менять нечего: {file}",
     "feedback.origin": "Работа {lab} {version} (`{digest}`), grader {grader}, {system}, процессоров: {cpus}.",

@@ -48,7 +48,7 @@ def test_a_judgement_without_the_report_that_was_graded_leaves_the_students_tabl
     page = (tmp_path / "again" / "feedback.html").read_text("utf-8")
     assert 'id="h-own"' in (grade.parent / "feedback.html").read_text("utf-8")
     assert 'id="h-own"' not in page
-    assert 'data-label="Claimed">9 MiB<' in page
+    assert 'data-label="Claimed"><div>9 MiB<' in page
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

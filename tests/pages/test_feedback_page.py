@@ -104,6 +104,14 @@ def test_the_head_leads_to_a_criterion_without_leaving_the_page(opened: Open) ->
     assert reached.evaluate("e => e.getBoundingClientRect().top") < 800
 
 
+def test_on_a_phone_a_cell_with_code_in_it_stays_one_text(opened: Open) -> None:
+    tab = opened("**4.5** `MiB` or so", width=PHONE)
+    cells = tab.locator(".stack td[data-label=Claimed]")
+    texts = cells.first.locator("div")
+    assert texts.inner_text() == "4.5 MiB or so"
+    assert texts.evaluate("e => e.getBoundingClientRect().height") < 40
+
+
 def test_on_a_phone_what_was_not_said_takes_no_room(opened: Open) -> None:
     said = "[...document.querySelectorAll('.stack td')].filter(e => e.innerText.trim() === '—' && e.offsetHeight)"
     assert opened(width=PHONE).evaluate(f"{said}.map(e => e.dataset.label)") == ["Claimed"]

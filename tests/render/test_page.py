@@ -157,7 +157,14 @@ def test_the_starts_of_the_server_are_drawn_and_told_in_numbers() -> None:
 def test_without_timed_runs_the_plots_place_says_why() -> None:
     text = page(timed=False)
     assert 'class="plot"' not in text
-    assert "No sandbox works on this host" in text
+    assert "<li>No sandbox works on this host</li>" in text
+
+
+def test_a_host_that_could_run_nothing_is_said_at_the_top_and_only_there() -> None:
+    note = "<code>grader doctor</code> names the command that mends that host"
+    without, with_one = page(timed=False), page()
+    assert without.index(note) < without.index('class="score"')
+    assert note not in with_one
 
 
 def test_a_megabyte_without_a_space_is_cut() -> None:
@@ -202,7 +209,7 @@ def test_a_students_own_marks_stay_and_links_are_text() -> None:
 
 
 def test_bold_and_code_of_a_claim_are_shown_as_such() -> None:
-    assert '<td role="cell" data-label="Claimed"><strong>4.5</strong> <code>MiB</code></td>' in page("**4.5** `MiB`")
+    assert '<td role="cell" data-label="Claimed"><div><strong>4.5</strong> <code>MiB</code></div></td>' in page("**4.5** `MiB`")
 
 
 def test_the_parts_of_the_score_fill_the_bar() -> None:
