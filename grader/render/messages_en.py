@@ -212,7 +212,7 @@ EN: dict[str, str] = {
     "page.findings-how": "A finding is a reason to look, not a judgement.",
     "page.first-output": "Start to first output or answer",
     "page.group-apart": "Not assessed on this host",
-    "page.group-apart-how": "These cost nothing: this host has no means to check them.",
+    "page.group-apart-how": "These cost nothing: they could not be checked here.",
     "page.group-bonus": "Bonus",
     "page.group-bonus-how": "It comes on top of the points; what is missing here costs nothing.",
     "page.group-lost": "Points lost",

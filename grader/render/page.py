@@ -311,7 +311,7 @@ def _evidence(criterion: Criterion, facts: Sequence[Fact], t: Words) -> Places:
         if item.startswith("report:"):
             lines.append(t("page.report-line", line=item.removeprefix("report:")))
         else:
-            files += of_fact.get(item) or (item,)
+            files += of_fact.get(item, ())  # a fact that left no file has nothing to be seen in
     return Places(lines=tuple(lines), files=tuple(dict.fromkeys(files)))
 
 

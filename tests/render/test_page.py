@@ -17,8 +17,8 @@ from grader.model.base import Language
 from grader.model.grade import Score
 from grader.model.lab import Lab
 from grader.render.catalogue import LANGUAGES
-from grader.render.page import comparison_source, score_parts, shown, table_html
-from tests.render.pages import page
+from grader.render.page import comparison_source, feedback_html, score_parts, shown, table_html
+from tests.render.pages import grade, page, the_lab, timed_runs
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -34,8 +34,8 @@ HOSTILE = (
     "a\u202eb\u200bc\x1b[31md\x00e\ufefff",
     "&#x202e;&#0;&lt;script&gt;",
 )
-ALLOWED = {"charset", "class", "content", "cx", "cy", "d", "data-label", "fill", "height", "href", "http-equiv", "id", "lang",
-           "name", "r", "role", "scope", "tabindex", "viewbox", "width", "x", "x1", "x2", "y", "y1", "y2"}  # fmt: skip
+ALLOWED = {"charset", "class", "content", "cx", "cy", "d", "data-label", "fill", "height", "href", "http-equiv", "id",
+           "lang", "name", "r", "role", "scope", "tabindex", "viewbox", "width", "x", "x1", "x2", "y", "y1", "y2"}  # fmt: skip
 
 
 class Seen(HTMLParser):
@@ -133,6 +133,16 @@ def test_the_head_names_the_criteria_that_cost_most_and_leads_to_them() -> None:
         assert re.search(rf'<li class="criterion" id="{anchor}">\s*<h4>{title}</h4>', text)
 
 
+def test_where_a_reason_is_seen_is_a_line_or_a_file_and_never_an_id_of_ours() -> None:
+    text = page()
+    assert "Seen in: report line 41, <code>steps/build-native/meta.json</code>" in text
+    assert "native.binary_size@build" not in text
+    raw = grade()
+    bare = tuple(f.model_copy(update={"evidence": ()}) for f in raw.facts)
+    without = feedback_html(the_lab(), raw.model_copy(update={"facts": bare}), timed_runs(), None, ())
+    assert "native.binary_size@build" not in without
+
+
 def test_what_a_person_wrote_stands_with_the_criterion() -> None:
     said = "".join(Seen(page("well argued")).text)
     assert "Note: well argued" in " ".join(said.split())
@@ -209,7 +219,9 @@ def test_a_students_own_marks_stay_and_links_are_text() -> None:
 
 
 def test_bold_and_code_of_a_claim_are_shown_as_such() -> None:
-    assert '<td role="cell" data-label="Claimed"><div><strong>4.5</strong> <code>MiB</code></div></td>' in page("**4.5** `MiB`")
+    assert '<td role="cell" data-label="Claimed"><div><strong>4.5</strong> <code>MiB</code></div></td>' in page(
+        "**4.5** `MiB`"
+    )
 
 
 def test_the_parts_of_the_score_fill_the_bar() -> None:
