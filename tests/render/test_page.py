@@ -34,8 +34,10 @@ HOSTILE = (
     "a\u202eb\u200bc\x1b[31md\x00e\ufefff",
     "&#x202e;&#0;&lt;script&gt;",
 )
-ALLOWED = {"charset", "class", "content", "cx", "cy", "d", "data-label", "fill", "height", "href", "http-equiv", "id",
-           "lang", "name", "r", "role", "scope", "tabindex", "viewbox", "width", "x", "x1", "x2", "y", "y1", "y2"}  # fmt: skip
+ALLOWED = {
+    "charset", "class", "content", "cx", "cy", "d", "data-label", "fill", "height", "href", "http-equiv", "id", "lang",
+    "name", "r", "role", "scope", "tabindex", "viewbox", "width", "x", "x1", "x2", "y", "y1", "y2",
+}  # fmt: skip
 
 
 class Seen(HTMLParser):
