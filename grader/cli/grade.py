@@ -43,7 +43,9 @@ TimeLimitOption = Annotated[
         help="Bound the whole run: 90, 60s, 5m, 1h30m. What was not reached is not run and costs nothing.",
     ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the exact commands and how long they may take; run nothing.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print the exact commands and how long they may take; run nothing.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 
