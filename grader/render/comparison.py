@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from grader.model.base import Language, Record
@@ -17,6 +18,9 @@ from grader.units import format_seconds
 
 TOTAL, FIRST_OUTPUT, FIRST_ANSWER = "startup_time", "first_output_time", "first_answer_time"
 NOTHING = "—"
+QUOTE_CHARACTERS = 60
+_LIST_MARK = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+(?=[^\W\d]|\*\*|`)")
+"""Before a word only: `- 5 %` is a number."""
 VERDICTS = {
     "reproduced": "verdict-name.reproduced",
     "consistent": "verdict-name.consistent",
@@ -50,7 +54,7 @@ def comparison(lab: Lab, grade: Grade, language: Language = "en") -> tuple[Compa
         ComparisonLine(
             id=v.id,
             label=_label(lab, v.id, language),
-            claimed=escape.one_line(quotes[v.id].quote, 60) if v.id in quotes else NOTHING,
+            claimed=_quote(quotes[v.id].quote) if v.id in quotes else NOTHING,
             recomputed=_quantity(v.recomputed, language),
             measured=_measured(lab, grade, v, language),
             state=v.verdict,
@@ -142,6 +146,12 @@ def _with_interval(fact: Fact, language: Language) -> str:
         for bound in (fact.interval.low, fact.interval.high)
     )
     return phrase("feedback.interval", language, value=shown, low=low, high=high)
+
+
+def _quote(quote: str) -> str:
+    """Return the beginning of what was read, without the mark of the list that it stood in or half a pair of bold."""
+    shown = escape.one_line(_LIST_MARK.sub("", quote), QUOTE_CHARACTERS)
+    return shown.replace("**", "") if shown.count("**") % 2 else shown
 
 
 def _measured(lab: Lab, grade: Grade, verdict: Verdict, language: Language) -> str:

@@ -328,7 +328,7 @@ EN: dict[str, str] = {
     "verdict.near": "within 5 % of our value: the difference is one of units or rounding",
     "verdict.no-inputs": "the row's own cells do not give the numbers to work it out from",
     "verdict.no-number": "the report says {qualifier} here, which no measurement can confirm or refute",
-    "verdict.nothing-to-compare": "this is not measured here, so your number stands as it is",
+    "verdict.nothing-to-compare": "this is not measured here, so what you wrote stands as it is",
     "verdict.other-arm": "run here as: {arm}; the lab asks for: {own}; so the two numbers may differ",
     "verdict.other-compiler": (
         "our module was built by {compiler}, not by the lab's compiler, so its numbers say nothing about yours"

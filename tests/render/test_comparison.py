@@ -57,3 +57,23 @@ def test_a_fact_that_no_row_of_the_table_holds_is_not_guessed(lab: Lab) -> None:
 def test_the_mode_is_named_in_each_language(lab: Lab, language: Language) -> None:
     words = {"en": "compiled at start", "ru": "компил"}
     assert words[language] in measured(lab, NATIVE, GONE, PEAK, language=language)
+
+
+@pytest.mark.parametrize(
+    ("quote", "shown"),
+    [
+        ("- **Local average:** 12 ms", "**Local average:** 12 ms"),
+        ("2. Warm: 3 ms", "Warm: 3 ms"),
+        ("- 5 % smaller", "- 5 % smaller"),
+        ("—", "—"),
+        ("1.5 MiB", "1.5 MiB"),
+        ("* **Calculated average of all of the cold requests to the app: 12 ms**",
+         "Calculated average of all of the cold requests to the app…"),
+    ],
+)  # fmt: skip
+def test_a_claim_is_shown_without_the_mark_of_its_list_and_half_a_pair_of_bold(
+    lab: Lab, quote: str, shown: str
+) -> None:
+    given = pages.grade(quote)
+    (line,) = (x for x in comparison(lab, given) if x.id == "native.binary_size")
+    assert line.claimed == shown
