@@ -40,11 +40,14 @@ UIDS = range(64012, 64112)
 
 HOSTNAME = "sandbox"
 NICE = 5
+HOSTS = f"127.0.0.1 localhost {HOSTNAME}\n"
+"""/etc/hosts as every container has one: without it nothing can listen on `localhost:8080`."""
+
 NOOP_OUTPUT = "sandbox-noop\n"
 
 _TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _SETPRIV = "/bin/setpriv"
-_STATUS_FD, _SECCOMP_FD, _OPTIONS_FD = 4, 5, 6
+_STATUS_FD, _SECCOMP_FD, _OPTIONS_FD, _HOSTS_FD = 4, 5, 6, 7
 _OPEN_FILES = 4096
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _NAMESPACES = ("ipc", "mnt", "net", "pid", "uts")
@@ -186,10 +189,11 @@ class Sandbox:
             # Not as arguments: those of the first process can be read in the sandbox, and they name host paths.
             options = "".join(f"{option}\0" for option in self._options(command))
             options_fd = stack.enter_context(_memory_file(os.fsencode(options)))
+            hosts_fd = stack.enter_context(_memory_file(HOSTS.encode()))
             ready = _Ready(
                 command=command,
                 argv=(str(find_tool("bwrap")), "--args", str(_OPTIONS_FD), "--", *self._drop(), *command.argv),
-                fds={_STATUS_FD: status_write, _SECCOMP_FD: filter_fd, _OPTIONS_FD: options_fd},
+                fds={_STATUS_FD: status_write, _SECCOMP_FD: filter_fd, _OPTIONS_FD: options_fd, _HOSTS_FD: hosts_fd},
                 boundary=Boundary(status_read),
                 cgroup=cgroup,
                 processes=self._processes_cap(limits, cgroup),
@@ -215,8 +219,9 @@ class Sandbox:
             line += ["--unshare-user", "--disable-userns", "--uid", str(self.uid), "--gid", str(self.uid)]
         line += ["--proc", "/proc", "--perms", "1777", "--size", str(tmp_bytes), "--tmpfs", "/tmp"]
         # Parents that bubblewrap makes for a file are 0700 and would lock the unprivileged user out.
-        for directory in (*directories, "/dev"):
+        for directory in (*directories, "/dev", "/etc"):
             line += ["--dir", directory]
+        line += ["--perms", "0444", "--ro-bind-data", str(_HOSTS_FD), "/etc/hosts"]
         for device in _DEVICES:
             line += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
         line += ["--symlink", "/proc/self/fd", "/dev/fd"]
@@ -513,7 +518,7 @@ def _status_pipe(stack: ExitStack) -> tuple[int, int]:
 @contextmanager
 def _memory_file(data: bytes) -> Iterator[int]:
     """Yield a descriptor from which `data` can be read once; it never was a file that anyone could change."""
-    fd = os.memfd_create("seccomp", os.MFD_CLOEXEC)
+    fd = os.memfd_create("grader", os.MFD_CLOEXEC)
     try:
         os.write(fd, data)
         os.lseek(fd, 0, os.SEEK_SET)

@@ -103,6 +103,11 @@ def test_both_routes_answer_and_a_polite_server_ends_at_sigterm(serve: Serve) ->
     assert done.argv[:2] == ("/app/attack", "serve")
 
 
+def test_server_may_listen_on_localhost_by_name(serve: Serve) -> None:
+    """As it may on a host and in a container, where a file says what that name means."""
+    assert "<p>hello</p>" in serve("by-name").answers[0]
+
+
 def test_server_that_ignores_sigterm_is_killed_after_the_grace_and_gone(serve: Serve, mark: str) -> None:
     said = serve("stays", word=mark, grace_s=0.3)
     assert mark in said.answers[0]
