@@ -19,7 +19,7 @@ from grader.workflow.prepare import Runnable
 from grader.workflow.site import Site
 from grader.workflow.steps import StepMeta, StepOutput
 
-RECIPE = "1"
+RECIPE = "2"
 """Raised when the same runs would be timed otherwise."""
 
 TIMING_STEP = "time"
