@@ -6,6 +6,7 @@ Layout below the root, `<XDG_CACHE_HOME>/lab-grader`:
     <kind>/<first two of key>/<key>.dir/content/    one directory
     <kind>/<first two of key>/<key>.dir/complete    there before the rename that makes the entry visible
     work/<name>/  work/<name>.lock                  what a living process is making; the lock is held while it lives
+    .lab-grader                                     empty; without it nothing that lies under `work/` is ours
 
 Everything is made under `work/` and becomes visible by one rename, so a kill at any moment leaves an old entry, a
 new one or none.  A lock (flock) rather than a process id tells the living from the dead: ids are reused, and differ
@@ -35,6 +36,11 @@ from grader.model.base import Record
 
 _MAGIC = b"grader/store/1"
 _WORK = "work"
+_MARKER = ".lab-grader"
+_WORKSPACE_BYTES = 8
+_WORKSPACE = re.compile(rf"[0-9a-f]{{{2 * _WORKSPACE_BYTES}}}")
+_LEFT = re.compile(rf"{_WORKSPACE.pattern}(\.\d+)?")
+"""A workspace, or what `remove_tree` moves out of one."""
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,199}")
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -321,8 +327,11 @@ class DiskStore:
         """Return a new directory, its lock file and the descriptor that holds the lock."""
         parent = self.root / _WORK
         parent.mkdir(mode=0o775, exist_ok=True)
+        if not self._is_ours():
+            with suppress(FileExistsError):
+                (self.root / _MARKER).touch(exist_ok=False)
         while True:
-            path = parent / secrets.token_hex(8)
+            path = parent / secrets.token_hex(_WORKSPACE_BYTES)
             lock = path.with_suffix(".lock")
             held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
@@ -337,10 +346,20 @@ class DiskStore:
                 raise
             os.close(held)
 
+    def _is_ours(self) -> bool:
+        return os.path.lexists(self.root / _MARKER)
+
     def _sweep(self) -> None:
-        """Remove what processes that are no longer alive have left under `work/`."""
+        """Remove what processes that are no longer alive have left under `work/`, and nothing that others keep there.
+
+        Anybody may name a folder of that name, and people mistype `--cache`.
+        """
+        if not self._is_ours():
+            return
         with _disk_errors(self.root / _WORK):
             for lock in (self.root / _WORK).glob("*.lock"):
+                if not _WORKSPACE.fullmatch(lock.stem):
+                    continue
                 try:
                     held = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
                 except (FileNotFoundError, PermissionError):
@@ -356,7 +375,7 @@ class DiskStore:
                     os.close(held)
             # A removal that was killed leaves folders named after a workspace that has lost its lock.
             for left in (self.root / _WORK).glob("*"):
-                if left.suffix != ".lock" and not left.with_suffix(".lock").exists():
+                if _LEFT.fullmatch(left.name) and not left.with_suffix(".lock").exists():
                     with suppress(PermissionError):
                         remove_tree(left)
 
