@@ -183,7 +183,6 @@ class Arena:
             "HOME": str(self.home),
             "TMPDIR": str(self.tmp),
             "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "GRADER_CACHE": str(self.cache),
             "GRADER_LOCK": str(self.lock),
             "COLUMNS": "160",
