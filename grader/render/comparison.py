@@ -14,7 +14,7 @@ from grader.render.catalogue import phrase
 from grader.render.cells import fact_text, quantity_text, row_text
 from grader.render.labels import arm_name, cell_name, name_of, own_words, quantity_name
 from grader.render.numerals import localised
-from grader.units import format_seconds
+from grader.units import format_seconds, telling_half_width
 
 TOTAL, FIRST_OUTPUT, FIRST_ANSWER = "startup_time", "first_output_time", "first_answer_time"
 NOTHING = "—"
@@ -135,17 +135,16 @@ def first_upper(text: str) -> str:
 
 
 def _with_interval(fact: Fact, language: Language) -> str:
-    value = quantity_text(fact.quantity())
-    shown = localised(value, language)
-    if fact.interval is None:
-        return shown
-    half_width = (fact.interval.high - fact.interval.low) / 2
-    unit = value.rpartition(" ")[2]
+    """Return a time with its interval, in one unit and with the digits that tell its ends apart."""
+    if fact.interval is None or not isinstance(fact.value, int | float):
+        return quantity_text(fact.quantity(), language=language)
+    half_width = telling_half_width(fact.interval.low, fact.interval.high)
+    value, unit = format_seconds(fact.value, half_width=half_width).split(" ")
     low, high = (
-        localised(format_seconds(bound, unit, half_width=half_width).rpartition(" ")[0], language)
+        localised(format_seconds(bound, unit, half_width=half_width).partition(" ")[0], language)
         for bound in (fact.interval.low, fact.interval.high)
     )
-    return phrase("feedback.interval", language, value=shown, low=low, high=high)
+    return phrase("feedback.interval", language, value=localised(f"{value} {unit}", language), low=low, high=high)
 
 
 def _quote(quote: str) -> str:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from grader.model.base import Language, Message
-from grader.model.grade import Fact, Grade, Verdict
+from grader.model.grade import Fact, Grade, Interval, Verdict
 from grader.model.lab import Lab
-from grader.render.comparison import comparison
+from grader.render.comparison import comparison, timed_arms
 from tests.render import pages
 
 NO_SERVER = Message(code="fact.no-server-but", params={"said": "Netdev not set", "instead": "memory_peak"})
@@ -77,3 +77,31 @@ def test_a_claim_is_shown_without_the_mark_of_its_list_and_half_a_pair_of_bold(
     given = pages.grade(quote)
     (line,) = (x for x in comparison(lab, given) if x.id == "native.binary_size")
     assert line.claimed == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "expected"),
+    [
+        (0.011, 0.009, 0.014, "11 ms (9 to 14)"),
+        (0.011, 0.004, 0.016, "11 ms (4 to 16)"),
+        (0.0021, 0.0021, 0.0024, "2.1 ms (2.1 to 2.4)"),
+        (0.258, 0.250, 0.266, "0.26 s (0.25 to 0.27)"),
+        (0.31, 0.30, 0.42, "0.3 s (0.3 to 0.4)"),
+        (2.0, 2.0, 2.0, "2.00 s (2.00 to 2.00)"),
+    ],
+)
+def test_a_time_and_its_interval_are_told_apart(value: float, low: float, high: float, expected: str) -> None:
+    fact = Fact(
+        id="native.first_answer_time@process",
+        subject="native",
+        metric="first_answer_time",
+        arm="process",
+        state="measured",
+        value=value,
+        unit="second",
+        interval=Interval(low=low, high=high, level=0.98),
+        n=7,
+        method="median of 7 starts",
+    )
+    (line,) = timed_arms([fact])
+    assert line.first == expected
