@@ -277,9 +277,6 @@ EN: dict[str, str] = {
     ),
     "page.title": "Feedback: {name}",
     "page.total": "Start to exit",
-    "page.unit-ms": "ms",
-    "page.unit-s": "s",
-    "page.unit-us": "µs",
     "page.verdict": "Verdict",
     "page.why": "Why",
     "plan.effort": (

@@ -287,9 +287,6 @@ RU: dict[str, str] = {
     ),
     "page.title": "Отзыв о работе: {name}",
     "page.total": "От запуска до завершения",
-    "page.unit-ms": "мс",
-    "page.unit-s": "с",
-    "page.unit-us": "мкс",
     "page.verdict": "Вердикт",
     "page.why": "Почему",
     "plan.effort": (

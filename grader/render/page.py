@@ -142,7 +142,7 @@ def feedback_html(
     grouped = groups(grade.criteria)
     lost = sorted(grouped["lost"], key=lambda c: c.points - c.max)
     rows = strips(_timed(runs, _arms_in_order(lab), grade.facts, timed, language), lab.subjects)
-    drawing = strip_plot(rows, _axis_words(t))
+    drawing = strip_plot(rows, _axis_words(t, language))
     return environment.get_template("feedback.html.j2").render(
         language=language,
         t=t,
@@ -281,12 +281,12 @@ def _timed(
     )
 
 
-def _axis_words(t: Words) -> PlotWords:
+def _axis_words(t: Words, language: Language) -> PlotWords:
     return PlotWords(
+        language=language,
         title=t("page.plot-title"),
         failed=t("page.plot-failed"),
         no_number=t("page.plot-no-number"),
-        units={"s": t("page.unit-s"), "ms": t("page.unit-ms"), "µs": t("page.unit-us")},
     )
 
 

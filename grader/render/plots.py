@@ -7,7 +7,7 @@ Colours are classes that the page's style sheet fills, and no meaning hangs on a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from html import escape as html
 from itertools import count
@@ -15,9 +15,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from grader.model.base import Record
+from grader.model.base import Language, Record
 from grader.model.grade import Fact, Interval
 from grader.render import escape
+from grader.render.numerals import localised
 
 LOG_FROM = 20.0
 """The axis is logarithmic from this ratio of the slowest to the fastest run on: below it a linear one still shows
@@ -53,12 +54,12 @@ class Strip(Record):
 
 
 class PlotWords(Record):
-    """What the drawing says, in one language.  `units` is by `µs`, `ms` and `s`."""
+    """What the drawing says, and the language that it writes its numbers in."""
 
+    language: Language
     title: str
     failed: str
     no_number: str
-    units: Mapping[str, str]
 
 
 class Axis(Record):
@@ -159,7 +160,7 @@ def _grid(place: _Place, bottom: int, words: PlotWords) -> str:
     for tick in place.axis.ticks:
         x = place.x(tick)
         lines.append(f'<line x1="{x}" x2="{x}" y1="{TOP_PX}" y2="{bottom}"/>')
-        labels.append(f'<text x="{x}" y="{bottom + 16}">{_text(tick_text(tick, words.units))}</text>')
+        labels.append(f'<text x="{x}" y="{bottom + 16}">{_text(tick_text(tick, words.language))}</text>')
     return f'<g class="grid">{"".join(lines)}</g><g class="ticks">{"".join(labels)}</g>'
 
 
@@ -210,14 +211,14 @@ def _spread(number: int) -> float:
     return ((number + 1) * _GOLDEN % 1 - 0.5) * (STRIP_PX - 2 * RADIUS_PX - 2)
 
 
-def tick_text(seconds: float, units: Mapping[str, str]) -> str:
+def tick_text(seconds: float, language: Language) -> str:
     """Return a time on the axis in the unit that fits it: `200 µs`, `5 ms`, `0`."""
     if seconds == 0:
         return "0"
     # By rounded digits, because 0.001 * 3 is a little above 3 ms and must still read so.
     exact = Fraction(f"{seconds:.6g}")
     name, scale = next(((n, s) for n, s in _SCALES if exact >= s), _SCALES[-1])
-    return f"{float(exact / scale):g} {units[name]}"
+    return localised(f"{float(exact / scale):g} {name}", language)
 
 
 _SCALES = (("s", Fraction(1)), ("ms", Fraction(1, 10**3)), ("µs", Fraction(1, 10**6)))

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from grader.render.plots import PlotWords, TimedArm, choose_axis, strip_plot, strips, tick_text
 from tests.render.pages import ROUNDS, STARTS, campaign, facts
 
-UNITS = {"s": "s", "ms": "ms", "µs": "µs"}
-WORDS = PlotWords(title="Runs", failed="failed", no_number="no number", units=UNITS)
+WORDS = PlotWords(language="en", title="Runs", failed="failed", no_number="no number")
 NUMBERS = {"process": "2.7 ms (2.3 to 3)", "wasmtime": "0.4 s (0.34 to 0.45)", "sandbox-noop": "2.2 ms"}
 SECONDS = st.floats(min_value=1e-6, max_value=1e4)
 
@@ -146,7 +145,12 @@ def test_one_time_alone_has_an_axis_too(time: float) -> None:
     ],
 )
 def test_a_label_has_the_unit_that_fits(seconds: float, text: str) -> None:
-    assert tick_text(seconds, UNITS) == text
+    assert tick_text(seconds, "en") == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(1.5, "1,5 с"), (0.5, "500 мс"), (3e-7, "0,3 мкс")])
+def test_a_label_is_written_as_its_language_writes_numbers(seconds: float, text: str) -> None:
+    assert tick_text(seconds, "ru") == text
 
 
 def test_places_are_percentages_so_that_text_keeps_its_size_on_a_phone() -> None:
