@@ -87,6 +87,16 @@ def test_json_without_a_head_is_no_answer() -> None:
     assert code(b'{\n  "moscow_time": "2025"\n}\n\n') == "cgi.not-a-header"
 
 
+@pytest.mark.parametrize("name", [b"X", b"Content-Type", b"Status"])
+def test_a_line_of_blanks_is_read_in_one_go(name: bytes) -> None:
+    """A program may print a megabyte of them; a reader that tries each again as the value's end does not come back."""
+    blanks = b" \t" * 500_000
+    answer = parse_cgi("/", name + b":" + blanks + b"204" + blanks + b"\n\n")
+    assert (answer.reason, answer.status) == (None, 204 if name == b"Status" else 200)
+    assert answer.content_type == ("204" if name == b"Content-Type" else None)
+    assert code(name + b":1" + blanks + b"x\n\n") == ("cgi.bad-status" if name == b"Status" else None)
+
+
 def test_as_many_header_lines_as_allowed_pass() -> None:
     assert code(b"X: y\n" * HEADER_LINES + b"\n") is None
 

@@ -352,6 +352,13 @@ FAMILY = Family(
             _cgi("cgi.twice"),
         ),
         _case(
+            "cgi-blanks",
+            "Prints a header with 900,000 blanks inside, which a pattern may try again from each one.",
+            _printing(b"X: a" + b" " * 900_000 + b"b\nStatus: fine\n\n"),
+            "strict answers",
+            _cgi("cgi.bad-status"),
+        ),
+        _case(
             "cgi-escapes",
             "Prints a terminal escape in a header.",
             _printing(b"Content-Type: \x1b[2Jtext/html\n\n<p>"),
