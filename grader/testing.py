@@ -343,11 +343,9 @@ class FakeSamples:
             return None
         return SavedSamples(header=self.header, samples=tuple(self.lines), damaged=self.damaged)
 
-    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> None:
+    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
         self.header, self.lines, self.begun, self.damaged = header, list(kept), header.key, None
-
-    def add(self, sample: Sample) -> None:
-        self.lines.append(sample)
+        return self.lines.append
 
     def set_aside(self) -> str | None:
         if not self.lines:

@@ -9,7 +9,7 @@ import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -142,25 +142,30 @@ class SampleFile:
             self.path.rename(aside)
             return str(aside)
 
-    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> None:
-        """Replace the file by one with these samples.  Raises: HostError if it cannot be written."""
+    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
+        """Replace the file by one with these samples, and return what appends one more at once.
+
+        Raises: HostError, as what is returned does, if it cannot be written.
+        """
         with _named_failures(self.path, self.path):
             self.close()
             stage = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-            self._out = stage.open("wb", buffering=0)
+            out = stage.open("wb", buffering=0)
             try:
-                self._out.write(b"".join(_line(record) for record in (header, *kept)))
-                os.fsync(self._out.fileno())
+                out.write(b"".join(_line(record) for record in (header, *kept)))
+                os.fsync(out.fileno())
                 stage.replace(self.path)
             except BaseException:
+                out.close()
                 stage.unlink(missing_ok=True)
                 raise
+        self._out = out
 
-    def add(self, sample: Sample) -> None:
-        """Append one sample at once.  Raises: HostError if it cannot be written."""
-        assert self._out is not None  # `begin` comes first
-        with _named_failures(self.path, self.path):
-            self._out.write(_line(sample))
+        def add(sample: Sample) -> None:
+            with _named_failures(self.path, self.path):
+                out.write(_line(sample))
+
+        return add
 
     def drop(self, key: str) -> None:
         """Remove the file if it is of that campaign."""

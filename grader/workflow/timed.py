@@ -84,12 +84,12 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
         site.progress.note(f"{half} saved runs are of an incomplete round, which is run again")
     left = f"round {rounds + 1} to {total}" if rounds else f"{total} rounds"
     site.progress.step("time", f"{left} of {len(arms)} arms, after {warmups} to warm up")
-    log.begin(SampleHeader(key=key, rounds=total, began=began), kept)
+    save = log.begin(SampleHeader(key=key, rounds=total, began=began), kept)
     campaign = run_campaign(
         arms,
         lab.parameters,
         site.engine.run_once,
-        log.add,
+        save,
         site.progress,
         kept=kept,
         offset_s=max([site.wall() - began, *(sample.started_s for sample in kept)]) if kept else 0.0,

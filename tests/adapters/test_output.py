@@ -181,9 +181,9 @@ def timed(arm: str, round_index: int) -> Sample:
 def sample_file(folder: Path, key: str = "k", samples: int = 4) -> SampleFile:
     """A campaign of two arms that was cut off."""
     log = SampleFile(folder / "out.samples.jsonl")
-    log.begin(HEADER.model_copy(update={"key": key}), ())
+    add = log.begin(HEADER.model_copy(update={"key": key}), ())
     for number in range(samples):
-        log.add(timed("ab"[number % 2], number // 2))
+        add(timed("ab"[number % 2], number // 2))
     log.close()
     return log
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -82,9 +82,14 @@ class Cutting(FakeSamples):
         super().__init__()
         self.saved_one = saved_one
 
-    def add(self, sample: Sample) -> None:
-        super().add(sample)
-        self.saved_one()
+    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
+        save = super().begin(header, kept)
+
+        def add(sample: Sample) -> None:
+            save(sample)
+            self.saved_one()
+
+        return add
 
 
 class World:
