@@ -49,6 +49,7 @@ SMALLER = (
     (r"within_s: 2\b", "within_s: 1000000000"),  # of a clock that stands still
 )
 MOST_CUTS = 600
+LIMITS_S = (2, 3, 4, 6, 9, 13, 20, 30, 60, 120, 600)
 
 
 class Host:
@@ -201,12 +202,15 @@ def test_a_run_cut_off_in_each_of_its_steps_in_turn_ends_with_the_same_bytes(
 def test_runs_that_the_time_limit_ends_are_resumed_to_the_same_bytes(
     host: Host, uncut: tuple[Host, dict[str, bytes]]
 ) -> None:
-    for seconds in range(2, 600):
+    for seconds in LIMITS_S:
         done = host.run("--resume", "-q", "--time-limit", f"{seconds}s")
+        if "were up before the submission was read" in done.stderr:
+            continue  # a busy host
         assert done.code == 0, done.stderr
         if "left out" not in done.stderr:
             break
         assert "costs no points" in done.stderr
+    assert seconds > LIMITS_S[0]
     assert host.files() == uncut[1]
     assert eventually(lambda: host.left() == []), host.left()
 
