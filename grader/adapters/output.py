@@ -7,6 +7,7 @@ import ctypes
 import errno
 import glob
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -149,10 +150,11 @@ class SampleFile:
         """
         with _named_failures(self.path, self.path):
             self.close()
-            stage = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-            out = stage.open("wb", buffering=0)
+            stage = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.{os.getpid()}")
+            # Made anew, so never through a link that somebody put there: others may write this folder too.
+            out = stage.open("xb", buffering=0)
             try:
-                out.write(b"".join(_line(record) for record in (header, *kept)))
+                _write_whole(out, b"".join(_line(record) for record in (header, *kept)))
                 os.fsync(out.fileno())
                 stage.replace(self.path)
             except BaseException:
@@ -163,21 +165,28 @@ class SampleFile:
 
         def add(sample: Sample) -> None:
             with _named_failures(self.path, self.path):
-                out.write(_line(sample))
+                _write_whole(out, _line(sample))
 
         return add
 
     def drop(self, key: str) -> None:
-        """Remove the file if it is of that campaign."""
+        """Remove the file if it is of that campaign.  Raises: HostError if it cannot be removed."""
         saved = self.saved()
         if saved is not None and saved.header.key == key:
-            self.path.unlink(missing_ok=True)
+            with _named_failures(self.path, doing="remove the saved runs, which are kept elsewhere"):
+                self.path.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the file that was begun here, unless another run has put its own in its place."""
+        """Remove the file that was begun here, unless another run has put its own in its place.
+
+        Raises: HostError if it cannot be removed.
+        """
         if self._out is None:
             return
-        with contextlib.suppress(FileNotFoundError):
+        with (
+            _named_failures(self.path, doing="remove the saved runs, which are kept elsewhere"),
+            contextlib.suppress(FileNotFoundError),
+        ):
             if os.path.samestat(os.fstat(self._out.fileno()), self.path.lstat()):
                 self.path.unlink()
         self.close()
@@ -191,6 +200,13 @@ class SampleFile:
 
 def _line(record: Record) -> bytes:
     return canonical_json(record) + b"\n"
+
+
+def _write_whole(out: BinaryIO, data: bytes) -> None:
+    """Write all of it: a raw write may take less, on a disk that is nearly full, and only the next one says why."""
+    left = memoryview(data)
+    while left:
+        left = left[out.write(left) :]
 
 
 def write_synced(target: Path, data: bytes) -> None:
@@ -271,7 +287,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _named_failures(path: Path, samples: Path | None = None) -> Iterator[None]:
+def _named_failures(path: Path, samples: Path | None = None, *, doing: str = "write results") -> Iterator[None]:
     """Turn what the operating system says into our error, which names the file of `samples` if there is one."""
     try:
         yield
@@ -286,4 +302,4 @@ def _named_failures(path: Path, samples: Path | None = None) -> Iterator[None]:
         hint = hints.get(error.errno or 0, "name another folder with `--out`")
         if samples is not None and samples.is_file():
             hint += f"; the timed runs are kept in `{samples}`, and the same command with `--resume` goes on with them"
-        raise HostError(f"cannot write results: {error.strerror}", where=str(path), hint=hint) from error
+        raise HostError(f"cannot {doing}: {error.strerror}", where=str(path), hint=hint) from error

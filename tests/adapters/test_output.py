@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -236,6 +238,75 @@ def test_nothing_is_set_aside_where_there_is_no_run(tmp_path: Path) -> None:
     assert log.set_aside() is None
     sample_file(tmp_path, samples=0)
     assert log.set_aside() is None
+
+
+SHORT = """
+import os, resource, sys
+from grader.adapters.output import SampleFile
+from grader.errors import HostError
+from tests.adapters.test_output import HEADER, Path, timed
+log = SampleFile(Path(sys.argv[1], "out.samples.jsonl"))
+kept = tuple(timed("ab"[number % 2], number // 2) for number in range(50))
+log.begin(HEADER, kept)
+resource.setrlimit(resource.RLIMIT_FSIZE, (log.path.stat().st_size // 2, resource.RLIM_INFINITY))
+try:
+    log.begin(HEADER, kept)
+    print("begun")
+except HostError as error:
+    print(error.what, len(log.saved().samples), len(os.listdir(sys.argv[1])))
+save, saved = log.begin(HEADER, ()), 0
+try:
+    for sample in kept:
+        save(sample)
+        saved += 1
+    print("all saved")
+except HostError as error:
+    print(error.what, len(log.saved().samples) == saved > 0, log.saved().damaged)
+"""
+
+
+def test_what_does_not_fit_is_an_error_and_never_a_shorter_file(tmp_path: Path) -> None:
+    """A file-size limit does what a nearly full disk does: the write that meets it is cut, the next one fails."""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])}
+    done = subprocess.run([sys.executable, "-c", SHORT, str(tmp_path)], env=env, capture_output=True, text=True)
+    told = "cannot write results: File too large"
+    assert (done.stdout.splitlines(), done.stderr) == ([f"{told} 50 1", f"{told} True None"], "")
+
+
+def test_a_campaign_is_not_begun_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda _: "guessed")
+    (tmp_path / "precious").write_text("mine")
+    for name in (os.getpid(), f"guessed.{os.getpid()}"):
+        (tmp_path / f".out.samples.jsonl.{name}").symlink_to("precious")
+    with pytest.raises(HostError, match="cannot write results: File exists"):
+        sample_file(tmp_path)
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+@contextmanager
+def closed_to_us(folder: Path) -> Iterator[None]:
+    """Be a user for a while who may look into a folder and change nothing there."""
+    user = os.geteuid()
+    folder.chmod(0o555)
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
+
+
+def test_saved_runs_that_cannot_be_removed_are_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # The folders above are closed to another user.
+    log = SampleFile(Path("out.samples.jsonl"))
+    log.begin(HEADER, ())
+    with closed_to_us(tmp_path):
+        for removal in (lambda: log.drop(HEADER.key), log.remove):
+            with pytest.raises(HostError, match="cannot remove the saved runs, which are kept elsewhere") as caught:
+                removal()
+            assert caught.value.where == "out.samples.jsonl"
+    log.remove()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_samples_are_dropped_by_their_campaign_alone(tmp_path: Path) -> None:
