@@ -19,7 +19,7 @@ from grader.render.catalogue import phrase, translated, words
 from grader.render.cells import quantity_text
 from grader.render.comparison import comparison, first_upper, points, timed_arms
 from grader.render.criteria import OUTCOMES, SEVERITIES
-from grader.render.escape import one_line
+from grader.render.escape import SENTENCE, one_line, plain
 from grader.render.feedback import notes_on_what_is_missing
 from grader.render.labels import own_words, quantity_name
 from grader.workflow.effort import Effort
@@ -34,8 +34,6 @@ VERDICT_STYLE = {
     "not_run": "dim",
 }
 HEADING = "bold"
-WIDEST = 2000
-"""Characters of a reason: one may name every cell of a table."""
 
 SOURCES = {
     "table": "claims.source-table",
@@ -61,9 +59,9 @@ def show_grade(lab: Lab, grade: Grade, folder: Path | None, language: Language =
         console.print(Text(f"{severity}: {where}{one_line(finding.message.text)}", style="yellow"))
     console.print(Text(f"\n{score_sentence(grade.score, language)}", style="bold"))
     for note in notes_on_what_is_missing(lab, grade, language):
-        console.print(Text(note, style="yellow"))
+        console.print(harmless(note, "yellow"))
     if folder is not None:
-        console.print(Text(phrase("feedback.files", language, folder=str(folder))))
+        console.print(Text(plain(phrase("feedback.files", language, folder=str(folder)))))
 
 
 def _show_criteria(grade: Grade, console: Console, language: Language) -> None:
@@ -75,7 +73,9 @@ def _show_criteria(grade: Grade, console: Console, language: Language) -> None:
         table.add_row(
             Text(f"{points(c.points, language)} / {points(c.max, language)}", justify="right"),
             Text(phrase(OUTCOMES["manual" if c.manual else c.outcome], language), style=_style(c)),
-            Text.assemble((c.title or c.id, "bold"), f" ({c.id}{bonus})\n", (_why(c, first, language), "dim")),
+            Text.assemble(
+                harmless(c.title or c.id, "bold"), f" ({one_line(c.id)}{bonus})\n", (_why(c, first, language), "dim")
+            ),
         )
     console.print(table)
 
@@ -91,13 +91,13 @@ def _why(criterion: Criterion, first: dict[str, str], language: Language) -> str
         first: By reason, the criterion that it was given for; added to.
     """
     if criterion.manual:
-        return one_line(criterion.manual.note, WIDEST)
+        return one_line(criterion.manual.note, SENTENCE)
     if criterion.outcome != "not_run":
-        return one_line(criterion.reason.text, WIDEST)
+        return one_line(criterion.reason.text, SENTENCE)
     above = first.setdefault(criterion.reason.text, criterion.id)
     if above == criterion.id:
-        return one_line(criterion.reason.text, WIDEST)
-    return phrase("feedback.as-for", language, criterion=above)
+        return one_line(criterion.reason.text, SENTENCE)
+    return phrase("feedback.as-for", language, criterion=one_line(above))
 
 
 def score_sentence(s: Score, language: Language) -> str:
@@ -117,32 +117,36 @@ def score_sentence(s: Score, language: Language) -> str:
 
 
 def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language = "en") -> None:
-    """Print claimed | recomputed | measured with the verdicts."""
+    """Print claimed | recomputed | measured with the verdicts; `grade` is worded in that language."""
     own = own_words(lab, language)
-    grade = translated(lab, grade, language)
     heads = ("quantity", "claimed", "recomputed", "measured", "verdict")
     table = table_of(f"{grade.submission.id}: {own['lab.title']}", [phrase(f"page.{head}", language) for head in heads])
     for line in comparison(lab, grade, language):
         table.add_row(
-            Text(line.label),
-            Text(line.claimed),
-            Text(line.recomputed),
-            Text(line.measured),
+            *(harmless(cell) for cell in (line.label, line.claimed, line.recomputed, line.measured)),
             Text(line.verdict, style=VERDICT_STYLE.get(line.state, "")),
         )
     console.print(table)
     heads = ("arm", "mode", "total", "first-output", "runs")
     arms = table_of(phrase("feedback.timed-short", language), [phrase(f"page.{head}", language) for head in heads])
     for arm in timed_arms(grade.facts, language):
-        arms.add_row(*(Text(cell) for cell in (arm.name, arm.mode, arm.total, arm.first, arm.n)))
+        arms.add_row(*(harmless(cell) for cell in (arm.name, arm.mode, arm.total, arm.first, arm.n)))
     if arms.row_count:
         console.print()
         console.print(arms)
 
 
+def harmless(text: str, style: str = "") -> Text:
+    """Return text that may come from a file as one line in which no character acts on a terminal.
+
+    Rich takes a bell out of a text, and leaves an escape where it is.
+    """
+    return Text(one_line(text, SENTENCE), style=style)
+
+
 def table_of(title: str, heads: Sequence[str]) -> Table:
     """Return an empty table that cuts nothing: what is too wide goes on in the next line."""
-    table = Table(title=Text(title, style=HEADING), title_justify="left", box=None, pad_edge=False)
+    table = Table(title=harmless(title, HEADING), title_justify="left", box=None, pad_edge=False)
     for head in heads:
         table.add_column(Text(head), overflow="fold")
     return table
@@ -154,12 +158,12 @@ def show_plan(
     """Print each step's command as it will run, in the sandbox's own paths, or why it will not; then how much it is."""
     for step in steps:
         if step.reason is not None:
-            not_run = phrase("verdict-name.not-run", language)
-            print(f"{step.id}: {not_run}: {one_line(words(step.reason, language=language))}")
+            not_run = phrase("plan.not-run", language)
+            print(f"{step.id}: {not_run}: {one_line(words(step.reason, language=language), SENTENCE)}")
         else:
             variables = [f"{name}={value}" for name, value in step.env.items()]
             times = f" {step.runs} ×" if step.runs > 1 else ""
-            print(f"{step.id}:{times} {one_line(shlex.join([*variables, *step.argv]), 2000)}")
+            print(f"{step.id}:{times} {one_line(shlex.join([*variables, *step.argv]), SENTENCE)}")
     print("\n" + phrase("plan.effort", language, **_effort(effort, limit_s)))
 
 
@@ -183,7 +187,7 @@ def show_claims(reading: ReportReading, lab: Lab, language: Language = "en") -> 
         source = phrase(SOURCES[claim.source], language)
         name = first_upper(quantity_name(claim.id, own, language=language))
         cells = (name + mark, one_line(value, 70), source, str(claim.line), one_line(claim.quote, 70))
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(harmless(cell) for cell in cells))
     console.print(table)
     if reading.table is None:
         console.print(Text(first_upper(phrase("criterion.no-table", language)) + ".", style="yellow"))

@@ -164,10 +164,10 @@ def row_unit(lab: Lab, row: Row, role: str, cell: str, others: Sequence[str]) ->
 
 def _other_compiler(lab: Lab, fact: Fact, language: Language) -> str:
     found = (fact.compiler or "?").partition(" ")[0]
-    return phrase("cell.other-compiler", language, found=found, expected=_lab_compiler(lab))
+    return phrase("cell.other-compiler", language, found=found, expected=_lab_compiler(lab, language))
 
 
-def _lab_compiler(lab: Lab) -> str:
+def _lab_compiler(lab: Lab, language: Language) -> str:
     names = {"tinygo": "TinyGo", "go": "Go"}
     known = [names.get(tool, tool) for tool in lab.toolchains if tool != "go"]
-    return known[0] if known else "the lab's compiler"
+    return known[0] if known else phrase("cell.lab-compiler", language)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from grader.model.base import Language, Record
 from grader.model.grade import Fact, Grade, Quantity, Verdict, VerdictName
@@ -50,10 +50,11 @@ class ComparisonLine(Record):
 def comparison(lab: Lab, grade: Grade, language: Language = "en") -> tuple[ComparisonLine, ...]:
     """Return a line per verdict, in the lab's order; `grade` must be worded in that language."""
     quotes = preferred_claims(grade.claims)
+    own = own_words(lab, language)
     return tuple(
         ComparisonLine(
             id=v.id,
-            label=_label(lab, v.id, language),
+            label=_label(lab, v.id, own, language),
             claimed=_quote(quotes[v.id].quote) if v.id in quotes else NOTHING,
             recomputed=_quantity(v.recomputed, language),
             measured=_measured(lab, grade, v, language),
@@ -170,9 +171,8 @@ def _quantity(quantity: Quantity | None, language: Language) -> str:
     return quantity_text(quantity, language=language) if quantity is not None else NOTHING
 
 
-def _label(lab: Lab, claim_id: str, language: Language) -> str:
+def _label(lab: Lab, claim_id: str, own: Mapping[str, str], language: Language) -> str:
     """Name a quantity by its cell of the table, so that a student finds it there."""
-    own = own_words(lab, language)
     subject, _, metric = claim_id.partition(".")
     for row in lab.table.rows:
         if row.derived is not None and row.derived.id == claim_id:

@@ -16,9 +16,6 @@ from grader.render.criteria import SEVERITIES, by_reason, command, groups
 from grader.render.lab_table import timed_arms_markdown
 from grader.render.markdown import code_span, fenced, table
 
-SENTENCE = 2000
-"""Characters of a reason that feedback shows: one may name every cell of a table."""
-
 NO_SANDBOX = frozenset({"engine.no-sandbox", "sandbox.no-tool", "sandbox.not-tight", "sandbox.refused"})
 """Reasons of facts that say that the host could not run anything of anybody."""
 
@@ -48,7 +45,7 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], l
     )
     environment.filters |= {
         "md": escape.markdown,
-        "sentence": lambda text: escape.markdown(text, SENTENCE),
+        "sentence": lambda text: escape.markdown(text, escape.SENTENCE),
         "first_upper": first_upper,
         "code": code_span,
         "log": lambda text: _log(text, language),

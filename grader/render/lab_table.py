@@ -33,7 +33,9 @@ def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
         parts.append(f"{phrase('feedback.timed-short', language)}:\n\n{timed}")
     gaps = _gaps(lab, grade, own, language)
     if gaps:
-        lines = "".join(f"- {', '.join(cells)}: {escape.markdown(reason, 2000)}\n" for reason, cells in gaps.items())
+        lines = "".join(
+            f"- {', '.join(cells)}: {escape.markdown(reason, escape.SENTENCE)}\n" for reason, cells in gaps.items()
+        )
         parts.append(f"{phrase('feedback.not-measured', language)}:\n\n{lines}")
     return "\n".join([*parts, f"{origin(grade, language)}\n"])
 

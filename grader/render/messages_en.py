@@ -36,6 +36,7 @@ EN: dict[str, str] = {
     ),
     "build.source-missing": "{dockerfile} line {line} builds `{file}`, which is not there",
     "build.too-large": "`{file}` has {size} bytes; at most {cap} are read",
+    "cell.lab-compiler": "the lab's compiler",
     "cell.no-container": "{name}, no container",
     "cell.not-comparable": "not comparable",
     "cell.one-run": "{name} of one run, {arm}",
@@ -284,6 +285,7 @@ EN: dict[str, str] = {
         "what the cache holds is not run again. At most {minutes} min, by the caps of each."
     ),
     "plan.no-tool": "needs {tool}, which no engine here has",
+    "plan.not-run": "will not run",
     "plan.unknown-to-engine": "no engine here can run it in this way",
     "probe.empty": "the program printed nothing{found}",
     "probe.exit": "the program ended with exit code {exit}: {said}",

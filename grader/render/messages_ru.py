@@ -39,6 +39,7 @@ RU: dict[str, str] = {
     ),
     "build.source-missing": "{dockerfile}, строка {line}: собирается `{file}`, а его нет",
     "build.too-large": "в `{file}` {size} Б; читается не больше {cap}",
+    "cell.lab-compiler": "компилятор этой работы",
     "cell.no-container": "{name}, без контейнера",
     "cell.not-comparable": "несравнимо",
     "cell.one-run": "{name}, {arm}",
@@ -294,6 +295,7 @@ RU: dict[str, str] = {
         "то, что есть в кэше, не запускается снова. Не дольше {minutes} мин: столько дают все ограничения вместе."
     ),
     "plan.no-tool": "здесь нет нужного инструмента: {tool}",
+    "plan.not-run": "не запускается",
     "plan.unknown-to-engine": "так запустить программу здесь нельзя",
     "probe.empty": "программа ничего не вывела{found}",
     "probe.exit": "программа завершилась с кодом {exit}: {said}",

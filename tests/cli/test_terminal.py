@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -93,3 +94,25 @@ def test_json_is_utf_8_whatever_the_terminal(grade: Path) -> None:
     done = subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}, check=True)
     assert done.stdout == grade.read_bytes()
     assert not done.stdout.isascii()
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202e\u009b"
+SEEN = r"\x1b]0;owned\x07\x1b[31m\u202e\x9b"
+
+
+def test_what_a_grade_from_elsewhere_holds_does_not_act_on_the_terminal(grade: Path, tmp_path: Path) -> None:
+    """Its texts are a stranger's: the id in the title of the table, a value in a cell, a title of a criterion."""
+    document = json.loads(grade.read_text("utf-8"))
+    document["submission"]["id"] = f"id{HOSTILE}"
+    document["criteria"][0]["manual"] = {"points": 0.5, "note": f"note{HOSTILE}"}
+    for fact in document["facts"]:
+        if isinstance(fact["value"], str):
+            fact["value"] = f"value{HOSTILE}"
+        fact["arm"] = f"{fact['arm']}{HOSTILE}" if fact["metric"] == "startup_time" else fact["arm"]
+    crafted = tmp_path / "grade.json"
+    crafted.write_text(json.dumps(document), "utf-8")
+    text = printed(crafted, columns=400)
+    assert not set(HOSTILE) & {c for c in text if not c.isprintable()}
+    for what in ("id", "note", "process"):
+        assert f"{what}{SEEN}" in text, what
+    assert not set(HOSTILE) & {c for c in COLOUR.sub("", on_terminal(crafted)) if not c.isprintable()}

@@ -5,6 +5,7 @@ import pytest
 from grader.model.base import Language, Message
 from grader.model.grade import Fact, Grade, Interval, Verdict
 from grader.model.lab import Lab
+from grader.render.cells import fact_text
 from grader.render.comparison import comparison, timed_arms
 from tests.render import pages
 
@@ -105,3 +106,10 @@ def test_a_time_and_its_interval_are_told_apart(value: float, low: float, high: 
     )
     (line,) = timed_arms([fact])
     assert line.first == expected
+
+
+def test_a_lab_without_a_compiler_of_its_own_is_named_in_the_language(lab: Lab) -> None:
+    bare = lab.model_copy(update={"toolchains": {"go": "1.24"}})
+    fact = memory("wasm", "memory_peak", "wasmtime", 5 << 20, comparable=False, compiler="go 1.24")
+    assert "not the lab's compiler" in fact_text(bare, fact)
+    assert "а не компилятор этой работы" in fact_text(bare, fact, language="ru")
