@@ -134,7 +134,7 @@ class Arena:
         *options: str,
         command: str = "grade",
         cwd: Path | None = None,
-        within_s: float = 90,
+        within_s: float = 240,
         without: str | None = None,
         pace: Pace = "quick",
     ) -> Graded:
@@ -149,7 +149,7 @@ class Arena:
         self,
         *arguments: str,
         cwd: Path | None = None,
-        within_s: float = 90,
+        within_s: float = 240,
         without: str | None = None,
         folder: Path = Path(),
     ) -> Graded:

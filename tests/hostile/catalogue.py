@@ -85,7 +85,7 @@ class Case:
     make: Callable[[Place], str | Path]
     held_by: tuple[str, ...]
     expect: Outcome
-    within_s: float = 90
+    within_s: float = 240
     memory_mb: int | None = None
     meanwhile: Callable[[Place], AbstractContextManager[None]] | None = None
     changes_itself: bool = False

@@ -23,7 +23,6 @@ def _bomb(name: str, tries: str, text: str | bytes, expect: Outcome = _READ) -> 
         report(table() + "\n\n" + text if isinstance(text, str) and expect is _READ else text),
         ("report reader",),
         expect,
-        within_s=60,
         memory_mb=700,
         claims=True,
     )
