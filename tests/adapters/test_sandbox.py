@@ -367,6 +367,7 @@ def test_endless_loop_that_ignores_signals_ends_at_its_time(run: Run, mark: str)
     assert survivors(mark) == []
 
 
+@pytest.mark.serial  # where no cgroup counts them, processes are counted by user
 def test_fork_bomb_stays_below_its_cap_and_is_gone_afterwards(run: Run, mark: str) -> None:
     seen: list[int] = []
     done: list[Completed] = []
