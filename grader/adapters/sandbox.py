@@ -146,14 +146,14 @@ class Sandbox:
             yield NeverServed(_not_started(command, missing))
             return
         limits = command.limits
-        with (
-            self._prepared(command) as ready,
-            NetworkSockets.helper() as sockets,
-            start(ready.argv, {}, output_bytes=limits.output_bytes, fds=ready.fds, gated=True) as program,
-        ):
+        with self._prepared(command) as ready, NetworkSockets.helper() as sockets, ExitStack() as stack:
+            with _as_ours("the sandbox cannot be started"):
+                program = stack.enter_context(
+                    start(ready.argv, {}, output_bytes=limits.output_bytes, fds=ready.fds, gated=True)
+                )
             ready.hold(program.pid)
-            with Followed.let_go(program, limits.timeout_s, ready.watch) as followed:
-                yield self._served(ready, sockets, followed, port)
+            followed = stack.enter_context(Followed.let_go(program, limits.timeout_s, ready.watch))
+            yield self._served(ready, sockets, followed, port)
 
     def _served(self, ready: _Ready, sockets: NetworkSockets, followed: Followed, port: int) -> Server:
         boundary = ready.boundary
@@ -178,31 +178,35 @@ class Sandbox:
     @contextmanager
     def _prepared(self, command: Command) -> Iterator[_Ready]:
         """Make all that one run needs; at the end no process of it is left and all is as before."""
-        limits = command.limits
         writable = [bind.source for bind in command.binds if bind.writable]
         with ExitStack() as stack:
-            for directory in writable:
-                stack.enter_context(self._lent(directory))
-            cgroup = stack.enter_context(self._cgroups.fresh(limits))
-            status_read, status_write = _status_pipe(stack)
-            filter_fd = stack.enter_context(_memory_file(seccomp.program()))
-            # Not as arguments: those of the first process can be read in the sandbox, and they name host paths.
-            options = "".join(f"{option}\0" for option in self._options(command))
-            options_fd = stack.enter_context(_memory_file(os.fsencode(options)))
-            hosts_fd = stack.enter_context(_memory_file(HOSTS.encode()))
-            ready = _Ready(
-                command=command,
-                argv=(str(find_tool("bwrap")), "--args", str(_OPTIONS_FD), "--", *self._drop(), *command.argv),
-                fds={_STATUS_FD: status_write, _SECCOMP_FD: filter_fd, _OPTIONS_FD: options_fd, _HOSTS_FD: hosts_fd},
-                boundary=Boundary(status_read),
-                cgroup=cgroup,
-                processes=self._processes_cap(limits, cgroup),
-                writable=writable,
-            )
+            with _as_ours("the sandbox cannot be prepared"):
+                ready = self._ready(command, writable, stack)
             try:
                 yield ready
             finally:
                 ready.clear()
+
+    def _ready(self, command: Command, writable: Sequence[str], stack: ExitStack) -> _Ready:
+        """Make it; `stack` gives all back.  Raises: OSError where this host is out of something."""
+        for directory in writable:
+            stack.enter_context(self._lent(directory))
+        cgroup = stack.enter_context(self._cgroups.fresh(command.limits))
+        status_read, status_write = _status_pipe(stack)
+        filter_fd = stack.enter_context(_memory_file(seccomp.program()))
+        # Not as arguments: those of the first process can be read in the sandbox, and they name host paths.
+        options = "".join(f"{option}\0" for option in self._options(command))
+        options_fd = stack.enter_context(_memory_file(os.fsencode(options)))
+        hosts_fd = stack.enter_context(_memory_file(HOSTS.encode()))
+        return _Ready(
+            command=command,
+            argv=(str(find_tool("bwrap")), "--args", str(_OPTIONS_FD), "--", *self._drop(), *command.argv),
+            fds={_STATUS_FD: status_write, _SECCOMP_FD: filter_fd, _OPTIONS_FD: options_fd, _HOSTS_FD: hosts_fd},
+            boundary=Boundary(status_read),
+            cgroup=cgroup,
+            processes=self._processes_cap(command.limits, cgroup),
+            writable=writable,
+        )
 
     def _options(self, command: Command) -> list[str]:
         """Return bubblewrap's options for a command, in the order in which it does them."""
@@ -411,6 +415,17 @@ class _Ready:
             if over is not None:
                 return done.model_copy(update={"outcome": "disk-limit", "exit_code": None, "reason": over})
         return done
+
+
+@contextmanager
+def _as_ours(what: str) -> Iterator[None]:
+    """Turn what this host is out of, descriptors or processes, into our error."""
+    try:
+        yield
+    except OSError as error:
+        raise HostError(
+            f"{what}: {error.strerror or error}", hint="see `ulimit -a` and what else runs on this host, and run again"
+        ) from error
 
 
 def _refusal(said: str) -> tuple[Message, str]:

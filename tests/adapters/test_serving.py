@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -221,6 +222,28 @@ def test_interpreter_that_cannot_run_the_helper_is_named_as_trouble_of_ours(
     with pytest.raises(HostError, match="network of a sandbox") as caught, runner.serve(command(attack), 8080):
         pytest.fail("served without a way to reach it")
     assert caught.value.hint
+
+
+def test_host_without_descriptors_is_trouble_of_ours(runner: Sandbox, attack: Path) -> None:
+    """Wherever the limit is met between the first pipe and the server: one probe is lost then, and not the grading."""
+    before, usual = open_descriptors(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    told = set()
+    try:
+        for limit in range(len(before), 200):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, usual[1]))
+            try:
+                with runner.serve(command(attack), 8080):
+                    break
+            except HostError as error:
+                told.add(error.what)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert {what.partition(":")[0] for what in told} >= {
+        "the sandbox cannot be prepared",
+        "the sandbox cannot be started",
+        "the network of a sandbox cannot be reached",
+    }
+    assert open_descriptors() == before
 
 
 # What is left behind.
