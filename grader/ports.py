@@ -251,14 +251,23 @@ class SampleLog(Protocol):
     def saved(self) -> SavedSamples | None:
         """Return what is there, up to the first line that is not whole; None if that is nothing."""
 
-    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> None:
-        """Begin a campaign with these samples; what was there is gone, in one step."""
+    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
+        """Begin a campaign with these samples; what was there is gone, in one step.
 
-    def add(self, sample: Sample) -> None:
-        """Save one sample at once."""
+        Returns: What saves one more sample at once.
+        """
+
+    def set_aside(self) -> str | None:
+        """Keep what is there under another name, and return that; None if there is nothing to keep.
+
+        For what this campaign cannot go on with: runs of another, or nothing that can be read.
+        """
+
+    def drop(self, key: str) -> None:
+        """Forget the samples of the campaign `key`, which is kept whole elsewhere; those of another stay."""
 
     def remove(self) -> None:
-        """Forget all samples: they are kept elsewhere now."""
+        """Forget the samples of the campaign that was begun here: they are kept elsewhere now."""
 
 
 class Results(Protocol):

@@ -336,23 +336,38 @@ class FakeHost:
 
 
 class FakeSamples:
-    """Raw samples in memory; `lines` are those of every campaign that was begun or went on, in order."""
+    """Raw samples in memory: `lines` of the campaign that was begun or went on, `aside` of others, in order."""
 
     def __init__(self) -> None:
         self.header: SampleHeader | None = None
         self.lines: list[Sample] = []
+        self.aside: list[Sample] = []
+        self.begun: str | None = None
+        self.damaged: int | None = None
 
     def saved(self) -> SavedSamples | None:
-        return None if self.header is None else SavedSamples(header=self.header, samples=tuple(self.lines))
+        if self.header is None:
+            return None
+        return SavedSamples(header=self.header, samples=tuple(self.lines), damaged=self.damaged)
 
-    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> None:
-        self.header, self.lines = header, list(kept)
+    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
+        self.header, self.lines, self.begun, self.damaged = header, list(kept), header.key, None
+        return self.lines.append
 
-    def add(self, sample: Sample) -> None:
-        self.lines.append(sample)
+    def set_aside(self) -> str | None:
+        if not self.lines:
+            return None
+        self.aside += self.lines
+        self.header, self.lines = None, []
+        return "aside"
+
+    def drop(self, key: str) -> None:
+        if self.header is not None and self.header.key == key:
+            self.header, self.lines = None, []
 
     def remove(self) -> None:
-        self.header, self.lines = None, []
+        if self.begun is not None:
+            self.drop(self.begun)
 
 
 class FakeProgress:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,13 +68,16 @@ class Boundary:
         programs = self.programs()
         return self.pid is not None and programs != [] and terminate(programs[0], self.pid)
 
-    def wait_until_gone(self) -> None:
-        """Wait for the namespace's first process: the kernel lets it go only after all the others.
+    def end(self) -> None:
+        """Kill the namespace's first process, and wait for it: the kernel lets it go only after all the others.
 
-        Its number may be another process's by now, so the namespace is compared first.
+        Once bubblewrap has ended.  Its `--die-with-parent` is not enough: it leaves the process group before it asks
+        the kernel for that signal, and one whose parent was killed in between would live on (bubblewrap 0.8.0,
+        `setsid` in `main`, `prctl` in `do_init`).
         Raises: HostError if it stays.
         """
         self.read()
+        self._kill()
         deadline = time.monotonic() + _GONE_S
         while self.pid is not None and self._alive():
             if time.monotonic() > deadline:
@@ -84,12 +88,28 @@ class Boundary:
                 )
             time.sleep(0.0005)
 
+    def _kill(self) -> None:
+        """Its number may be another process's by now, so it is held first and its namespace compared then."""
+        if self.pid is None:
+            return
+        with contextlib.suppress(OSError):
+            fd = os.pidfd_open(self.pid)
+            try:
+                if self._in_namespace():
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+            finally:
+                os.close(fd)
+
     def _alive(self) -> bool:
         try:
             state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
             # A zombie here has seen all the others go, and its reaper may take its time.
-            return state not in "ZX" and Path(f"/proc/{self.pid}/ns/pid").stat().st_ino == self._namespace
+            return state not in "ZX" and self._in_namespace()
         except PermissionError:
             return True
         except OSError:
             return False
+
+    def _in_namespace(self) -> bool:
+        """Raises: OSError if it has ended or is another user's."""
+        return Path(f"/proc/{self.pid}/ns/pid").stat().st_ino == self._namespace

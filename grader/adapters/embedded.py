@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
@@ -134,9 +134,13 @@ class EmbeddedEngine:
             return BuildResult(subject=subject, state="not_run", artifact=None, reason=problem)
         if isinstance(source, DockerfileCommand):
             return self._stated(subject, step, source, source_dir, out_dir)
+        flags, packages = _split(source)
+        absent = _absent(packages, source_dir)
+        if absent is not None:  # a compiler would speak of modules and folders instead
+            reason = Message(code="build.no-file", params={"file": absent})
+            return BuildResult(subject=subject, state="failed", artifact=None, reason=reason)
         if source.tool == "tinygo":
             return self._tinygo(subject, step, source, source_dir, out_dir)
-        flags, packages = _split(source)
         go = self._installed["go"].tool
         made = _Made(subject, f"{source.compiler or 'Go'} {go.version}", source.comparable, source.output)
         return self._go(made, step, flags, packages, source.env, source_dir, out_dir)
@@ -207,7 +211,7 @@ class EmbeddedEngine:
         build = self._read_dockerfile(source, source_dir)
         if isinstance(build, Refusal):
             return BuildResult(subject=subject, state="refused", artifact=None, reason=build.message)
-        absent = next((p for p in build.packages if p.endswith(".go") and not (source_dir / p).is_file()), None)
+        absent = _absent(build.packages, source_dir)
         if absent is not None:
             # Where COPY rearranges the files, the name may be right in the image and unknown to us.
             code = "build.source-missing" if build.copied else "build.source-elsewhere"
@@ -391,6 +395,11 @@ def _split(source: ToolCommand) -> tuple[tuple[str, ...], tuple[str, ...]]:
         del words[at : at + 2]
     packages = [w for w in words if w.endswith(".go") or w == "." or w.startswith("./")]
     return tuple(w for w in words if w not in packages), tuple(packages)
+
+
+def _absent(packages: Iterable[str], source_dir: Path) -> str | None:
+    """Return the first Go file that a build names and that is not there."""
+    return next((p for p in packages if p.endswith(".go") and not (source_dir / p).is_file()), None)
 
 
 def _stated_env(source: DockerfileCommand, build: GoBuild) -> dict[str, str]:

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from grader import __version__
 from grader.adapters.plainfile import read_plain_file
 from grader.errors import IntakeError, UsageError
+from grader.model.base import digest
 from grader.model.grade import Grade
+from grader.model.submission import shown
 
 MAX_GRADE_BYTES = 64 << 20
 """A grade of a report with 10,000 readings has a tenth of it."""
 
 MAX_BESIDE_BYTES = 16 << 20
-"""Of `samples.csv` and of a tool's messages."""
+"""Of `samples.csv`, of the report and of a tool's messages."""
 
 LARGEST = 1e100
 """Beyond it, and below its inverse, a quotient of two numbers of a grade might be no number any more."""
 
+FAMILY = "grader/grade/"
 SCHEMA = "grader/grade/1"
 HINT = "give the `grade.json` that `grader grade` wrote; `grader lab schema --grade` prints its format"
+NEWER_HINT = "judge with the version of grader that wrote it, or grade the submission again"
+
+
+def find_grade(path: Path) -> Path:
+    """Return the file of a grade that a person named: itself, what a link leads to, or `grade.json` of a folder."""
+    path = path.resolve()
+    return path / "grade.json" if path.is_dir() else path
 
 
 def load_grade(path: Path) -> Grade:
@@ -33,18 +44,21 @@ def load_grade(path: Path) -> Grade:
     Raises: IntakeError if the file cannot be read or is too large; UsageError, with the place in it, if it is no
         grade of this format.
     """
-    data = read_plain_file(path, MAX_GRADE_BYTES)
     where = str(path)
+    try:
+        data = read_plain_file(find_grade(path), MAX_GRADE_BYTES)
+    except IntakeError as error:
+        raise IntakeError(error.what, where=shown(where), hint=HINT) from error
     try:
         document: object = from_json(data)
     except ValueError as error:
         raise UsageError(f"this is not JSON, or it is cut off: {error}", where=where, hint=HINT) from error
     if not isinstance(document, dict) or not isinstance(document.get("schema"), str):
         raise UsageError("this JSON is no grade: it has no `schema`", where=where, hint=HINT)
-    if document["schema"] != SCHEMA:
-        raise UsageError(
-            f"its schema is `{document['schema'][:80]}`; this version reads `{SCHEMA}`", where=where, hint=HINT
-        )
+    schema = document["schema"]
+    if schema != SCHEMA:
+        hint = NEWER_HINT if schema.startswith(FAMILY) else HINT
+        raise UsageError(f"its schema is `{schema[:80]}`; this version reads `{SCHEMA}`", where=where, hint=hint)
     wild = next(_wild_numbers(document), None)
     if wild is not None:
         raise UsageError(f"`{wild}` is a number that no grade holds", where=where, hint=HINT)
@@ -54,7 +68,11 @@ def load_grade(path: Path) -> Grade:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])[:200]
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise UsageError(f"`{place}`: {first['msg'][:200]}{more}", where=where, hint=HINT) from error
+        writer = _written_by(document)
+        by = f"; grader {writer[:40]} wrote it, this is {__version__}" if writer not in ("", __version__) else ""
+        raise UsageError(
+            f"`{place}`: {first['msg'][:200]}{more}{by}", where=where, hint=NEWER_HINT if by else HINT
+        ) from error
 
 
 def samples_beside(path: Path) -> bytes | None:
@@ -62,10 +80,23 @@ def samples_beside(path: Path) -> bytes | None:
     return _read(path.parent / "samples.csv")
 
 
+def report_beside(path: Path, sha256: str | None) -> bytes | None:
+    """Return the report that a grade was given for, None if it does not lie beside it as it was."""
+    data = _read(path.parent / "report.orig.md")
+    return data if data is not None and digest(data) == sha256 else None
+
+
 def logs_beside(path: Path) -> tuple[tuple[str, str], ...]:
     """Return what tools said in builds that gave nothing, by step, as far as it lies beside a grade."""
     steps = path.parent / "steps"
     return tuple((folder.name, log) for folder in sorted(steps.glob("build-*")) if (log := _log(folder)))
+
+
+def _written_by(document: Mapping[str, object]) -> str:
+    """Return the version that a document says wrote it, empty if it says none."""
+    grader = document.get("grader")
+    version = grader.get("version") if isinstance(grader, dict) else None
+    return version if isinstance(version, str) else ""
 
 
 def _log(step: Path) -> str:

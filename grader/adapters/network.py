@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from grader.adapters import netsockets
@@ -48,20 +48,18 @@ class NetworkSockets:
     @classmethod
     @contextmanager
     def helper(cls) -> Iterator[NetworkSockets]:
-        """Start the helper and wait until it is ready; it ends with us, however we end."""
-        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours:
-            ours.settimeout(_HELPER_S)
-            with its:
-                process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", netsockets.__file__, str(its.fileno())],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    env={},
-                    pass_fds=(its.fileno(),),
-                    start_new_session=True,  # Ctrl-C is for us.
-                )
+        """Start the helper and wait until it is ready; it ends with us, however we end.
+
+        Raises: HostError if it cannot be started or does not answer.
+        """
+        with ExitStack() as stack:
+            try:
+                ours, process = _started(stack)
+            except OSError as error:
+                raise HostError(
+                    f"the network of a sandbox cannot be reached: {error.strerror}",
+                    hint="see `ulimit -a` and what else runs on this host, and run again",
+                ) from error
             sockets = cls(ours)
             try:
                 sockets._expect(netsockets.READY)
@@ -80,6 +78,8 @@ class NetworkSockets:
             namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         except (FileNotFoundError, ProcessLookupError):
             return False
+        except OSError as error:
+            raise HostError(f"the network of a sandbox cannot be reached: {error.strerror}", hint=_HINT) from error
         try:
             self._ask([namespace])
         finally:
@@ -113,6 +113,23 @@ class NetworkSockets:
         for one in self._spare:
             one.close()
         self._spare = []
+
+
+def _started(stack: ExitStack) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Return our end of the channel, closed with `stack`, and the helper at its other end."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    stack.enter_context(ours).settimeout(_HELPER_S)
+    with its:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", netsockets.__file__, str(its.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={},
+            pass_fds=(its.fileno(),),
+            start_new_session=True,  # Ctrl-C is for us.
+        )
+    return ours, process
 
 
 def refuse_taken(port: int) -> None:

@@ -5,24 +5,30 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import glob
 import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from pydantic import ValidationError
 
 from grader.adapters.plainfile import read_plain_file
+from grader.adapters.remove import remove_tree
 from grader.errors import HostError, IntakeError, UsageError
 from grader.model.base import Record, canonical_json
 from grader.model.run import Sample, SampleHeader, SavedSamples
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_OLD = ".old"
 MARKER = "run.json"
 """Every output folder holds this file; a folder without it is somebody else's."""
+REPLACED = "this folder was replaced as a whole; `cd .` shows the new one"
+"""For who stands in a folder that was written: what they see is the old one, which is empty by now."""
 SAMPLES_SUFFIX = ".samples.jsonl"
 """Of the file of raw samples beside an output folder."""
 MAX_SAMPLE_BYTES = 64 << 20
@@ -33,11 +39,19 @@ class OutputFolder:
     """Where one run's results go.
 
     Invariant: `path` holds either the last complete set of files or the new one, never a mixture.
+
+    Args:
+        path: Absolute.  Raises: UsageError for the root folder.
+
+    `was_current` once the folder that a write has replaced was the current one: who stands in it sees nothing there.
     """
 
     def __init__(self, path: Path) -> None:
+        if path.parent == path:
+            raise UsageError(f"`{path}` cannot be replaced", where="--out", hint="name a new or empty folder")
         self.path = path
         self.samples = SampleFile(path.with_name(f"{path.name}{SAMPLES_SUFFIX}"))
+        self.was_current = False
 
     def check(self) -> None:
         """Refuse early what could not be written at the end.
@@ -62,7 +76,7 @@ class OutputFolder:
         Raises: HostError if the disk is full or the folder read-only; the old content is then untouched.
         """
         stage: Path | None = None
-        with _named_failures(self.path):
+        with _named_failures(self.path, samples=self.samples.path):
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 stage = self._stage()
@@ -71,7 +85,9 @@ class OutputFolder:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     write_synced(target, data)
                 stage.chmod(0o755)
+                current = _is_current(self.path)
                 _put_in_place(stage, self.path)
+                self.was_current = current
             finally:
                 if stage is not None:
                     shutil.rmtree(stage, ignore_errors=True)
@@ -104,41 +120,80 @@ class SampleFile:
         except ValidationError:
             return None
         samples: list[Sample] = []
-        for line in whole[1:]:
+        for number, line in enumerate(whole[1:], start=2):
             try:
                 samples.append(Sample.model_validate_json(line))
             except ValidationError:
-                break
+                return SavedSamples(header=header, samples=tuple(samples), damaged=number)
         return SavedSamples(header=header, samples=tuple(samples))
 
-    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> None:
-        """Replace the file by one with these samples.  Raises: HostError if it cannot be written."""
-        with _named_failures(self.path, self._option):
-            self._close()
-            stage = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-            self._out = stage.open("wb", buffering=0)
+    def set_aside(self) -> str | None:
+        """Rename what is there to a name that nothing has yet; None for no file, an empty one or a header alone.
+
+        Raises: HostError if it cannot be renamed.
+        """
+        saved = self.saved()
+        with _named_failures(self.path, option=self._option):
+            if not os.path.lexists(self.path) or self.path.lstat().st_size == 0:
+                return None
+            if saved is not None and not saved.samples and saved.damaged is None:
+                return None
+            number = 1
+            while os.path.lexists(aside := self.path.with_name(f"{self.path.name}.{number}")):
+                number += 1
+            self.path.rename(aside)
+            return str(aside)
+
+    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
+        """Replace the file by one with these samples, and return what appends one more at once.
+
+        Raises: HostError, as what is returned does, if it cannot be written.
+        """
+        with _named_failures(self.path, samples=self.path, option=self._option):
+            self.close()
+            stage = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.{os.getpid()}")
+            # Made anew, so never through a link that somebody put there: others may write this folder too.
+            out = stage.open("xb", buffering=0)
             try:
-                self._out.write(b"".join(_line(record) for record in (header, *kept)))
-                os.fsync(self._out.fileno())
+                _write_whole(out, b"".join(_line(record) for record in (header, *kept)))
+                os.fsync(out.fileno())
                 stage.replace(self.path)
             except BaseException:
+                out.close()
                 stage.unlink(missing_ok=True)
                 raise
+        self._out = out
 
-    def add(self, sample: Sample) -> None:
-        """Append one sample at once.  Raises: HostError if it cannot be written."""
-        assert self._out is not None  # `begin` comes first
-        with _named_failures(self.path, self._option):
-            self._out.write(_line(sample))
+        def add(sample: Sample) -> None:
+            with _named_failures(self.path, samples=self.path, option=self._option):
+                _write_whole(out, _line(sample))
+
+        return add
+
+    def drop(self, key: str) -> None:
+        """Remove the file if it is of that campaign.  Raises: HostError if it cannot be removed."""
+        saved = self.saved()
+        if saved is not None and saved.header.key == key:
+            with _named_failures(self.path, doing="remove the saved runs, which are kept elsewhere"):
+                self.path.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the file, unless another run has put its own in its place."""
-        with contextlib.suppress(FileNotFoundError):
-            if self._out is None or os.path.samestat(os.fstat(self._out.fileno()), self.path.lstat()):
-                self.path.unlink()
-        self._close()
+        """Remove the file that was begun here, unless another run has put its own in its place.
 
-    def _close(self) -> None:
+        Raises: HostError if it cannot be removed.
+        """
+        if self._out is None:
+            return
+        with (
+            _named_failures(self.path, doing="remove the saved runs, which are kept elsewhere"),
+            contextlib.suppress(FileNotFoundError),
+        ):
+            if os.path.samestat(os.fstat(self._out.fileno()), self.path.lstat()):
+                self.path.unlink()
+        self.close()
+
+    def close(self) -> None:
+        """Write no more; the file stays."""
         if self._out is not None:
             self._out.close()
             self._out = None
@@ -146,6 +201,13 @@ class SampleFile:
 
 def _line(record: Record) -> bytes:
     return canonical_json(record) + b"\n"
+
+
+def _write_whole(out: BinaryIO, data: bytes) -> None:
+    """Write all of it: a raw write may take less, on a disk that is nearly full, and only the next one says why."""
+    left = memoryview(data)
+    while left:
+        left = left[out.write(left) :]
 
 
 def write_synced(target: Path, data: bytes) -> None:
@@ -178,11 +240,25 @@ def replace_file(target: Path, data: bytes, *, backup: Path | None = None) -> No
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed runs left: stages whose process is gone."""
-    for stale in path.parent.glob(f".{path.name}.*"):
+    """Remove what killed runs left: stages of the folder and of its samples whose process is gone.
+
+    A folder that one had moved away, and not yet replaced, is moved back.
+    """
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*"):
         pid = stale.suffix[1:]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(stale, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                if stale.name == f".{path.name}{_OLD}.{pid}" and not path.exists():
+                    stale.rename(path)
+                else:
+                    remove_tree(stale)
+
+
+def _is_current(path: Path) -> bool:
+    try:
+        return path.samefile(Path.cwd())
+    except FileNotFoundError:
+        return False
 
 
 def _put_in_place(stage: Path, path: Path) -> None:
@@ -192,9 +268,13 @@ def _put_in_place(stage: Path, path: Path) -> None:
         return
     if _exchange(stage, path):
         return
-    old = path.with_name(f".{path.name}.old.{os.getpid()}")
+    old = path.with_name(f".{path.name}{_OLD}.{os.getpid()}")
     path.rename(old)
-    stage.rename(path)
+    try:
+        stage.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -208,7 +288,10 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _named_failures(path: Path, option: str = "--out") -> Iterator[None]:
+def _named_failures(
+    path: Path, *, samples: Path | None = None, option: str = "--out", doing: str = "write results"
+) -> Iterator[None]:
+    """Turn what the operating system says into our error, which names the file of `samples` if there is one."""
     try:
         yield
     except OSError as error:
@@ -220,4 +303,8 @@ def _named_failures(path: Path, option: str = "--out") -> Iterator[None]:
             errno.EPERM: f"name a place that you may write with `{option}`",
         }
         hint = hints.get(error.errno or 0, f"name another place with `{option}`")
-        raise HostError(f"cannot write results: {error.strerror}", where=str(path), hint=hint) from error
+        if samples is not None and samples.is_file():
+            hint += f"; the timed runs are kept in `{samples}`"
+            if option == "--out":
+                hint += ", and the same command with `--resume` goes on with them"
+        raise HostError(f"cannot {doing}: {error.strerror}", where=str(path), hint=hint) from error

@@ -40,11 +40,14 @@ UIDS = range(64012, 64112)
 
 HOSTNAME = "sandbox"
 NICE = 5
+HOSTS = f"127.0.0.1 localhost {HOSTNAME}\n"
+"""/etc/hosts as every container has one: without it nothing can listen on `localhost:8080`."""
+
 NOOP_OUTPUT = "sandbox-noop\n"
 
 _TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _SETPRIV = "/bin/setpriv"
-_STATUS_FD, _SECCOMP_FD, _OPTIONS_FD = 4, 5, 6
+_STATUS_FD, _SECCOMP_FD, _OPTIONS_FD, _HOSTS_FD = 4, 5, 6, 7
 _OPEN_FILES = 4096
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _NAMESPACES = ("ipc", "mnt", "net", "pid", "uts")
@@ -143,21 +146,22 @@ class Sandbox:
             yield NeverServed(_not_started(command, missing))
             return
         limits = command.limits
-        with (
-            self._prepared(command) as ready,
-            NetworkSockets.helper() as sockets,
-            start(ready.argv, {}, output_bytes=limits.output_bytes, fds=ready.fds, gated=True) as program,
-        ):
+        with self._prepared(command) as ready, NetworkSockets.helper() as sockets, ExitStack() as stack:
+            with _as_ours("the sandbox cannot be started"):
+                program = stack.enter_context(
+                    start(ready.argv, {}, output_bytes=limits.output_bytes, fds=ready.fds, gated=True)
+                )
             ready.hold(program.pid)
-            with Followed.let_go(program, limits.timeout_s, ready.watch) as followed:
-                yield self._served(ready, sockets, followed, port)
+            followed = stack.enter_context(Followed.let_go(program, limits.timeout_s, ready.watch))
+            yield self._served(ready, sockets, followed, port)
 
     def _served(self, ready: _Ready, sockets: NetworkSockets, followed: Followed, port: int) -> Server:
         boundary = ready.boundary
         pid = boundary.wait_for_pid(followed.ended)
         if pid is None or not sockets.join(pid):
+            done = followed.done()
             ready.clear()
-            return NeverServed(ready.judged(followed.done()))
+            return NeverServed(ready.judged(done))
 
         def judged(done: Completed, how: How) -> Completed:
             ready.clear()
@@ -174,30 +178,35 @@ class Sandbox:
     @contextmanager
     def _prepared(self, command: Command) -> Iterator[_Ready]:
         """Make all that one run needs; at the end no process of it is left and all is as before."""
-        limits = command.limits
         writable = [bind.source for bind in command.binds if bind.writable]
         with ExitStack() as stack:
-            for directory in writable:
-                stack.enter_context(self._lent(directory))
-            cgroup = stack.enter_context(self._cgroups.fresh(limits))
-            status_read, status_write = _status_pipe(stack)
-            filter_fd = stack.enter_context(_memory_file(seccomp.program()))
-            # Not as arguments: those of the first process can be read in the sandbox, and they name host paths.
-            options = "".join(f"{option}\0" for option in self._options(command))
-            options_fd = stack.enter_context(_memory_file(os.fsencode(options)))
-            ready = _Ready(
-                command=command,
-                argv=(str(find_tool("bwrap")), "--args", str(_OPTIONS_FD), "--", *self._drop(), *command.argv),
-                fds={_STATUS_FD: status_write, _SECCOMP_FD: filter_fd, _OPTIONS_FD: options_fd},
-                boundary=Boundary(status_read),
-                cgroup=cgroup,
-                processes=self._processes_cap(limits, cgroup),
-                writable=writable,
-            )
+            with _as_ours("the sandbox cannot be prepared"):
+                ready = self._ready(command, writable, stack)
             try:
                 yield ready
             finally:
                 ready.clear()
+
+    def _ready(self, command: Command, writable: Sequence[str], stack: ExitStack) -> _Ready:
+        """Make it; `stack` gives all back.  Raises: OSError where this host is out of something."""
+        for directory in writable:
+            stack.enter_context(self._lent(directory))
+        cgroup = stack.enter_context(self._cgroups.fresh(command.limits))
+        status_read, status_write = _status_pipe(stack)
+        filter_fd = stack.enter_context(_memory_file(seccomp.program()))
+        # Not as arguments: those of the first process can be read in the sandbox, and they name host paths.
+        options = "".join(f"{option}\0" for option in self._options(command))
+        options_fd = stack.enter_context(_memory_file(os.fsencode(options)))
+        hosts_fd = stack.enter_context(_memory_file(HOSTS.encode()))
+        return _Ready(
+            command=command,
+            argv=(str(find_tool("bwrap")), "--args", str(_OPTIONS_FD), "--", *self._drop(), *command.argv),
+            fds={_STATUS_FD: status_write, _SECCOMP_FD: filter_fd, _OPTIONS_FD: options_fd, _HOSTS_FD: hosts_fd},
+            boundary=Boundary(status_read),
+            cgroup=cgroup,
+            processes=self._processes_cap(command.limits, cgroup),
+            writable=writable,
+        )
 
     def _options(self, command: Command) -> list[str]:
         """Return bubblewrap's options for a command, in the order in which it does them."""
@@ -214,8 +223,9 @@ class Sandbox:
             line += ["--unshare-user", "--disable-userns", "--uid", str(self.uid), "--gid", str(self.uid)]
         line += ["--proc", "/proc", "--perms", "1777", "--size", str(tmp_bytes), "--tmpfs", "/tmp"]
         # Parents that bubblewrap makes for a file are 0700 and would lock the unprivileged user out.
-        for directory in (*directories, "/dev"):
+        for directory in (*directories, "/dev", "/etc"):
             line += ["--dir", directory]
+        line += ["--perms", "0444", "--ro-bind-data", str(_HOSTS_FD), "/etc/hosts"]
         for device in _DEVICES:
             line += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
         line += ["--symlink", "/proc/self/fd", "/dev/fd"]
@@ -371,8 +381,8 @@ class _Ready:
         return Message(code="run.disk-limit", params={"bytes": cap})
 
     def clear(self) -> None:
-        """Wait until the namespace is gone and kill what else is in the cgroup; once bubblewrap has ended."""
-        self.boundary.wait_until_gone()
+        """End the namespace and kill what else is in the cgroup; once bubblewrap has ended."""
+        self.boundary.end()
         if self.cgroup is not None:
             self.cgroup.kill()
 
@@ -407,6 +417,17 @@ class _Ready:
         return done
 
 
+@contextmanager
+def _as_ours(what: str) -> Iterator[None]:
+    """Turn what this host is out of, descriptors or processes, into our error."""
+    try:
+        yield
+    except OSError as error:
+        raise HostError(
+            f"{what}: {error.strerror or error}", hint="see `ulimit -a` and what else runs on this host, and run again"
+        ) from error
+
+
 def _refusal(said: str) -> tuple[Message, str]:
     """Return why bubblewrap was refused and the command that mends it."""
     reason = Message(code="sandbox.refused", params={"detail": without_host_paths(said)})
@@ -414,7 +435,8 @@ def _refusal(said: str) -> tuple[Message, str]:
         return reason, "grade on x86_64 or aarch64"
     if "Failed to make / slave" in said:  # A chroot into a plain directory.
         return reason, "mount --bind DIR DIR, before `chroot DIR`: the root must be a mount point"
-    if any(Path(mark).exists() for mark in _CONTAINER_MARKS):
+    # A count that is used up is a setting of the kernel, which no option of a container changes.
+    if "_namespaces exceeded" not in said and any(Path(mark).exists() for mark in _CONTAINER_MARKS):
         return reason, f"docker run {' '.join(CONTAINER_FLAGS)} …"
     for name, bad, good in _SYSCTLS:
         with contextlib.suppress(OSError):
@@ -511,7 +533,7 @@ def _status_pipe(stack: ExitStack) -> tuple[int, int]:
 @contextmanager
 def _memory_file(data: bytes) -> Iterator[int]:
     """Yield a descriptor from which `data` can be read once; it never was a file that anyone could change."""
-    fd = os.memfd_create("seccomp", os.MFD_CLOEXEC)
+    fd = os.memfd_create("grader", os.MFD_CLOEXEC)
     try:
         os.write(fd, data)
         os.lseek(fd, 0, os.SEEK_SET)

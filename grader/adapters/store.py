@@ -6,6 +6,7 @@ Layout below the root, `<XDG_CACHE_HOME>/lab-grader`:
     <kind>/<first two of key>/<key>.dir/content/    one directory
     <kind>/<first two of key>/<key>.dir/complete    there before the rename that makes the entry visible
     work/<name>/  work/<name>.lock                  what a living process is making; the lock is held while it lives
+    .lab-grader                                     empty; without it nothing that lies under `work/` is ours
 
 Everything is made under `work/` and becomes visible by one rename, so a kill at any moment leaves an old entry, a
 new one or none.  A lock (flock) rather than a process id tells the living from the dead: ids are reused, and differ
@@ -35,6 +36,11 @@ from grader.model.base import Record
 
 _MAGIC = b"grader/store/1"
 _WORK = "work"
+_MARKER = ".lab-grader"
+_WORKSPACE_BYTES = 8
+_WORKSPACE = re.compile(rf"[0-9a-f]{{{2 * _WORKSPACE_BYTES}}}")
+_LEFT = re.compile(rf"{_WORKSPACE.pattern}(\.\d+)?")
+"""A workspace, or what `remove_tree` moves out of one."""
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,199}")
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -178,12 +184,14 @@ class DiskStore:
             for kind in sorted({e.kind for e in entries})
         )
 
-    def prune(self, older_than_days: float | None, max_bytes: int | None) -> PruneResult:
+    def prune(self, older_than_days: float | None, max_bytes: int | None, *, dry_run: bool = False) -> PruneResult:
         """Remove entries not used for so long, then the longest unused until at most `max_bytes` are left.
 
-        None sets no such limit.  What a process is using stays.
+        None sets no such limit.  What a process is using stays.  With `dry_run` nothing is removed, and the result
+        is that of a prune now.
         """
-        self._sweep()
+        if not dry_run:
+            self._sweep()
         entries = sorted(self._entries(), key=lambda entry: entry.used_s)
         too_old_s = time.time() - older_than_days * 86400 if older_than_days is not None else float("-inf")
         total = sum(entry.size_bytes for entry in entries)
@@ -191,7 +199,7 @@ class DiskStore:
         for entry in entries:
             if entry.used_s > too_old_s and (max_bytes is None or total - freed <= max_bytes):
                 break
-            if self._drop(entry.path):
+            if not _in_use(entry.path) if dry_run else self._drop(entry.path):
                 removed, freed = removed + 1, freed + entry.size_bytes
             else:
                 in_use += 1
@@ -294,7 +302,7 @@ class DiskStore:
             return [
                 entry
                 for path in sorted(self.root.glob("*/*/*"))
-                if path.suffix in (".data", ".dir") and path.parts[-3] != _WORK
+                if _is_entry(path)
                 if (entry := _measured(path)) is not None
             ]
 
@@ -319,8 +327,11 @@ class DiskStore:
         """Return a new directory, its lock file and the descriptor that holds the lock."""
         parent = self.root / _WORK
         parent.mkdir(mode=0o775, exist_ok=True)
+        if not self._is_ours():
+            with suppress(FileExistsError):
+                (self.root / _MARKER).touch(exist_ok=False)
         while True:
-            path = parent / secrets.token_hex(8)
+            path = parent / secrets.token_hex(_WORKSPACE_BYTES)
             lock = path.with_suffix(".lock")
             held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
@@ -335,10 +346,20 @@ class DiskStore:
                 raise
             os.close(held)
 
+    def _is_ours(self) -> bool:
+        return os.path.lexists(self.root / _MARKER)
+
     def _sweep(self) -> None:
-        """Remove what processes that are no longer alive have left under `work/`."""
+        """Remove what processes that are no longer alive have left under `work/`, and nothing that others keep there.
+
+        Anybody may name a folder of that name, and people mistype `--cache`.
+        """
+        if not self._is_ours():
+            return
         with _disk_errors(self.root / _WORK):
             for lock in (self.root / _WORK).glob("*.lock"):
+                if not _WORKSPACE.fullmatch(lock.stem):
+                    continue
                 try:
                     held = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
                 except (FileNotFoundError, PermissionError):
@@ -354,7 +375,7 @@ class DiskStore:
                     os.close(held)
             # A removal that was killed leaves folders named after a workspace that has lost its lock.
             for left in (self.root / _WORK).glob("*"):
-                if left.suffix != ".lock" and not left.with_suffix(".lock").exists():
+                if _LEFT.fullmatch(left.name) and not left.with_suffix(".lock").exists():
                     with suppress(PermissionError):
                         remove_tree(left)
 
@@ -386,6 +407,34 @@ def _fsync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_entry(path: Path) -> bool:
+    """Return whether this store could have made `path`: a root that is no cache must lose nothing."""
+    kind, start = path.parts[-3], path.parts[-2]
+    named = path.suffix in (".data", ".dir") and _KEY.fullmatch(path.stem) and path.stem[:2] == start
+    if not named or not _KIND.fullmatch(kind) or kind == _WORK or path.is_symlink():
+        return False
+    if path.suffix == ".dir":
+        return path.is_dir() and {entry.name for entry in path.iterdir()} <= {"content", "complete"}
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(_MAGIC)) in (_MAGIC, b"")
+    return False
+
+
+def _in_use(path: Path) -> bool:
+    """Return whether a process keeps this directory from being pruned; results are read in one go and never kept."""
+    try:
+        marker = os.open(path / "complete", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(marker)
+    return False
 
 
 def _measured(path: Path) -> _Entry | None:

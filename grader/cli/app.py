@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -26,10 +28,7 @@ EXIT_INTERRUPTED = 130
 EXIT_READER_GONE = 141
 """128 + SIGPIPE, as of any program in a pipeline whose reader has ended (`| head`)."""
 
-INTERRUPTED = (
-    "interrupted; builds, probes and complete timed rounds are kept\n"
-    "hint: run the same command with `--resume` to go on"
-)
+RESUMABLE = ("grade", "fill")
 
 app = typer.Typer(
     name="grader",
@@ -65,6 +64,9 @@ app.add_typer(cache_app, name="cache")
 
 def main(platform: str = sys.platform) -> None:
     """Run the command line; every failure becomes one clear message and the exit code of the contract."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8; JSON goes out as bytes
     try:
         refuse_command(sys.argv[1:], platform)
         app(prog_name="grader")
@@ -72,7 +74,7 @@ def main(platform: str = sys.platform) -> None:
         _fail(str(error), error.exit_code)
     except SystemExit as ended:
         if ended.code == EXIT_INTERRUPTED:
-            _fail(INTERRUPTED, EXIT_INTERRUPTED)
+            _fail(interrupted(sys.argv[1:]), EXIT_INTERRUPTED)
         if _reader_gone(ended):
             _end_unread()
         raise
@@ -88,6 +90,14 @@ def main(platform: str = sys.platform) -> None:
             "hint: run again with GRADER_DEBUG=1 and report what it prints",
             EXIT_INFRASTRUCTURE,
         )
+
+
+def interrupted(arguments: Sequence[str]) -> str:
+    """Return what a person who interrupted this command line is told: the command that goes on, if there is one."""
+    if next((word for word in arguments if not word.startswith("-")), "") not in RESUMABLE:
+        return "interrupted"
+    resume = [*arguments, *(["--resume"] if "--resume" not in arguments else [])]
+    return f"interrupted\nhint: go on with `{shlex.join(['grader', *resume])}`"
 
 
 def _reader_gone(ended: SystemExit) -> bool:

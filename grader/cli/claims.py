@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from grader.cli.options import LabOption, MaxReportBytes
+from grader.cli.options import LabOption, LangOption, MaxReportBytes
 
 
 def claims_command(
     report: Annotated[Path, typer.Argument(help="The report, a Markdown file.")],
     lab: LabOption = "lab12-f25",
     max_report_bytes: MaxReportBytes = 2_000_000,
+    lang: LangOption = "en",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")] = False,
 ) -> None:
     """Read what a report claims; nothing is built."""
@@ -29,8 +30,8 @@ def claims_command(
         from grader import __version__
         from grader.render.claims import claims_json
 
-        typer.echo(claims_json(reading, loaded.lab, loaded.digest, report.name, __version__).decode(), nl=False)
+        typer.echo(claims_json(reading, loaded.lab, loaded.digest, report.name, __version__), nl=False)
         return
     from grader.cli.show import show_claims
 
-    show_claims(reading, loaded.lab)
+    show_claims(reading, loaded.lab, lang)

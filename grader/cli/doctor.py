@@ -52,7 +52,7 @@ def doctor_command(
         found = diagnose(loaded.lab, purpose, seen, runner, engine, survey.remedies(), __version__)
     answer = worded(found, WORDING)
     if as_json:
-        typer.echo(answer.model_dump_json(by_alias=True, indent=2))
+        typer.echo(answer.model_dump_json(by_alias=True, indent=2).encode())
     else:
         lines = [Line(c.id, c.state, c.message.text, c.remedy, c.needed) for c in answer.checks]
         typer.echo(table(lines, purpose), nl=False)

@@ -51,9 +51,9 @@ def fill_command(
     from grader.cli.session import Request, plan_session, run_session
     from grader.cli.show import show_comparison, show_plan
     from grader.errors import UsageError
-    from grader.render.catalogue import phrase
+    from grader.render.catalogue import phrase, translated
     from grader.render.comparison import first_upper
-    from grader.render.escape import one_line
+    from grader.render.escape import one_line, plain
     from grader.render.labels import cell_name, own_words
 
     request = Request(
@@ -76,18 +76,19 @@ def fill_command(
         in_place=in_place,
     )
     if dry_run:
-        show_plan(plan_session(request), lang)
+        plan = plan_session(request)
+        show_plan(plan.steps, plan.effort, lang, plan.limit_s)
         return
     done = run_session(request)
     target = done.report_file
     console = Console(highlight=False)
-    show_comparison(done.lab, done.graded.grade, console, lang)
+    show_comparison(done.lab, translated(done.lab, done.graded.grade, lang), console, lang)
     for change in done.graded.changes:
         cell = cell_name(f"{change.row}.{change.role}", own_words(done.lab, lang), language=lang)
         old = one_line(change.old) or phrase("feedback.filled-empty", lang)
         console.print(Text(f"{first_upper(cell)}: {old} ⇒ {one_line(change.new)}"))
     if target is None:
-        console.print(Text(phrase("feedback.filled-copy", lang, file=str(done.folder / "report.md"))))
+        console.print(Text(plain(phrase("feedback.filled-copy", lang, file=str(done.folder / "report.md")))))
         return
     if target.read_bytes() != done.graded.files["report.orig.md"]:
         raise UsageError(
@@ -97,9 +98,9 @@ def fill_command(
         )
     if done.graded.changes:
         backup = _write_in_place(target, done.graded.files["report.md"])
-        console.print(Text(phrase("feedback.filled", lang, file=str(target), backup=str(backup))))
+        console.print(Text(plain(phrase("feedback.filled", lang, file=str(target), backup=str(backup)))))
     else:
-        console.print(Text(phrase("feedback.nothing-changed", lang, file=str(target))))
+        console.print(Text(plain(phrase("feedback.nothing-changed", lang, file=str(target)))))
 
 
 def _write_in_place(target: Path, data: bytes) -> Path:

@@ -43,7 +43,9 @@ TimeLimitOption = Annotated[
         help="Bound the whole run: 90, 60s, 5m, 1h30m. What was not reached is not run and costs nothing.",
     ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the exact commands and run none of them.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print the exact commands and how long they may take; run nothing.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 
@@ -72,6 +74,7 @@ def grade_command(
     from grader.cli.failon import check_conditions, exit_if_holding
     from grader.cli.session import Request, plan_session, run_session
     from grader.cli.show import show_grade, show_plan
+    from grader.render.escape import json_document
 
     check_conditions(fail_on or [])
     request = Request(
@@ -93,11 +96,15 @@ def grade_command(
         quiet=quiet,
     )
     if dry_run:
-        show_plan(plan_session(request), lang)
+        plan = plan_session(request)
+        if as_json:
+            typer.echo(json_document(plan.model_dump_json(indent=2)))
+        else:
+            show_plan(plan.steps, plan.effort, lang, plan.limit_s)
         return
     done = run_session(request)
     if as_json:
-        typer.echo(done.graded.files["grade.json"].decode(), nl=False)
+        typer.echo(done.graded.files["grade.json"], nl=False)
     else:
         show_grade(done.lab, done.graded.grade, done.folder, lang)
     exit_if_holding(fail_on or [], done.graded.grade)

@@ -13,11 +13,14 @@ from grader.model.base import Language
 if TYPE_CHECKING:
     from grader.judging.regrade import GradeDiff
     from grader.model.grade import Grade
+    from grader.model.lab import Lab
     from grader.workflow.grade import LabUsed
 
 
 def judge_command(
-    grade_file: Annotated[Path, typer.Argument(metavar="GRADE.json", help="The grade.json of a finished grading.")],
+    grade_file: Annotated[
+        Path, typer.Argument(metavar="GRADE.json", help="The grade.json of a finished grading, or its folder.")
+    ],
     lab: Annotated[
         str | None,
         typer.Option(
@@ -39,10 +42,12 @@ def judge_command(
 ) -> None:
     """Judge a grade again from its own facts and claims: by a changed lab, a newer grader, or a person's marks."""
     from grader import __version__
-    from grader.adapters.gradefile import load_grade
+    from grader.adapters.gradefile import find_grade, load_grade
     from grader.cli.failon import check_conditions, exit_if_holding
     from grader.cli.marks import load_marks
+    from grader.errors import UsageError
     from grader.judging.regrade import compare_grades
+    from grader.render.escape import one_line
     from grader.workflow.grade import grade_json
     from grader.workflow.judge import judge_again
 
@@ -50,15 +55,21 @@ def judge_command(
     stored = load_grade(grade_file)
     old = load_grade(diff) if diff is not None else None
     used = _lab_of(stored, lab)
+    if old is not None and old.lab.id != used.lab.id:
+        raise UsageError(
+            f"`{one_line(str(diff))}` is a grade of lab `{one_line(old.lab.id)}`, not of `{used.lab.id}`",
+            where="--diff",
+            hint="compare grades of one lab",
+        )
     given = load_marks(marks, used.lab)
     grade = judge_again(used, stored, given, __version__)
     _tell(stored, used)
     if out is not None:
-        _write(out, grade_file, used, grade, lang)
+        _write(out, find_grade(grade_file), used, grade, lang)
     if old is not None:
-        _show_diff(compare_grades(old, grade), as_json=as_json)
+        _show_diff(compare_grades(old, grade), used.lab, lang, as_json=as_json)
     elif as_json:
-        typer.echo(grade_json(grade).decode(), nl=False)
+        typer.echo(grade_json(grade), nl=False)
     else:
         from grader.cli.show import show_grade
 
@@ -106,12 +117,14 @@ def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Langu
     from datetime import UTC, datetime
 
     from grader import __version__
-    from grader.adapters.gradefile import logs_beside, samples_beside
-    from grader.adapters.output import OutputFolder
+    from grader.adapters.gradefile import logs_beside, report_beside, samples_beside
+    from grader.adapters.output import REPLACED, OutputFolder
     from grader.errors import UsageError
     from grader.exports.samples import read_samples
     from grader.model.base import digest
+    from grader.model.run import TimedRuns
     from grader.workflow.grade import judged_files
+    from grader.workflow.judge import table_again
 
     if (out / "report.orig.md").exists():
         raise UsageError(
@@ -120,7 +133,7 @@ def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Langu
             hint="name a new or empty folder",
         )
     samples = samples_beside(grade_file)
-    campaign = read_samples(samples, used.lab.parameters) if samples is not None else None
+    runs = read_samples(samples, used.lab.parameters) if samples is not None else TimedRuns()
     folder = OutputFolder(out.resolve())
     folder.check()
     run = {
@@ -130,15 +143,19 @@ def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Langu
         "lab_sha256": used.digest,
         "grader": __version__,
     }
+    report = report_beside(grade_file, grade.submission.report_sha256)
+    table = table_again(used, grade, report) if report is not None else None
     record = json.dumps(run, indent=2, sort_keys=True).encode() + b"\n"
-    folder.write(judged_files(used.lab, grade, campaign, logs_beside(grade_file), lang) | {"run.json": record})
+    folder.write(judged_files(used.lab, grade, runs, logs_beside(grade_file), lang, table) | {"run.json": record})
+    if folder.was_current:
+        typer.echo(f"grader: {REPLACED}", err=True)
 
 
-def _show_diff(diff: GradeDiff, *, as_json: bool) -> None:
+def _show_diff(diff: GradeDiff, lab: Lab, lang: Language, *, as_json: bool) -> None:
     from grader.cli.showdiff import show_diff
     from grader.render.escape import json_document
 
     if as_json:
-        typer.echo(json_document(diff.model_dump_json(by_alias=True, indent=2)))
+        typer.echo(json_document(diff.model_dump_json(by_alias=True, indent=2)).encode())
     else:
-        show_diff(diff)
+        show_diff(diff, lab, lang)

@@ -25,7 +25,7 @@ def list_labs(as_json: JsonFlag = False) -> None:
     labs = [load_lab(folder).lab for folder in find_labs()]
     if as_json:
         rows = [{"id": lab.id, "version": lab.version, "title": lab.title} for lab in labs]
-        typer.echo(json.dumps({"schema": "grader/labs/1", "labs": rows}, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps({"schema": "grader/labs/1", "labs": rows}, indent=2, ensure_ascii=False).encode())
         return
     for line in _columns([(lab.id, lab.version, lab.title) for lab in labs]):
         typer.echo(line)
@@ -42,7 +42,7 @@ def show(
     loaded = load_lab(name)
     if as_json:
         data = {"sha256": loaded.digest} | loaded.lab.model_dump(mode="json", by_alias=True)
-        typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(data, indent=2, ensure_ascii=False).encode())
         return
     for line in _overview(loaded):
         typer.echo(line)
@@ -76,7 +76,7 @@ def schema(
     record = Grade if grade else Lab
     described = record.model_json_schema(by_alias=True, mode="serialization" if grade else "validation")
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    typer.echo(json.dumps(dialect | described, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(dialect | described, indent=2, ensure_ascii=False).encode())
 
 
 def _overview(loaded: LoadedLab) -> Iterator[str]:

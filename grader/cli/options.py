@@ -30,6 +30,8 @@ LockOption = Annotated[
     Path | None,
     typer.Option("--lock", envvar="GRADER_LOCK", help="Host lock instead of /run/lock/lab-grader.lock."),
 ]
+# Errors and progress are English in every language: they are for looking up, in a search as in these documents, and
+# the first of them are said by the standard library alone, before there is an environment with a catalogue.
 LangOption = Annotated[
     Language,
     typer.Option("--lang", envvar="GRADER_LANG", help="Language of feedback, table.md and the printed tables."),

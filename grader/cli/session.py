@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from grader import __version__
-from grader.adapters.output import OutputFolder
+from grader.adapters.output import REPLACED, OutputFolder
 from grader.cli.labs import load_used
 from grader.cli.marks import load_marks
 from grader.cli.progress import ConsoleProgress
@@ -18,6 +19,7 @@ from grader.model.lab import Lab
 from grader.model.submission import REPORT_ENTRY, Submission
 from grader.render.fill import FillStyle
 from grader.units import parse_duration
+from grader.workflow.effort import Effort, effort_of
 from grader.workflow.freeze import report_bytes
 from grader.workflow.grade import Graded
 from grader.workflow.plan import PlannedStep
@@ -60,12 +62,23 @@ class Finished(Record):
     report_file: Path | None = None
 
 
-def plan_session(request: Request) -> tuple[PlannedStep, ...]:
-    """Return the exact commands of a grading; nothing of the submission runs and nothing is written."""
-    time_limit_s(request.time_limit)
+class Plan(Record):
+    """What a grading would run: its steps, how much they are, and the time limit that it was given."""
+
+    steps: tuple[PlannedStep, ...]
+    effort: Effort
+    limit_s: float | None
+
+
+def plan_session(request: Request) -> Plan:
+    """Return what a grading would run; nothing of the submission runs, and nothing is left, not even in the cache."""
+    limit_s = time_limit_s(request.time_limit)
     used = load_used(request.lab)
     progress = ConsoleProgress(quiet=request.quiet)
-    return plan_grading(_job(request), used, wire(request, used.lab, progress))
+    with tempfile.TemporaryDirectory(prefix="grader-plan-") as folder:
+        desk = wire(request.model_copy(update={"cache": Path(folder)}), used.lab, progress)
+        steps = plan_grading(_job(request), used, desk)
+    return Plan(steps=steps, effort=effort_of(used.lab, steps), limit_s=limit_s)
 
 
 def run_session(request: Request) -> Finished:
@@ -75,25 +88,38 @@ def run_session(request: Request) -> Finished:
     marks = load_marks(request.marks, used.lab)
     progress = ConsoleProgress(quiet=request.quiet)
     desk = wire(request, used.lab, progress, limit_s)
-    report_file: list[Path] = []
-
-    def results(submission: Submission) -> OutputFolder:
-        if request.in_place:
-            report_file.append(_report_file(request, used.lab, submission))
-        return OutputFolder(_folder(request, submission))
-
+    places = _Places(request, used.lab)
     try:
-        done = run_grading(_job(request), used, desk, results, marks=marks, version=__version__)
+        done = run_grading(_job(request), used, desk, places.choose, marks=marks, version=__version__)
+    except KeyboardInterrupt:
+        progress.close()
+        print(f"grader: {_kept(places.output, use_cache=request.use_cache)}", file=sys.stderr)
+        raise
     finally:
         progress.close()
     if done.left_out:
         print(f"grader: {_left_out(done.left_out, request.time_limit)}", file=sys.stderr)
-    return Finished(
-        lab=used.lab,
-        graded=done.graded,
-        folder=_folder(request, done.submission),
-        report_file=report_file[0] if report_file else None,
-    )
+    assert places.output is not None  # a grading that finished has chosen
+    if places.output.was_current:
+        print(f"grader: {REPLACED}", file=sys.stderr)
+    return Finished(lab=used.lab, graded=done.graded, folder=places.output.path, report_file=places.report_file)
+
+
+class _Places:
+    """Where one grading writes.  Chosen once: after it the current folder may be another one of the same name."""
+
+    def __init__(self, request: Request, lab: Lab) -> None:
+        self._request = request
+        self._lab = lab
+        self.output: OutputFolder | None = None
+        self.report_file: Path | None = None
+
+    def choose(self, submission: Submission) -> OutputFolder:
+        """Return the output folder.  Raises: UsageError if there is no report to change in place."""
+        if self._request.in_place:
+            self.report_file = _report_file(self._request, self._lab, submission)
+        self.output = OutputFolder((self._request.out or DEFAULT_FOLDER / submission.id).resolve())
+        return self.output
 
 
 def time_limit_s(text: str | None) -> float | None:
@@ -117,6 +143,15 @@ def _left_out(steps: Sequence[str], limit: str | None) -> str:
     )
 
 
+def _kept(output: OutputFolder | None, *, use_cache: bool) -> str:
+    """Return what a run that was interrupted leaves to the next one."""
+    made = "finished builds and probes are kept in the cache" if use_cache else "without the cache no build is kept"
+    saved = output.samples.saved() if output is not None else None
+    if output is None or saved is None or not saved.samples:
+        return made
+    return f"{made}; {len(saved.samples)} timed runs are kept in {output.samples.path}"
+
+
 def _job(request: Request) -> Job:
     return Job(
         source=request.source,
@@ -127,10 +162,6 @@ def _job(request: Request) -> Job:
         style=request.style,
         language=request.language,
     )
-
-
-def _folder(request: Request, submission: Submission) -> Path:
-    return (request.out or DEFAULT_FOLDER / submission.id).resolve()
 
 
 def _report_file(request: Request, lab: Lab, submission: Submission) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +12,19 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.model.base import Language, Message
-from grader.model.grade import Criterion, Grade
+from grader.model.grade import Criterion, Grade, Quantity, Score
 from grader.model.lab import Lab
-from grader.model.report import ReportReading
+from grader.model.report import ReportReading, Unit
 from grader.render.catalogue import phrase, translated, words
 from grader.render.cells import quantity_text
-from grader.render.comparison import comparison, points, timed_arms
+from grader.render.comparison import comparison, first_upper, points, timed_arms
 from grader.render.criteria import OUTCOMES, SEVERITIES
-from grader.render.escape import one_line
-from grader.render.labels import own_words
+from grader.render.escape import SENTENCE, one_line, plain
+from grader.render.feedback import notes_on_what_is_missing
+from grader.render.labels import own_words, quantity_name
 from grader.render.ratiolines import COLUMNS as RATIO_COLUMNS
 from grader.render.ratiolines import timed_ratios
+from grader.workflow.effort import Effort
 from grader.workflow.plan import PlannedStep
 
 VERDICT_STYLE = {
@@ -32,9 +35,14 @@ VERDICT_STYLE = {
     "unverifiable": "cyan",
     "not_run": "dim",
 }
-WIDEST = 2000
-"""Characters of a reason: one may name every cell of a table."""
+HEADING = "bold"
 
+SOURCES = {
+    "table": "claims.source-table",
+    "text": "claims.source-text",
+    "output": "claims.source-output",
+    "file": "claims.source-file",
+}
 OUTCOME_STYLE = {"pass": "green", "partial": "yellow", "fail": "red", "review": "cyan", "not_run": "dim"}
 
 
@@ -43,27 +51,33 @@ def show_grade(lab: Lab, grade: Grade, folder: Path | None, language: Language =
     grade = translated(lab, grade, language)
     console = Console(highlight=False)
     show_comparison(lab, grade, console, language)
+    console.print()
     _show_criteria(grade, console, language)
+    if grade.findings:
+        console.print(Text(f"\n{phrase('page.findings', language)}", style=HEADING))
     for finding in grade.findings:
         where = f"{phrase('page.report-line', language, line=finding.line)}: " if finding.line else ""
         severity = phrase(SEVERITIES[finding.severity], language)
         console.print(Text(f"{severity}: {where}{one_line(finding.message.text)}", style="yellow"))
-    console.print(Text(f"\n{_score(grade, language)}", style="bold"))
+    console.print(Text(f"\n{score_sentence(grade.score, language)}", style="bold"))
+    for note in notes_on_what_is_missing(lab, grade, language):
+        console.print(harmless(note, "yellow"))
     if folder is not None:
-        console.print(Text(phrase("feedback.files", language, folder=str(folder))))
+        console.print(Text(plain(phrase("feedback.files", language, folder=str(folder)))))
 
 
 def _show_criteria(grade: Grade, console: Console, language: Language) -> None:
-    codes = ("feedback.criterion", "feedback.points", "feedback.outcome", "page.why")
-    table = _table(phrase("page.criteria", language), [phrase(code, language) for code in codes])
+    codes = ("feedback.points", "feedback.outcome", "feedback.criterion")
+    table = table_of(phrase("page.criteria", language), [phrase(code, language) for code in codes])
     first: dict[str, str] = {}
     for c in grade.criteria:
-        bonus = f" ({phrase('page.bonus', language)})" if c.bonus else ""
+        bonus = f", {phrase('page.bonus', language)}" if c.bonus else ""
         table.add_row(
-            Text(c.id + bonus),
             Text(f"{points(c.points, language)} / {points(c.max, language)}", justify="right"),
             Text(phrase(OUTCOMES["manual" if c.manual else c.outcome], language), style=_style(c)),
-            Text(_why(c, first, language)),
+            Text.assemble(
+                harmless(c.title or c.id, "bold"), f" ({one_line(c.id)}{bonus})\n", (_why(c, first, language), "dim")
+            ),
         )
     console.print(table)
 
@@ -79,18 +93,17 @@ def _why(criterion: Criterion, first: dict[str, str], language: Language) -> str
         first: By reason, the criterion that it was given for; added to.
     """
     if criterion.manual:
-        return one_line(criterion.manual.note, WIDEST)
+        return one_line(criterion.manual.note, SENTENCE)
     if criterion.outcome != "not_run":
-        return one_line(criterion.reason.text, WIDEST)
+        return one_line(criterion.reason.text, SENTENCE)
     above = first.setdefault(criterion.reason.text, criterion.id)
     if above == criterion.id:
-        return one_line(criterion.reason.text, WIDEST)
-    return phrase("feedback.as-for", language, criterion=above)
+        return one_line(criterion.reason.text, SENTENCE)
+    return phrase("feedback.as-for", language, criterion=one_line(above))
 
 
-def _score(grade: Grade, language: Language) -> str:
-    """Return the score in one sentence; its parts add up to the lab's points."""
-    s = grade.score
+def score_sentence(s: Score, language: Language) -> str:
+    """Return a score in one sentence; its parts add up to the lab's points."""
     parts = [
         phrase("feedback.score", language, points=points(s.points + s.manual, language), max=points(s.max, language))
     ]
@@ -106,72 +119,89 @@ def _score(grade: Grade, language: Language) -> str:
 
 
 def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language = "en") -> None:
-    """Print claimed | recomputed | measured with the verdicts."""
+    """Print claimed | recomputed | measured with the verdicts; `grade` is worded in that language."""
     own = own_words(lab, language)
-    grade = translated(lab, grade, language)
     heads = ("quantity", "claimed", "recomputed", "measured", "verdict")
-    table = _table(f"{grade.submission.id}: {own['lab.title']}", [phrase(f"page.{head}", language) for head in heads])
+    table = table_of(f"{grade.submission.id}: {own['lab.title']}", [phrase(f"page.{head}", language) for head in heads])
     for line in comparison(lab, grade, language):
         table.add_row(
-            Text(line.label),
-            Text(line.claimed),
-            Text(line.recomputed),
-            Text(line.measured),
+            *(harmless(cell) for cell in (line.label, line.claimed, line.recomputed, line.measured)),
             Text(line.verdict, style=VERDICT_STYLE.get(line.state, "")),
         )
     console.print(table)
     heads = ("arm", "mode", "total", "first-output", "runs")
-    arms = _table(phrase("feedback.timed-short", language), [phrase(f"page.{head}", language) for head in heads])
+    arms = table_of(phrase("feedback.timed-short", language), [phrase(f"page.{head}", language) for head in heads])
     for arm in timed_arms(grade.facts, language):
-        arms.add_row(*(Text(cell) for cell in (arm.name, arm.mode, arm.total, arm.first_output, arm.n)))
+        arms.add_row(*(harmless(cell) for cell in (arm.name, arm.mode, arm.total, arm.first, arm.n)))
     if arms.row_count:
+        console.print()
         console.print(arms)
-    ratios = _table(phrase("page.ratios", language), [phrase(code, language) for code in RATIO_COLUMNS])
+    ratios = table_of(phrase("page.ratios", language), [phrase(code, language) for code in RATIO_COLUMNS])
     for ratio in timed_ratios(grade.facts, language):
-        ratios.add_row(*(Text(cell) for cell in (ratio.name, ratio.value, ratio.verdict, ratio.loop)))
+        ratios.add_row(*(harmless(cell) for cell in (ratio.name, ratio.value, ratio.verdict, ratio.loop)))
     if ratios.row_count:
+        console.print()
         console.print(ratios)
 
 
-def _table(title: str, heads: Sequence[str]) -> Table:
+def harmless(text: str, style: str = "") -> Text:
+    """Return text that may come from a file as one line in which no character acts on a terminal.
+
+    Rich takes a bell out of a text, and leaves an escape where it is.
+    """
+    return Text(one_line(text, SENTENCE), style=style)
+
+
+def table_of(title: str, heads: Sequence[str]) -> Table:
     """Return an empty table that cuts nothing: what is too wide goes on in the next line."""
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    table = Table(title=harmless(title, HEADING), title_justify="left", box=None, pad_edge=False)
     for head in heads:
         table.add_column(Text(head), overflow="fold")
     return table
 
 
-def show_plan(steps: Sequence[PlannedStep], language: Language = "en") -> None:
-    """Print each step's command as it will run, in the sandbox's own paths, or why it will not."""
+def show_plan(
+    steps: Sequence[PlannedStep], effort: Effort, language: Language = "en", limit_s: float | None = None
+) -> None:
+    """Print each step's command as it will run, in the sandbox's own paths, or why it will not; then how much it is."""
     for step in steps:
         if step.reason is not None:
-            not_run = phrase("verdict-name.not-run", language)
-            print(f"{step.id}: {not_run}: {one_line(words(step.reason, language=language))}")
+            not_run = phrase("plan.not-run", language)
+            print(f"{step.id}: {not_run}: {one_line(words(step.reason, language=language), SENTENCE)}")
         else:
             variables = [f"{name}={value}" for name, value in step.env.items()]
-            print(f"{step.id}: {one_line(shlex.join([*variables, *step.argv]), 2000)}")
+            times = f" {step.runs} ×" if step.runs > 1 else ""
+            print(f"{step.id}:{times} {one_line(shlex.join([*variables, *step.argv]), SENTENCE)}")
+    print("\n" + phrase("plan.effort", language, **_effort(effort, limit_s)))
 
 
-def show_claims(reading: ReportReading, lab: Lab) -> None:
+def _effort(effort: Effort, limit_s: float | None) -> dict[str, str | int]:
+    at_most_s = min(effort.at_most_s, limit_s or effort.at_most_s)
+    minutes = math.ceil(at_most_s / 60)
+    return {**effort.model_dump(exclude={"at_most_s"}), "minutes": minutes}
+
+
+def show_claims(reading: ReportReading, lab: Lab, language: Language = "en") -> None:
     """Print what a report says, one line per reading."""
     console = Console(highlight=False)
-    table = Table(title=f"Claims ({lab.id})", title_justify="left", box=None, pad_edge=False)
-    for head in ("Id", "Value", "Read from", "Line", "Quote"):
-        table.add_column(head, justify="right" if head == "Line" else "left", overflow="fold")
+    own = own_words(lab, language)
+    heads = ("page.quantity", "claims.value", "claims.read-from", "claims.line", "claims.quote")
+    title, also = phrase("claims.title", language, lab=lab.id), phrase("claims.also", language)
+    table = table_of(title, [phrase(head, language) for head in heads])
+    table.columns[heads.index("claims.line")].justify = "right"
     for claim in reading.claims:
-        value = claim.qualifier or "" if claim.value is None else _claimed(claim.value, claim.unit)
-        mark = "" if claim.preferred else " (also)"
-        table.add_row(
-            Text(claim.id + mark), Text(value), Text(claim.source), str(claim.line), Text(one_line(claim.quote, 70))
-        )
+        value = claim.qualifier or "" if claim.value is None else _claimed(claim.value, claim.unit, language)
+        mark = "" if claim.preferred else f" ({also})"
+        source = phrase(SOURCES[claim.source], language)
+        name = first_upper(quantity_name(claim.id, own, language=language))
+        cells = (name + mark, one_line(value, 70), source, str(claim.line), one_line(claim.quote, 70))
+        table.add_row(*(harmless(cell) for cell in cells))
     console.print(table)
     if reading.table is None:
-        console.print(Text("No comparison table found.", style="yellow"))
+        console.print(Text(first_upper(phrase("criterion.no-table", language)) + ".", style="yellow"))
     for note in reading.notes:
-        console.print(Text(words(Message(code=note)), style="dim"))
+        console.print(Text(words(Message(code=note), language=language), style="dim"))
 
 
-def _claimed(value: float | int | str, unit: str | None) -> str:
-    from grader.model.grade import Quantity
-
-    return quantity_text(Quantity.model_validate({"value": value, "unit": unit}))
+def _claimed(value: float | int | str, unit: Unit | None, language: Language) -> str:
+    return quantity_text(Quantity(value=value, unit=unit), language=language)

@@ -3,56 +3,64 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from grader.cli.show import HEADING, score_sentence, table_of
 from grader.judging.regrade import GradeDiff, Standing
-from grader.model.grade import Finding, Score
-from grader.render.comparison import points
+from grader.model.base import Language
+from grader.model.grade import Finding, VerdictName
+from grader.model.lab import Lab
+from grader.render.catalogue import phrase
+from grader.render.comparison import NOTHING, VERDICTS, points
+from grader.render.criteria import OUTCOMES, SEVERITIES
 from grader.render.escape import one_line
+from grader.render.labels import own_words, quantity_name
 
 
-def show_diff(diff: GradeDiff) -> None:
+def show_diff(diff: GradeDiff, lab: Lab, language: Language = "en") -> None:
     """Print one line per change, or that there is none."""
     console = Console(highlight=False)
+    own = own_words(lab, language)
     if diff.old.manifest_sha256 != diff.new.manifest_sha256:
-        console.print(Text(f"Another submission: {one_line(diff.old.submission)}, now {one_line(diff.new.submission)}"))
+        old, new = one_line(diff.old.submission), one_line(diff.new.submission)
+        console.print(Text(phrase("diff.another", language, old=old, new=new)))
     if not diff.changed:
-        console.print(Text("Nothing changed."))
+        console.print(Text(phrase("diff.none", language)))
         return
-    table = Table(title="Changed", title_justify="left", box=None, pad_edge=False)
-    for head in ("What", "Before", "Now"):
-        table.add_column(head, overflow="fold")
+    heads = [phrase(code, language) for code in ("diff.what", "diff.before", "diff.now")]
+    table = table_of(phrase("diff.title", language), heads)
     for criterion in diff.criteria:
-        table.add_row(Text(one_line(criterion.id)), _standing(criterion.old), _standing(criterion.new))
+        title = own.get(f"title.{criterion.id}", criterion.title)
+        name = Text.assemble((one_line(title), HEADING), f" ({one_line(criterion.id)})")
+        table.add_row(name, _standing(criterion.old, language), _standing(criterion.new, language))
     for verdict in diff.verdicts:
-        name = Text(f"verdict {one_line(verdict.id)}")
-        table.add_row(name, (verdict.old or "—").replace("_", " "), (verdict.new or "—").replace("_", " "))
+        name = Text(phrase("diff.verdict", language, name=one_line(quantity_name(verdict.id, own, language=language))))
+        table.add_row(name, _verdict(verdict.old, language), _verdict(verdict.new, language))
     for finding in diff.findings_gone:
-        table.add_row(*_finding(finding), "—")
+        table.add_row(_rule(finding, language), _finding(finding, language), NOTHING)
     for finding in diff.findings_appeared:
-        what, words = _finding(finding)
-        table.add_row(what, "—", words)
+        table.add_row(_rule(finding, language), NOTHING, _finding(finding, language))
     if diff.old_score != diff.new_score:
-        table.add_row("score", _score(diff.old_score), _score(diff.new_score))
+        old, new = (score_sentence(score, language) for score in (diff.old_score, diff.new_score))
+        table.add_row(phrase("diff.score", language), old, new)
     console.print(table)
 
 
-def _standing(standing: Standing | None) -> Text:
+def _standing(standing: Standing | None, language: Language) -> Text:
     if standing is None:
-        return Text("—")
-    outcome = "given by a person" if standing.manual else standing.outcome.replace("_", " ")
-    return Text(f"{outcome}, {points(standing.points)} / {points(standing.max)}")
+        return Text(NOTHING)
+    outcome = phrase(OUTCOMES["manual" if standing.manual else standing.outcome], language)
+    return Text(f"{outcome}, {points(standing.points, language)} / {points(standing.max, language)}")
 
 
-def _finding(finding: Finding) -> tuple[Text, Text]:
-    where = f" in report line {finding.line}" if finding.line else ""
-    return Text(f"finding {one_line(finding.rule)}"), Text(f"{finding.severity}{where}: {one_line(finding.quote)}")
+def _verdict(verdict: VerdictName | None, language: Language) -> str:
+    return NOTHING if verdict is None else phrase(VERDICTS[verdict], language)
 
 
-def _score(score: Score) -> str:
-    return (
-        f"{points(score.points + score.manual)} of {points(score.max)}, {points(score.lost)} lost, "
-        f"{points(score.pending_review)} for a person, {points(score.not_assessed)} not assessed"
-        + (f", bonus {points(score.bonus)}" if score.bonus else "")
-    )
+def _rule(finding: Finding, language: Language) -> Text:
+    return Text(phrase("diff.finding", language, rule=one_line(finding.rule)))
+
+
+def _finding(finding: Finding, language: Language) -> Text:
+    where = f", {phrase('page.report-line', language, line=finding.line)}" if finding.line else ""
+    return Text(f"{phrase(SEVERITIES[finding.severity], language)}{where}: {one_line(finding.quote)}")

@@ -17,6 +17,12 @@ from grader.model.run import BuildResult, ProbeResult
 from grader.model.selection import most_telling
 from grader.model.steps import build_step, probe_step
 
+_ENDS = {
+    "by-itself": "it ended by itself",
+    "terminated": "it ended at SIGTERM",
+    "killed": "it outlived SIGTERM and was killed",
+}
+
 Absent = tuple[Literal["failed", "not_run"], Message]
 
 
@@ -86,8 +92,10 @@ def _how_probed(probe: Probe, result: ProbeResult) -> str:
     if isinstance(probe, StdoutJsonProbe):
         return f"one run of probe {result.probe}, its output checked"
     if isinstance(probe, HttpProbe):
-        failed = (result.value or "").startswith(NO_SERVER)
-        return "one start, its failure expected" if failed else f"answers on {len(probe.get)} routes checked"
+        if (result.value or "").startswith(NO_SERVER):
+            return "one start, its failure expected"
+        ended = _ENDS[result.server.stopped] if result.server is not None else "its end unknown"
+        return f"answers on {len(probe.get)} routes checked; {ended}"
     return f"one run for each of {len(probe.get)} routes, its answer checked"
 
 

@@ -380,6 +380,8 @@ def _messages(lab: Lab) -> Iterator[Mistake]:
     for language, wordings in lab.messages.items():
         for code in sorted(wanted - set(wordings)):
             yield Mistake(path=("messages", language), what=f"`{code}` has no wording")
+        for code in sorted(_to_translate(lab) - set(wordings)) if language != "en" else ():
+            yield Mistake(path=("messages", language), what=f"`{code}` has no name in this language")
         for code, wording in wordings.items():
             yield from _known(("messages", language, code), "code", code, wanted | names)
             if code in wanted:
@@ -396,6 +398,12 @@ def _names(lab: Lab) -> frozenset[str]:
         "title": (criterion.id for criterion in lab.rubric),
     }
     return frozenset({"lab.title"} | {f"{kind}.{name}" for kind, names in kinds.items() for name in names})
+
+
+def _to_translate(lab: Lab) -> frozenset[str]:
+    """Return the names that are English in a page of another language unless it gives its own."""
+    own = {f"title.{criterion.id}" for criterion in lab.rubric} | {f"row.{row.key}" for row in lab.table.rows}
+    return frozenset({"lab.title"} | own | (_names(lab) & set(lab.messages.get("en", {}))))
 
 
 def _wording(path: Path, wording: str) -> Iterator[Mistake]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Language = Literal["en", "ru"]
 """Languages of pages and printed tables; stored data are worded in English whatever is shown."""
@@ -31,11 +31,17 @@ class Message(Record):
     """A sentence as `code` and `params`; `render.catalogue` holds its wording in each language.
 
     `text` is the English wording; it is empty until `render.catalogue.worded` filled it in.
+    Invariant: `params` are sorted, so that one that comes from the cache has the same bytes as a fresh one.
     """
 
     code: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
     params: dict[str, Scalar] = {}
     text: str = ""
+
+    @field_validator("params")
+    @classmethod
+    def _sorted(cls, params: dict[str, Scalar]) -> dict[str, Scalar]:
+        return dict(sorted(params.items()))
 
     @property
     def ours(self) -> bool:

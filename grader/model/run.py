@@ -122,10 +122,11 @@ class SampleHeader(Record):
 
 
 class SavedSamples(Record):
-    """What a campaign that was cut off has left."""
+    """What a campaign that was cut off has left, up to the first whole line that cannot be read, `damaged`."""
 
     header: SampleHeader
     samples: tuple[Sample, ...]
+    damaged: int | None = None
 
 
 class Campaign(Record):
@@ -142,6 +143,21 @@ class Campaign(Record):
     samples: tuple[Sample, ...]
     cut: bool = False
     noise: tuple[Message, ...] = ()
+
+
+class ServerStarts(Record):
+    """The timed starts of one server, in order: seconds from spawn to the last byte of the first valid answer."""
+
+    probe: str
+    arm: str
+    seconds: tuple[float, ...]
+
+
+class TimedRuns(Record):
+    """Every timed run of one grading: the campaign's, None where none is at hand, and the starts of its servers."""
+
+    campaign: Campaign | None = None
+    starts: tuple[ServerStarts, ...] = ()
 
 
 class Artifact(Record):

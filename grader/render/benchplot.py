@@ -14,9 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from grader.model.base import Language, Record
-from grader.model.bench import Bench, BenchArm, BenchRatio, BenchSample
+from grader.model.bench import Bench, BenchArm, BenchRatio
 from grader.model.grade import Interval
-from grader.model.run import Sample
 from grader.render.benchwords import arm_words, headline, noise_note, notes, ratio_words
 from grader.render.catalogue import phrase
 from grader.render.escape import one_line
@@ -79,7 +78,7 @@ def bench_svg(bench: Bench, language: Language = "en") -> bytes:
     """Return the drawing; of an arm that failed there are the runs and no number."""
     title = phrase("bench-out.title-total" if bench.method.clock == "total" else "bench-out.title-start", language)
     strips = [_strip(arm, number, bench, language) for number, arm in enumerate(bench.arms)]
-    plot = strip_plot(strips, _plot_words(title, language), lambda name: one_line(name, NAME_CHARACTERS))
+    plot = strip_plot(strips, _plot_words(title, language))
     plot_height = TOP_PX + (LABEL_PX + STRIP_PX + GAP_PX) * len(strips) + AXIS_PX if plot else 0
     ratio_top = HEAD_PX + plot_height + 30
     scale = _scale(bench.ratios)
@@ -119,37 +118,25 @@ def bench_svg(bench: Bench, language: Language = "en") -> bytes:
 def _strip(arm: BenchArm, number: int, bench: Bench, language: Language) -> Strip:
     spread, words = headline(arm, bench), arm_words(arm, bench, language)
     shown = phrase("bench-out.number", language, median=words.median, tails=words.tails, runs=words.runs)
+    total = bench.method.clock == "total"
     return Strip(
-        arm=arm.name,
+        name=one_line(arm.name, NAME_CHARACTERS),
         number=shown if spread else words.failure or None,
         series=number % SERIES,
-        samples=tuple(_sample(arm, s, bench) for s in arm.samples if s.used or (arm.failure and s.phase == "timed")),
+        times=tuple(
+            s.total if total else s.start for s in arm.samples if s.used or (arm.failure and s.phase == "timed")
+        ),
         median=spread.median if spread else None,
         interval=Interval(low=spread.p5, high=spread.p95, level=0.9) if spread else None,
     )
 
 
-def _sample(arm: BenchArm, sample: BenchSample, bench: Bench) -> Sample:
-    """Return a run as the drawing of strips takes it: its time is the one on the clock that the ratios take."""
-    seconds = sample.total if bench.method.clock == "total" else sample.start
-    return Sample(
-        arm=arm.name,
-        round_index=sample.round,
-        outcome=sample.outcome if seconds is not None or sample.outcome != "ok" else "wrong-output",
-        total_s=seconds,
-        first_output_s=None,
-        exit_code=sample.exit,
-        started_s=sample.at,
-    )
-
-
 def _plot_words(title: str, language: Language) -> PlotWords:
-    units = {"s": "page.unit-s", "ms": "page.unit-ms", "µs": "page.unit-us"}
     return PlotWords(
+        language=language,
         title=title,
         failed=phrase("page.plot-failed", language),
         no_number=phrase("page.plot-no-number", language),
-        units={unit: phrase(code, language) for unit, code in units.items()},
     )
 
 

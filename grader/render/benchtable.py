@@ -100,9 +100,7 @@ class StripPlot:
             yield Text.assemble(shown, "  ", (_strip(runs[arm.name], axis, width, shades), style))
             if (spread := headline(arm, self._bench)) is not None:
                 yield Text.assemble(" " * (label + 2), _whisker(spread, axis, width, marks))
-        units = {"s": "page.unit-s", "ms": "page.unit-ms", "µs": "page.unit-us"}
-        words = {unit: phrase(code, self._language) for unit, code in units.items()}
-        yield Text(" " * (label + 2) + _ticks(axis, width, lambda s: tick_text(s, words)), style="dim")
+        yield Text(" " * (label + 2) + _ticks(axis, width, lambda s: tick_text(s, self._language)), style="dim")
         if axis.kind == "log":
             yield Text(" " * (label + 2) + phrase("bench-out.log", self._language), style="dim")
 

@@ -35,7 +35,7 @@ def words(message: Message, own: Mapping[str, str] | None = None, *, language: L
     template = (own or {}).get(message.code) or LANGUAGES[language].get(message.code) or EN.get(message.code)
     if template is None:
         return message.code
-    return template.format_map(_Blank(in_words(message.params, own, language=language))).strip()
+    return template.format_map(_Blank(in_words(message, own, language=language))).strip()
 
 
 def phrase(code: str, language: Language, /, **params: Scalar) -> str:

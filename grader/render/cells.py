@@ -116,6 +116,9 @@ def _instead_text(
 
     fact = measured.pop(role)
     notes = [_one_run(row.instead, fact.arm, language)]
+    if fact.mode is not None and fact.mode != "native":
+        # Most of a peak may be the runtime's compiler, and none of it where the module was compiled beforehand.
+        notes.append(name_of("mode", fact.mode, language=language))
     if not fact.comparable:
         notes.append(_other_compiler(lab, fact, language))
     own = {} if language == "en" else lab.messages.get(language, {})
@@ -161,10 +164,10 @@ def row_unit(lab: Lab, row: Row, role: str, cell: str, others: Sequence[str]) ->
 
 def _other_compiler(lab: Lab, fact: Fact, language: Language) -> str:
     found = (fact.compiler or "?").partition(" ")[0]
-    return phrase("cell.other-compiler", language, found=found, expected=_lab_compiler(lab))
+    return phrase("cell.other-compiler", language, found=found, expected=_lab_compiler(lab, language))
 
 
-def _lab_compiler(lab: Lab) -> str:
+def _lab_compiler(lab: Lab, language: Language) -> str:
     names = {"tinygo": "TinyGo", "go": "Go"}
     known = [names.get(tool, tool) for tool in lab.toolchains if tool != "go"]
-    return known[0] if known else "the lab's compiler"
+    return known[0] if known else phrase("cell.lab-compiler", language)

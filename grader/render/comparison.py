@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from grader.model.base import Language, Record
 from grader.model.grade import Fact, Grade, Quantity, Verdict, VerdictName
@@ -13,10 +14,13 @@ from grader.render.catalogue import phrase
 from grader.render.cells import fact_text, quantity_text, row_text
 from grader.render.labels import arm_name, cell_name, name_of, own_words, quantity_name
 from grader.render.numerals import localised
-from grader.units import format_seconds
+from grader.units import format_seconds, telling_half_width
 
-TOTAL, FIRST_OUTPUT = "startup_time", "first_output_time"
+TOTAL, FIRST_OUTPUT, FIRST_ANSWER = "startup_time", "first_output_time", "first_answer_time"
 NOTHING = "—"
+QUOTE_CHARACTERS = 60
+_LIST_MARK = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+(?=[^\W\d]|\*\*|`)")
+"""Before a word only: `- 5 %` is a number."""
 VERDICTS = {
     "reproduced": "verdict-name.reproduced",
     "consistent": "verdict-name.consistent",
@@ -46,11 +50,12 @@ class ComparisonLine(Record):
 def comparison(lab: Lab, grade: Grade, language: Language = "en") -> tuple[ComparisonLine, ...]:
     """Return a line per verdict, in the lab's order; `grade` must be worded in that language."""
     quotes = preferred_claims(grade.claims)
+    own = own_words(lab, language)
     return tuple(
         ComparisonLine(
             id=v.id,
-            label=_label(lab, v.id, language),
-            claimed=escape.one_line(quotes[v.id].quote, 60) if v.id in quotes else NOTHING,
+            label=_label(lab, v.id, own, language),
+            claimed=_quote(quotes[v.id].quote) if v.id in quotes else NOTHING,
             recomputed=_quantity(v.recomputed, language),
             measured=_measured(lab, grade, v, language),
             state=v.verdict,
@@ -62,31 +67,46 @@ def comparison(lab: Lab, grade: Grade, language: Language = "en") -> tuple[Compa
 
 
 class ArmLine(Record):
-    """One timed arm in words: its mode, both medians with their intervals, and how many runs there were."""
+    """One timed arm in words: its mode, both medians with their intervals, and how many runs there were.
 
+    `metric` says what of the arm: `TOTAL` of its runs, or `FIRST_ANSWER` of its server, which has no `total`.  `first`
+    is the time to the first output of a run, or to the first valid answer of a server.
+    """
+
+    metric: str
     arm: str
     name: str
     mode: str
     total: str
-    first_output: str
+    first: str
     n: str
 
 
 def timed_arms(facts: Sequence[Fact], language: Language = "en") -> tuple[ArmLine, ...]:
     """Return a line per timed arm, the control last, so that what the sandbox costs stands beside the times."""
-    totals = {f.arm: f for f in facts if f.metric == TOTAL and f.state == "measured"}
-    firsts = {f.arm: f for f in facts if f.metric == FIRST_OUTPUT and f.state == "measured"}
-    ordered = sorted(totals.values(), key=lambda f: f.subject is None)
-    return tuple(
-        ArmLine(
-            arm=f.arm,
-            name=arm_name(f.arm, language=language),
-            mode=name_of("mode", (f.mode if f.subject else None) or "control", language=language),
-            total=_with_interval(f, language),
-            first_output=_with_interval(firsts[f.arm], language) if f.arm in firsts else NOTHING,
-            n=str(f.n),
-        )
-        for f in ordered
+    measured = [f for f in facts if f.state == "measured"]
+    firsts = {f.arm: f for f in measured if f.metric == FIRST_OUTPUT}
+    ordered = sorted(
+        (f for f in measured if f.metric in (TOTAL, FIRST_ANSWER)),
+        key=lambda f: (f.subject is None, f.subject or "", f.metric != TOTAL),
+    )
+    return tuple(_arm_line(f, firsts.get(f.arm) if f.metric == TOTAL else f, language) for f in ordered)
+
+
+def timed_name(metric: str, arm: str, language: Language = "en") -> str:
+    """Return what was timed: an arm, or the server on it."""
+    return phrase("page.server-arm", language, arm=arm) if metric == FIRST_ANSWER else arm_name(arm, language=language)
+
+
+def _arm_line(fact: Fact, first: Fact | None, language: Language) -> ArmLine:
+    return ArmLine(
+        metric=fact.metric,
+        arm=fact.arm,
+        name=timed_name(fact.metric, fact.arm, language),
+        mode=name_of("mode", (fact.mode if fact.subject else None) or "control", language=language),
+        total=_with_interval(fact, language) if fact.metric == TOTAL else NOTHING,
+        first=_with_interval(first, language) if first is not None else NOTHING,
+        n=str(fact.n),
     )
 
 
@@ -116,26 +136,34 @@ def first_upper(text: str) -> str:
 
 
 def _with_interval(fact: Fact, language: Language) -> str:
-    value = quantity_text(fact.quantity())
-    shown = localised(value, language)
-    if fact.interval is None:
-        return shown
-    half_width = (fact.interval.high - fact.interval.low) / 2
-    unit = value.rpartition(" ")[2]
+    """Return a time with its interval, in one unit and with the digits that tell its ends apart."""
+    if fact.interval is None or not isinstance(fact.value, int | float):
+        return quantity_text(fact.quantity(), language=language)
+    half_width = telling_half_width(fact.interval.low, fact.interval.high)
+    value, unit = format_seconds(fact.value, half_width=half_width).split(" ")
     low, high = (
-        localised(format_seconds(bound, unit, half_width=half_width).rpartition(" ")[0], language)
+        localised(format_seconds(bound, unit, half_width=half_width).partition(" ")[0], language)
         for bound in (fact.interval.low, fact.interval.high)
     )
-    return phrase("feedback.interval", language, value=shown, low=low, high=high)
+    return phrase("feedback.interval", language, value=localised(f"{value} {unit}", language), low=low, high=high)
+
+
+def _quote(quote: str) -> str:
+    """Return the beginning of what was read, without the mark of the list that it stood in or half a pair of bold."""
+    shown = escape.one_line(_LIST_MARK.sub("", quote), QUOTE_CHARACTERS)
+    return shown.replace("**", "") if shown.count("**") % 2 else shown
 
 
 def _measured(lab: Lab, grade: Grade, verdict: Verdict, language: Language) -> str:
     fact = next((f for f in grade.facts if f.id == verdict.fact), None)
     if fact is not None and fact.state == "measured":
         return fact_text(lab, fact, language=language)
-    row = next((r for r in lab.table.rows if r.derived and r.derived.id == verdict.id), None)
-    if row is not None:
-        return row_text(lab, row, "derived", grade.facts, grade.verdicts, language=language) or NOTHING
+    for row in lab.table.rows:
+        if row.derived is not None and row.derived.id == verdict.id:
+            return row_text(lab, row, "derived", grade.facts, grade.verdicts, language=language) or NOTHING
+        subject, _, metric = verdict.id.partition(".")
+        if row.metric is not None and row.metric == metric:
+            return row_text(lab, row, subject, grade.facts, grade.verdicts, language=language) or NOTHING
     return NOTHING
 
 
@@ -143,9 +171,8 @@ def _quantity(quantity: Quantity | None, language: Language) -> str:
     return quantity_text(quantity, language=language) if quantity is not None else NOTHING
 
 
-def _label(lab: Lab, claim_id: str, language: Language) -> str:
+def _label(lab: Lab, claim_id: str, own: Mapping[str, str], language: Language) -> str:
     """Name a quantity by its cell of the table, so that a student finds it there."""
-    own = own_words(lab, language)
     subject, _, metric = claim_id.partition(".")
     for row in lab.table.rows:
         if row.derived is not None and row.derived.id == claim_id:

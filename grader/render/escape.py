@@ -6,6 +6,9 @@ import json
 import re
 import unicodedata
 
+SENTENCE = 2000
+"""Characters that are shown of a reason, which may name every cell of a table, and of a command."""
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#+!|~$])")
 _LINKED = re.compile(r":(?=//)|[wW]{3}(?=\.)|[@#!](?=\S)")
 _ZERO_WIDTH = "&#8203;"

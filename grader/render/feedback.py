@@ -17,8 +17,8 @@ from grader.render.lab_table import timed_arms_markdown
 from grader.render.markdown import code_span, fenced, table
 from grader.render.ratiolines import timed_ratios_markdown
 
-SENTENCE = 2000
-"""Characters of a reason that feedback shows: one may name every cell of a table."""
+NO_SANDBOX = frozenset({"engine.no-sandbox", "sandbox.no-tool", "sandbox.not-tight", "sandbox.refused"})
+"""Reasons of facts that say that the host could not run anything of anybody."""
 
 LOG_LINES = 30
 """Lines of a tool's message that feedback shows; the whole of it is in `steps/`."""
@@ -46,7 +46,7 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], l
     )
     environment.filters |= {
         "md": escape.markdown,
-        "sentence": lambda text: escape.markdown(text, SENTENCE),
+        "sentence": lambda text: escape.markdown(text, escape.SENTENCE),
         "first_upper": first_upper,
         "code": code_span,
         "log": lambda text: _log(text, language),
@@ -93,7 +93,7 @@ def reasons_once(lines: Sequence[ComparisonLine]) -> dict[str, list[str]]:
 
 
 def notes_on_what_is_missing(lab: Lab, grade: Grade, language: Language = "en") -> tuple[str, ...]:
-    """Return what a student should know who handed in no report, or nothing of their own."""
+    """Return what a student should know first: no report, nothing of their own, or a host that could run nothing."""
     where = grade.circumstances
     notes: list[str] = []
     if grade.submission.report is None:
@@ -101,6 +101,8 @@ def notes_on_what_is_missing(lab: Lab, grade: Grade, language: Language = "en") 
     own = where.sources_changed or where.own_files or where.own_words or where.pictures
     if not own and not any(claim.stated for claim in grade.claims):
         notes.append(phrase("feedback.all-provided", language))
+    if any(f.reason is not None and f.reason.code in NO_SANDBOX for f in grade.facts):
+        notes.append(phrase("feedback.no-sandbox", language))
     return tuple(notes)
 
 

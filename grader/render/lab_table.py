@@ -37,7 +37,9 @@ def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
         parts.append(f"{phrase('feedback.ratios', language)}:\n\n{ratios}")
     gaps = _gaps(lab, grade, own, language)
     if gaps:
-        lines = "".join(f"- {', '.join(cells)}: {escape.markdown(reason, 2000)}\n" for reason, cells in gaps.items())
+        lines = "".join(
+            f"- {', '.join(cells)}: {escape.markdown(reason, escape.SENTENCE)}\n" for reason, cells in gaps.items()
+        )
         parts.append(f"{phrase('feedback.not-measured', language)}:\n\n{lines}")
     return "\n".join([*parts, f"{origin(grade, language)}\n"])
 
@@ -45,7 +47,7 @@ def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
 def timed_arms_markdown(grade: Grade, language: Language = "en") -> str:
     """Return the timed arms as a Markdown table, empty if nothing was timed."""
     heads = [phrase(f"page.{head}", language) for head in ("arm", "mode", "total", "first-output", "runs")]
-    rows = [(x.name, x.mode, x.total, x.first_output, x.n) for x in timed_arms(grade.facts, language)]
+    rows = [(x.name, x.mode, x.total, x.first, x.n) for x in timed_arms(grade.facts, language)]
     return table(heads, rows) if rows else ""
 
 

@@ -6,120 +6,17 @@ A lab's own names stand among its wordings, as `<kind>.<id>`: `subject.native`, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
-from grader.model.base import Language, Scalar
+from grader.model.base import Language, Message, Scalar
 from grader.model.lab import Lab
+from grader.render import messages_en, messages_ru
+from grader.render.numerals import localised
 
 Own = Mapping[str, str] | None
 
-NAMES: Mapping[Language, Mapping[str, str]] = {
-    "en": {
-        "arm.build": "our own build",
-        "arm.committed": "the file in the submission",
-        "arm.ctr-crun-wasmedge": "containerd with crun and WasmEdge",
-        "arm.ctr-runc": "containerd with runc",
-        "arm.ctr-wasmedge": "containerd with the WasmEdge shim",
-        "arm.ctr-wasmtime": "containerd with the wasmtime shim",
-        "arm.docker": "Docker container",
-        "arm.docker-nonet": "Docker container without a network",
-        "arm.oci": "OCI image",
-        "arm.process": "native process",
-        "arm.sandbox-noop": "empty sandbox",
-        "arm.shim-native": "native program under the WASM shim",
-        "arm.spin": "Spin",
-        "arm.wasmtime": "wasmtime",
-        "arm.wasmtime-aot": "wasmtime, precompiled",
-        "arm.wasmtime-cached": "wasmtime with its cache",
-        "metric.binary_size": "binary size",
-        "metric.cli_output": "output of one run",
-        "metric.first_answer_time": "time to the first answer",
-        "metric.first_output_time": "time to the first output",
-        "metric.image_size": "image size",
-        "metric.memory_idle": "memory of the idle server",
-        "metric.memory_peak": "peak memory of one run",
-        "metric.reduction": "reduction",
-        "metric.server_mode": "server mode",
-        "metric.startup_time": "start-up time",
-        "metric.startup_time.ratio": "ratio of the start-up times",
-        "metric.wagi_output": "answers to CGI requests",
-        "mode.aot": "compiled beforehand",
-        "mode.control": "control",
-        "mode.interpreted": "interpreted",
-        "mode.jit": "compiled at start",
-        "mode.jit-cached": "compiled at start, cached",
-        "mode.native": "native",
-        "notion.cgroup": "cgroup",
-        "notion.content": "size of the content",
-        "notion.ctr_ls": "`ctr images ls`",
-        "notion.disk_usage": "disk usage",
-        "notion.docker_images": "`docker images`",
-        "notion.docker_inspect": "`docker image inspect`",
-        "notion.docker_stats": "`docker stats`",
-        "notion.file": "size of the file",
-        "notion.oci_archive": "OCI archive",
-        "notion.smaps": "`smaps_rollup`",
-        "probe.cgi": "CGI",
-        "probe.http": "server",
-        "probe.stdout_json": "command-line",
-        "subject.derived": "difference",
-        "subject.wasm": "WASM",
-        "value.valid": "valid",
-    },
-    "ru": {
-        "arm.build": "наша сборка",
-        "arm.committed": "файл из работы",
-        "arm.ctr-crun-wasmedge": "containerd с crun и WasmEdge",
-        "arm.ctr-runc": "containerd с runc",
-        "arm.ctr-wasmedge": "containerd с шимом WasmEdge",
-        "arm.ctr-wasmtime": "containerd с шимом wasmtime",
-        "arm.docker": "контейнер Docker",
-        "arm.docker-nonet": "контейнер Docker без сети",
-        "arm.oci": "образ OCI",
-        "arm.process": "обычный процесс",
-        "arm.sandbox-noop": "пустая песочница",
-        "arm.shim-native": "обычная программа под шимом WASM",
-        "arm.spin": "Spin",
-        "arm.wasmtime": "wasmtime",
-        "arm.wasmtime-aot": "wasmtime с готовым кодом",
-        "arm.wasmtime-cached": "wasmtime с кэшем",
-        "metric.binary_size": "размер бинарного файла",
-        "metric.cli_output": "вывод одного запуска",
-        "metric.first_answer_time": "время до первого ответа",
-        "metric.first_output_time": "время до первого вывода",
-        "metric.image_size": "размер образа",
-        "metric.memory_idle": "память сервера в покое",
-        "metric.memory_peak": "пик памяти за один запуск",
-        "metric.reduction": "уменьшение",
-        "metric.server_mode": "режим сервера",
-        "metric.startup_time": "время запуска",
-        "metric.startup_time.ratio": "отношение времён запуска",
-        "metric.wagi_output": "ответы на запросы CGI",
-        "mode.aot": "скомпилировано заранее",
-        "mode.control": "для сравнения",
-        "mode.interpreted": "интерпретатор",
-        "mode.jit": "компиляция при запуске",
-        "mode.jit-cached": "компиляция при запуске, с кэшем",
-        "mode.native": "обычная программа",
-        "notion.cgroup": "cgroup",
-        "notion.content": "размер содержимого",
-        "notion.ctr_ls": "`ctr images ls`",
-        "notion.disk_usage": "место на диске",
-        "notion.docker_images": "`docker images`",
-        "notion.docker_inspect": "`docker image inspect`",
-        "notion.docker_stats": "`docker stats`",
-        "notion.file": "размер файла",
-        "notion.oci_archive": "архив OCI",
-        "notion.smaps": "`smaps_rollup`",
-        "probe.cgi": "CGI",
-        "probe.http": "сервер",
-        "probe.stdout_json": "командная строка",
-        "subject.derived": "разница",
-        "subject.native": "обычная программа",
-        "subject.wasm": "WASM",
-        "value.valid": "верно",
-    },
-}
+NAMES: Mapping[Language, Mapping[str, str]] = {"en": messages_en.NAMES, "ru": messages_ru.NAMES}
 
 
 def own_words(lab: Lab, language: Language = "en") -> dict[str, str]:
@@ -167,32 +64,56 @@ def row_name(key: str, own: Own = None, *, language: Language = "en") -> str:
     return (own or {}).get(f"row.{key}") or name_of("metric", key, own, language=language)
 
 
-def in_words(params: Mapping[str, Scalar], own: Own = None, *, language: Language = "en") -> dict[str, Scalar]:
-    """Return the params of a message with names in place of the ids among them; data keep the ids."""
-    return {name: _in_words(name, value, own, language) for name, value in params.items()}
+def in_words(message: Message, own: Own = None, *, language: Language = "en") -> dict[str, Scalar]:
+    """Return the params of a message as people read them: names in place of ids, seconds as the language writes them.
+
+    Which params these are goes by the message's code: what a student wrote may look like an id, and stays as it is.
+    """
+    kinds = KINDS.get(message.code, {})
+    return {name: _in_words(kinds.get(name), value, own, language) for name, value in message.params.items()}
 
 
-def _in_words(name: str, value: Scalar, own: Own, language: Language) -> Scalar:
-    if not isinstance(value, str):
+def _in_words(kind: str | None, value: Scalar, own: Own, language: Language) -> Scalar:
+    if kind == "seconds" and isinstance(value, float):
+        shown = f"{value:.1f}".removesuffix(".0") if value >= 1 else f"{value:.3g}"
+        return localised(shown, language)
+    if kind is None or not isinstance(value, str):
         return value
-    if name in ("ids", "cells", "rows"):
-        name_one = {"ids": quantity_name, "cells": cell_name, "rows": row_name}[name]
-        return ", ".join(name_one(one, own, language=language) for one in value.split(", "))
-    name_it = _NAMED.get(name)
-    return name_it(value, own, language) if name_it is not None else value
+    name_it = _NAMING.get(kind)
+    if name_it is None:
+        return name_of(kind, value, own, language=language)
+    return ", ".join(name_it(one, own, language=language) for one in value.split(", "))
 
 
-def _kind(kind: str) -> Callable[[str, Own, Language], str]:
-    return lambda identifier, own, language: name_of(kind, identifier, own, language=language)
+class _Naming(Protocol):
+    def __call__(self, identifier: str, /, own: Own = None, *, language: Language = "en") -> str: ...
 
 
-_NAMED: Mapping[str, Callable[[str, Own, Language], str]] = {
-    "arm": lambda arm, own, language: arm_name(arm, own, language=language),
-    "id": lambda claim_id, own, language: quantity_name(claim_id, own, language=language),
-    "kind": _kind("probe"),
-    "need": _kind("title"),
-    "notion": _kind("notion"),
-    "own": lambda arm, own, language: arm_name(arm, own, language=language),
-    "subject": _kind("subject"),
+_NAMING: Mapping[str, _Naming] = {"arm": arm_name, "cell": cell_name, "quantity": quantity_name, "row": row_name}
+
+KINDS: Mapping[str, Mapping[str, str]] = {
+    "answer.not-now": {"within": "seconds"},
+    "answer.timeout": {"seconds": "seconds"},
+    "bench.timeout-share": {"seconds": "seconds"},
+    "criterion.derived-open": {"ids": "quantity"},
+    "criterion.derived-wrong": {"ids": "quantity"},
+    "criterion.need-failed": {"need": "title"},
+    "criterion.need-not-run": {"need": "title"},
+    "criterion.not-stated": {"id": "quantity"},
+    "criterion.table-gaps": {"cells": "cell", "rows": "row"},
+    "criterion.table-incomplete": {"cells": "cell"},
+    "criterion.table-rows-absent": {"rows": "row"},
+    "fact.no-server-but": {"instead": "metric"},
+    "fact.not-measured": {"arm": "arm"},
+    "fact.other-source": {"label": "arm"},
+    "page.server-arm": {"arm": "arm"},
+    "probe.not-now": {"within": "seconds"},
+    "run.not-prepared": {"arm": "arm"},
+    "run.timeout": {"seconds": "seconds"},
+    "server.no-answer": {"seconds": "seconds"},
+    "timing.bad-run": {"arm": "arm"},
+    "timing.not-timed": {"arm": "arm"},
+    "verdict.known-value": {"notion": "notion"},
+    "verdict.other-arm": {"arm": "arm", "own": "arm"},
 }
-"""Which params of messages hold ids; a new message that speaks of an arm calls its param `arm`."""
+"""By message code, which of its params are no plain data, and what they are."""

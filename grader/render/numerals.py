@@ -22,7 +22,14 @@ def localised(text: str, language: Language) -> str:
     """Return what `units` formatted as the language writes it: `4.48 MiB (4,698,112 B)`, `4,48 МиБ (4 698 112 Б)`."""
     if language == "en":
         return text
-    text = _SLOWER.sub(r"(в \1 раза медленнее)", text)
+    text = _SLOWER.sub(lambda m: f"(в {m[1]} {_times(m[1])} медленнее)", text)
     text = _NUMBER.sub(lambda m: m[0].replace(",", NO_BREAK).replace(".", ","), text)
     text = _UNIT.sub(lambda m: UNITS_RU[m[0]], text)
     return re.sub(r"(?<=\d)%", f"{NO_BREAK}%", text)
+
+
+def _times(number: str) -> str:
+    """Return the form of `раз` after a number: `5 раз`, `2 раза`, `1,6 раза`."""
+    if "." not in number and not (number[-1] in "234" and number[-2:-1] != "1"):
+        return "раз"
+    return "раза"

@@ -1,4 +1,4 @@
-"""One student's feedback as a page that stands alone: no script, no link, nothing fetched.  Pure.
+"""One student's feedback as a page that stands alone: no script, no link out of it, nothing fetched.  Pure.
 
 What a student wrote reaches the page in three ways only.  Texts go through `finalize`, which shows control, bidi and
 zero-width characters as codes and cuts, and then through jinja's autoescape; the student's table is rendered without
@@ -23,14 +23,26 @@ from grader.model.base import Language, Record, Scalar
 from grader.model.grade import Criterion, Fact, Grade, Score
 from grader.model.lab import Lab
 from grader.model.report import ReportReading
-from grader.model.run import Campaign
+from grader.model.run import TimedRuns
 from grader.render import escape
 from grader.render.catalogue import phrase
-from grader.render.comparison import TOTAL, comparison, first_upper, origin, points, timed_arms
+from grader.render.comparison import (
+    FIRST_ANSWER,
+    NOTHING,
+    TOTAL,
+    ArmLine,
+    comparison,
+    first_upper,
+    origin,
+    points,
+    timed_arms,
+    timed_name,
+)
 from grader.render.criteria import OUTCOMES, SEVERITIES, command, groups
 from grader.render.feedback import LOG_LINES, notes_on_what_is_missing
-from grader.render.labels import arm_name, own_words
-from grader.render.plots import LOG_FROM, PlotWords, is_logarithmic, strip_plot, strips
+from grader.render.labels import own_words
+from grader.render.numerals import NO_BREAK
+from grader.render.plots import PlotWords, TimedArm, is_logarithmic, strip_plot, strips
 from grader.render.ratiolines import COLUMNS as RATIO_COLUMNS
 from grader.render.ratiolines import timed_ratios
 
@@ -45,14 +57,23 @@ TABLE_ROWS, TABLE_LINE_CHARACTERS = 60, 2000
 
 TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td", "strong", "em", "code", "br", "p"}
 
+WORD_CHARACTERS = 100
+"""Of one word in the student's table, which would else be a column of its own letters."""
+
 _TABLE = MarkdownIt("commonmark", {"html": False}).enable("table").disable(
     ["link", "image", "autolink", "reference", "html_block", "html_inline"]
 )  # fmt: skip
+_WORD_TOO_LONG = re.compile(rf"([^\s<>&;]{{{WORD_CHARACTERS}}})[^\s<>&;]+")
+_CODE = re.compile(r"`([^`\n]+)`")
+_BEFORE_BYTES = re.compile(r"(?<=\d) (?=(?:[KMGT]i?|k)?B\b|(?:[КМГТ]и?|к)?Б\b)")
 _LINE_END = re.compile(r"\r\n?|\n")
 _COMBINING = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]"
 _PILED_UP = re.compile(f"({_COMBINING}{{2}}){_COMBINING}+")
 """More than two marks on one letter write over the lines above and below."""
 
+
+MOST_URGENT = 5
+"""Criteria that the head of the page names: more is no summary."""
 
 STATES = {
     "final": "page.state-final",
@@ -86,7 +107,7 @@ class Words(Protocol):
 def feedback_html(
     lab: Lab,
     grade: Grade,
-    campaign: Campaign | None,
+    runs: TimedRuns,
     own_table: str | None,
     logs: Sequence[tuple[str, str]],
     language: Language = "en",
@@ -95,7 +116,7 @@ def feedback_html(
 
     Args:
         grade: Worded in `language`.
-        campaign: Every timed run; None where none is at hand.
+        runs: Every timed run that is at hand.
         own_table: The student's comparison table as filled, in Markdown; None if the report has none.
         logs: Messages of tools that failed, by step.
     """
@@ -111,12 +132,19 @@ def feedback_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"quote": _quote, "log": _log_lines, "sentence": first_upper, "marks": _marks}
+    environment.filters |= {
+        "quote": _quote,
+        "log": _log_lines,
+        "sentence": _sentence,
+        "marks": _marks,
+        "whole": _whole,
+    }
     style = _style(environment)
     timed = timed_arms(grade.facts, language)
-    numbers = {line.arm: line.total for line in timed}
-    rows = strips(campaign, grade.facts, lab.subjects, numbers) if campaign is not None else ()
-    drawing = strip_plot(rows, _axis_words(t), lambda arm: arm_name(arm, language=language))
+    grouped = groups(grade.criteria)
+    lost = sorted(grouped["lost"], key=lambda c: c.points - c.max)
+    rows = strips(_timed(runs, _arms_in_order(lab), grade.facts, timed, language), lab.subjects)
+    drawing = strip_plot(rows, _axis_words(t, language))
     return environment.get_template("feedback.html.j2").render(
         language=language,
         t=t,
@@ -132,15 +160,19 @@ def feedback_html(
         part_words=PARTS,
         group_words=GROUPS,
         columns=COLUMNS,
+        nothing=NOTHING,
         timed_columns=TIMED_COLUMNS,
         own_table=Markup(table_html(own_table)) if own_table else None,
         plot=Markup(drawing),
-        axis=t("page.axis-log", ratio=f"{LOG_FROM:g}") if is_logarithmic(rows) else t("page.axis-linear"),
+        axis=t("page.axis-log") if is_logarithmic(rows) else t("page.axis-linear"),
         not_timed=_why_not_timed(grade.facts),
         timed=timed,
         ratio_columns=RATIO_COLUMNS,
         ratios=timed_ratios(grade.facts, language),
-        groups=groups(grade.criteria),
+        groups=grouped,
+        urgent=lost[:MOST_URGENT],
+        less_urgent=len(lost[MOST_URGENT:]),
+        anchors={c.id: f"c{number}" for number, c in enumerate(grade.criteria, 1)},
         command=lambda criterion: command(criterion, grade.submission, language),
         evidence=lambda criterion: _evidence(criterion, grade.facts, t),
         parts=score_parts(grade.score),
@@ -172,8 +204,19 @@ def comparison_source(report: bytes, reading: ReportReading) -> str | None:
 def table_html(markdown: str) -> str:
     """Return a Markdown table as HTML with no attribute, link, picture or tag beyond `TABLE_TAGS`."""
     cleaned = nh3.clean(_TABLE.render(markdown), tags=TABLE_TAGS, attributes={})
+    cleaned = _WORD_TOO_LONG.sub(r"\1…", cleaned)
     # Last, because a character reference such as `&#x202e;` is a character only now.
     return escape.plain(_calm(cleaned))
+
+
+def _sentence(text: str) -> Markup:
+    """Return a sentence of ours: what stands between backticks as code, a student's words in it as text."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(Markup.escape(_cut(first_upper(text), MOST_CHARACTERS)))))
+
+
+def _whole(text: str) -> str:
+    """Return a size whose unit is never parted from its number by the end of a line."""
+    return _BEFORE_BYTES.sub(NO_BREAK, text)
 
 
 def _marks(text: str) -> Markup:
@@ -220,12 +263,34 @@ def _style(environment: Environment) -> str:
     return environment.loader.get_source(environment, "page.css")[0]
 
 
-def _axis_words(t: Words) -> PlotWords:
+def _arms_in_order(lab: Lab) -> list[str]:
+    return [arm for arms in lab.timing.arms.values() for arm in arms]
+
+
+def _timed(
+    runs: TimedRuns, order: Sequence[str], facts: Sequence[Fact], lines: Sequence[ArmLine], language: Language
+) -> tuple[TimedArm, ...]:
+    """Return what was timed, each with its runs and its number: arms as the lab lists them, then servers."""
+    times: dict[tuple[str, str], tuple[float | None, ...]] = {}
+    if runs.campaign is not None:
+        samples = runs.campaign.samples
+        arms = sorted(runs.campaign.arms, key=lambda arm: order.index(arm) if arm in order else len(order))
+        times |= {(TOTAL, arm): tuple(s.total_s for s in samples if s.arm == arm) for arm in arms}
+    times |= {(FIRST_ANSWER, server.arm): server.seconds for server in runs.starts}
+    by_arm = {(f.metric, f.arm): f for f in facts}
+    numbers = {(x.metric, x.arm): x.first if x.metric == FIRST_ANSWER else x.total for x in lines}
+    return tuple(
+        TimedArm(name=timed_name(*what, language), number=numbers.get(what), fact=by_arm.get(what), times=seconds)
+        for what, seconds in times.items()
+    )
+
+
+def _axis_words(t: Words, language: Language) -> PlotWords:
     return PlotWords(
+        language=language,
         title=t("page.plot-title"),
         failed=t("page.plot-failed"),
         no_number=t("page.plot-no-number"),
-        units={"s": t("page.unit-s"), "ms": t("page.unit-ms"), "µs": t("page.unit-us")},
     )
 
 
@@ -235,16 +300,23 @@ def _why_not_timed(facts: Sequence[Fact]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reasons))
 
 
-def _evidence(criterion: Criterion, facts: Sequence[Fact], t: Words) -> tuple[str, ...]:
-    """Return where the reason of a criterion can be seen: lines of the report, and files of the output folder."""
-    files = {f.id: f.evidence for f in facts}
-    places: list[str] = []
-    for item in criterion.evidence:
+class Places(Record):
+    """Where the reason of a criterion can be seen: lines of the report in words, and files of the output folder."""
+
+    lines: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def _evidence(criterion: Criterion, facts: Sequence[Fact], t: Words) -> Places:
+    of_fact = {f.id: f.evidence for f in facts}
+    lines: list[str] = []
+    files: list[str] = []
+    for item in dict.fromkeys(criterion.evidence):
         if item.startswith("report:"):
-            places.append(t("page.report-line", line=item.removeprefix("report:")))
+            lines.append(t("page.report-line", line=item.removeprefix("report:")))
         else:
-            places += files.get(item) or (item,)
-    return tuple(dict.fromkeys(places))
+            files += of_fact.get(item, ())  # a fact that left no file has nothing to be seen in
+    return Places(lines=tuple(lines), files=tuple(dict.fromkeys(files)))
 
 
 def _quote(text: str) -> str:

@@ -7,7 +7,7 @@ Colours are classes that the page's style sheet fills, and no meaning hangs on a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from html import escape as html
 from itertools import count
@@ -15,10 +15,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from grader.model.base import Record
+from grader.model.base import Language, Record
 from grader.model.grade import Fact, Interval
-from grader.model.run import Campaign, Sample
 from grader.render import escape
+from grader.render.numerals import localised
 
 LOG_FROM = 20.0
 """The axis is logarithmic from this ratio of the slowest to the fastest run on: below it a linear one still shows
@@ -39,27 +39,27 @@ _GOLDEN = 0.6180339887498949
 
 
 class Strip(Record):
-    """One arm's row.
+    """One arm's row: `name` in words, a time in seconds per run, None for a failed one.
 
     `series` is the place of its subject in the lab, None for the control.  Invariant kept by the facts: an arm with
     a bad run has no median.
     """
 
-    arm: str
+    name: str
     number: str | None = Field(description="The median with its interval in words, None if there is none.")
     series: int | None
-    samples: tuple[Sample, ...]
+    times: tuple[float | None, ...]
     median: float | None
     interval: Interval | None
 
 
 class PlotWords(Record):
-    """What the drawing says, in one language.  `units` is by `µs`, `ms` and `s`."""
+    """What the drawing says, and the language that it writes its numbers in."""
 
+    language: Language
     title: str
     failed: str
     no_number: str
-    units: Mapping[str, str]
 
 
 class Axis(Record):
@@ -77,17 +77,19 @@ class Axis(Record):
         return math.log(seconds / self.low) / math.log(self.high / self.low)
 
 
-def strips(
-    campaign: Campaign, facts: Sequence[Fact], subjects: Sequence[str], numbers: Mapping[str, str]
-) -> tuple[Strip, ...]:
-    """Return a row per arm that ran, in the order of the lab's subjects and the control last.
+class TimedArm(Record):
+    """What was timed on one arm: its runs, and the fact that they gave.  `name` and `number` are in words."""
 
-    Args:
-        numbers: By arm, the median with its interval in words.
-    """
-    by_arm = {f.arm: f for f in facts if f.metric == "startup_time"}
-    rows = [_strip(campaign, arm, by_arm.get(arm), subjects, numbers.get(arm)) for arm in campaign.arms]
-    return tuple(sorted((r for r in rows if r.samples), key=lambda r: len(subjects) if r.series is None else r.series))
+    name: str
+    number: str | None
+    fact: Fact | None
+    times: tuple[float | None, ...]
+
+
+def strips(arms: Sequence[TimedArm], subjects: Sequence[str]) -> tuple[Strip, ...]:
+    """Return a row per arm that ran, in the order of the lab's subjects and the control last."""
+    rows = [_strip(arm, subjects) for arm in arms if arm.times]
+    return tuple(sorted(rows, key=lambda r: len(subjects) if r.series is None else r.series))
 
 
 def choose_axis(times: Sequence[float]) -> Axis:
@@ -107,10 +109,10 @@ def is_logarithmic(rows: Sequence[Strip]) -> bool:
     return bool(times) and choose_axis(times).kind == "log"
 
 
-def strip_plot(rows: Sequence[Strip], words: PlotWords, name: Callable[[str], str]) -> str:
-    """Return the drawing, empty if nothing ran; `name` is an arm in words."""
+def strip_plot(rows: Sequence[Strip], words: PlotWords) -> str:
+    """Return the drawing, empty if nothing ran."""
     times = _times(rows)
-    failed = any(s.total_s is None for row in rows for s in row.samples)
+    failed = any(time is None for row in rows for time in row.times)
     if not times and not failed:
         return ""
     axis = choose_axis(times or [1.0])
@@ -120,8 +122,8 @@ def strip_plot(rows: Sequence[Strip], words: PlotWords, name: Callable[[str], st
     parts = [_grid(place, bottom, words)] if times else []
     if failed:
         parts.append(_failed_lane(bottom, words))
-    parts += [_row(row, TOP_PX + pitch * index, place, words, name) for index, row in enumerate(rows)]
-    described = "; ".join(f"{name(row.arm)}: {row.number or words.no_number}" for row in rows)
+    parts += [_row(row, TOP_PX + pitch * index, place, words) for index, row in enumerate(rows)]
+    described = "; ".join(f"{row.name}: {row.number or words.no_number}" for row in rows)
     return (
         f'<svg class="plot" width="100%" height="{bottom + AXIS_PX}" role="img" aria-labelledby="plot-t plot-d">'
         f'<title id="plot-t">{_text(words.title)}</title><desc id="plot-d">{_text(described, 1000)}</desc>'
@@ -140,13 +142,14 @@ class _Place(Record):
         return f"{LEFT + self.axis.share(seconds) * (self.right - LEFT):.2f}%"
 
 
-def _strip(campaign: Campaign, arm: str, fact: Fact | None, subjects: Sequence[str], number: str | None) -> Strip:
+def _strip(arm: TimedArm, subjects: Sequence[str]) -> Strip:
+    fact = arm.fact
     measured = fact if fact is not None and fact.state == "measured" else None
     return Strip(
-        arm=arm,
-        number=number,
+        name=arm.name,
+        number=arm.number,
         series=subjects.index(fact.subject) if fact and fact.subject in subjects else None,
-        samples=tuple(s for s in campaign.samples if s.arm == arm),
+        times=arm.times,
         median=float(measured.value) if measured and isinstance(measured.value, int | float) else None,
         interval=measured.interval if measured else None,
     )
@@ -157,7 +160,7 @@ def _grid(place: _Place, bottom: int, words: PlotWords) -> str:
     for tick in place.axis.ticks:
         x = place.x(tick)
         lines.append(f'<line x1="{x}" x2="{x}" y1="{TOP_PX}" y2="{bottom}"/>')
-        labels.append(f'<text x="{x}" y="{bottom + 16}">{_text(tick_text(tick, words.units))}</text>')
+        labels.append(f'<text x="{x}" y="{bottom + 16}">{_text(tick_text(tick, words.language))}</text>')
     return f'<g class="grid">{"".join(lines)}</g><g class="ticks">{"".join(labels)}</g>'
 
 
@@ -169,13 +172,13 @@ def _failed_lane(bottom: int, words: PlotWords) -> str:
     )
 
 
-def _row(row: Strip, top: int, place: _Place, words: PlotWords, name: Callable[[str], str]) -> str:
+def _row(row: Strip, top: int, place: _Place, words: PlotWords) -> str:
     kind = "control" if row.series is None else f"s{row.series % SERIES}"
     middle = top + LABEL_PX + STRIP_PX / 2
     return (
-        f'<g class="{kind}"><text class="arm" x="0" y="{top + 14}">{_text(name(row.arm))}</text>'
+        f'<g class="{kind}"><text class="arm" x="0" y="{top + 14}">{_text(row.name)}</text>'
         f'<text class="number" x="0" y="{top + 31}">{_text(row.number or words.no_number)}</text>'
-        f"{_median(row, top + LABEL_PX, place)}{''.join(_marks(row.samples, middle, place))}</g>"
+        f"{_median(row, top + LABEL_PX, place)}{''.join(_marks(row.times, middle, place))}</g>"
     )
 
 
@@ -192,30 +195,30 @@ def _median(row: Strip, top: int, place: _Place) -> str:
     return f'{parts}<line class="median" x1="{x}" x2="{x}" y1="{top - 3}" y2="{bottom + 3}"/>'
 
 
-def _marks(samples: Sequence[Sample], middle: float, place: _Place) -> Iterator[str]:
-    for sample in samples:
-        y = f"{middle + _spread(sample.round_index):.1f}"
-        if sample.total_s is not None:
-            yield f'<circle cx="{place.x(sample.total_s)}" cy="{y}" r="{RADIUS_PX}"/>'
+def _marks(times: Sequence[float | None], middle: float, place: _Place) -> Iterator[str]:
+    for number, time in enumerate(times):
+        y = f"{middle + _spread(number):.1f}"
+        if time is not None:
+            yield f'<circle cx="{place.x(time)}" cy="{y}" r="{RADIUS_PX}"/>'
         else:
             # A nested drawing, because a path cannot be placed by percentages.
             x = (RIGHT_OF_FAILED + 100) / 2
             yield f'<svg class="failed" x="{x}%" y="{middle}"><path d="M-5-5 5 5M-5 5 5-5"/></svg>'
 
 
-def _spread(round_index: int) -> float:
+def _spread(number: int) -> float:
     """Return pixels above or below the middle, by a low-discrepancy sequence: neighbours in time lie apart."""
-    return ((round_index + 1) * _GOLDEN % 1 - 0.5) * (STRIP_PX - 2 * RADIUS_PX - 2)
+    return ((number + 1) * _GOLDEN % 1 - 0.5) * (STRIP_PX - 2 * RADIUS_PX - 2)
 
 
-def tick_text(seconds: float, units: Mapping[str, str]) -> str:
+def tick_text(seconds: float, language: Language) -> str:
     """Return a time on the axis in the unit that fits it: `200 µs`, `5 ms`, `0`."""
     if seconds == 0:
         return "0"
     # By rounded digits, because 0.001 * 3 is a little above 3 ms and must still read so.
     exact = Fraction(f"{seconds:.6g}")
     name, scale = next(((n, s) for n, s in _SCALES if exact >= s), _SCALES[-1])
-    return f"{float(exact / scale):g} {units[name]}"
+    return localised(f"{float(exact / scale):g} {name}", language)
 
 
 _SCALES = (("s", Fraction(1)), ("ms", Fraction(1, 10**3)), ("µs", Fraction(1, 10**6)))
@@ -246,7 +249,7 @@ _TICK_SETS: tuple[tuple[tuple[int, ...], int, float], ...] = (
 
 
 def _times(rows: Sequence[Strip]) -> list[float]:
-    return [s.total_s for row in rows for s in row.samples if s.total_s is not None]
+    return [time for row in rows for time in row.times if time is not None]
 
 
 def _text(text: str, limit: int = 100) -> str:

@@ -22,7 +22,6 @@ RUN_S = 60.0
 """Longest run where neither it nor the whole is limited by the caller."""
 
 
-
 @dataclass(frozen=True)
 class Track:
     """Where a comparison is run, through ports.
@@ -85,10 +84,10 @@ def run_bench(
     """
     with track.lock.exclusive():
         header = SampleHeader(key=_key(plan, argvs), rounds=plan.rounds or MOST_ROUNDS, began=track.wall())
-        track.samples.begin(header, ())
+        save = track.samples.begin(header, ())
         budget = track.budget()
         noise = CalibratedMeter(BoundedMeter(track.noise(), budget), track.store, track.host)
-        done, ending = _Session(plan, arms, track, limits, noise, budget).run_all()
+        done, ending = _Session(plan, arms, track, limits, noise, budget, save).run_all()
         noise.learn()
         _refuse_small_limit(done, limits)
         return before_leaving(
@@ -110,9 +109,10 @@ class _Session:
         limits: Limits,
         noise: CalibratedMeter,
         budget: Budget,
+        save: Callable[[Sample], None],
     ) -> None:
         self._plan, self._arms, self._track, self._limits = plan, arms, track, limits
-        self._noise, self._budget = noise, budget
+        self._noise, self._budget, self._save = noise, budget, save
         self._out: set[str] = set()
         self._began = track.monotonic()
 
@@ -176,7 +176,7 @@ class _Session:
             user_s=ran.user_s,
             system_s=ran.system_s,
         )
-        self._track.samples.add(sample)
+        self._save(sample)
         return sample
 
     def _reason(self, ran: Ran) -> Message | None:

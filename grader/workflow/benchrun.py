@@ -85,9 +85,7 @@ class CommandArm:
         if reason is not None:
             streams = (clocked.stdout, clocked.stderr)
             tail = tail_of(*(streams if outcome == "wrong-output" else reversed(streams)))
-            return Ran(
-                outcome=outcome, exit_code=clocked.exit_code, lasted_s=clocked.total_s, reason=reason, tail=tail
-            )
+            return Ran(outcome=outcome, exit_code=clocked.exit_code, lasted_s=clocked.total_s, reason=reason, tail=tail)
         return Ran(
             outcome="ok",
             exit_code=clocked.exit_code,

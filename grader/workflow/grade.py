@@ -24,7 +24,7 @@ from grader.model.grade import (
 from grader.model.host import Fingerprint
 from grader.model.lab import Lab
 from grader.model.report import Claim, ReportReading
-from grader.model.run import Campaign
+from grader.model.run import TimedRuns
 from grader.model.submission import Submission
 from grader.render.catalogue import translated, worded
 from grader.render.escape import json_document
@@ -121,7 +121,7 @@ def output_files(
     used: LabUsed,
     grade: Grade,
     report: ReportUsed,
-    campaign: Campaign | None,
+    runs: TimedRuns,
     logs: Sequence[tuple[str, str]],
     steps: Mapping[str, bytes],
     style: FillStyle,
@@ -137,25 +137,33 @@ def output_files(
     lab = used.lab
     data = report.data if report.data is not None else used.template.encode()
     read = report.reading or report.stand_in
-    filled: bytes = data
-    changes: tuple[CellChange, ...] = ()
-    if read is not None:
-        verdicts = students_verdicts(lab, read, grade)
-        filled, changes = fill_table(data, read.encoding, read, lab, grade.facts, verdicts, style)
-    own_table = comparison_source(filled, report.reading) if report.reading is not None else None
-    files = judged_files(lab, grade, campaign, logs, language, own_table) | {
+    filled, changes = _filled(lab, grade, data, read, style) if read is not None else (data, ())
+    table = comparison_source(filled, report.reading) if report.reading is not None else None
+    files = judged_files(lab, grade, runs, logs, language, table) | {
         "report.md": filled,
         "report.orig.md": report.data or b"",
-        "samples.csv": samples_csv(campaign, grade),
+        "samples.csv": samples_csv(runs, grade),
     }
     files |= {f"steps/{name}": content for name, content in steps.items()}
     return Graded(grade=grade, files=files, changes=changes)
 
 
+def own_table(lab: Lab, grade: Grade, data: bytes, reading: ReportReading) -> str | None:
+    """Return the student's own table as this grade fills it, None if the report has none."""
+    return comparison_source(_filled(lab, grade, data, reading, "annotate")[0], reading)
+
+
+def _filled(
+    lab: Lab, grade: Grade, data: bytes, reading: ReportReading, style: FillStyle
+) -> tuple[bytes, tuple[CellChange, ...]]:
+    verdicts = students_verdicts(lab, reading, grade)
+    return fill_table(data, reading.encoding, reading, lab, grade.facts, verdicts, style)
+
+
 def judged_files(
     lab: Lab,
     grade: Grade,
-    campaign: Campaign | None,
+    runs: TimedRuns,
     logs: Sequence[tuple[str, str]],
     language: Language,
     own_table: str | None = None,
@@ -166,7 +174,7 @@ def judged_files(
         "grade.json": grade_json(grade),
         "table.md": table_markdown(lab, shown, language).encode(),
         "feedback.md": feedback_markdown(lab, shown, logs, language).encode(),
-        "feedback.html": feedback_html(lab, shown, campaign, own_table, logs, language).encode(),
+        "feedback.html": feedback_html(lab, shown, runs, own_table, logs, language).encode(),
     }
 
 

@@ -76,6 +76,8 @@ def ask(server: Server, path: str, port: int, *, timeout_s: float, connect_s: fl
         return _nothing("answer.too-large", path, bytes=STREAM_BYTES)
     except OSError:
         return _nothing("answer.closed", path)
+    except http.client.IncompleteRead:
+        return _nothing("answer.chunks", path)
     except (http.client.HTTPException, ValueError) as error:
         return _nothing("answer.not-http", path, found=shown(f"{type(error).__name__} {error}"))
     return answer.model_copy(update={"total_s": time.perf_counter() - began})

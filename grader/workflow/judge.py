@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from grader.claims.reader import read_report
 from grader.errors import UsageError
 from grader.judging.rules import RULE_CODE
 from grader.model.grade import Grade, ManualMark
-from grader.workflow.grade import LabUsed, judged
+from grader.workflow.grade import LabUsed, judged, own_table
 
 
 def judge_again(used: LabUsed, grade: Grade, marks: Mapping[str, ManualMark], version: str) -> Grade:
@@ -34,6 +35,13 @@ def judge_again(used: LabUsed, grade: Grade, marks: Mapping[str, ManualMark], ve
         findings,
         version,
     )
+
+
+def table_again(used: LabUsed, grade: Grade, report: bytes) -> str | None:
+    """Return the student's own table with what this judgement says of it; None if the report holds none."""
+    name = grade.submission.report or "report"
+    reading = read_report(report, used.lab, used.template, max_bytes=max(len(report), 1), name=name)
+    return own_table(used.lab, grade, report, reading)
 
 
 def kept_marks(grade: Grade) -> dict[str, ManualMark]:

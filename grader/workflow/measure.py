@@ -17,7 +17,7 @@ from grader.model.base import TIME_IS_UP, Message, Record
 from grader.model.grade import Fact, Finding
 from grader.model.host import Fingerprint
 from grader.model.lab import Lab
-from grader.model.run import BuildResult, Campaign, LockSpan, PeakRuns, ProbeResult
+from grader.model.run import BuildResult, Campaign, LockSpan, PeakRuns, ProbeResult, ServerStarts, TimedRuns
 from grader.model.selection import preference
 from grader.model.steps import build_step
 from grader.model.submission import Submission
@@ -59,6 +59,16 @@ class Measured(Record):
     def logs(self) -> tuple[tuple[str, str], ...]:
         """Messages of builds that gave no artifact, by step, as the tools wrote them."""
         return tuple((build_step(b.subject), b.log) for b in self.builds if b.artifact is None and b.log)
+
+    @property
+    def runs(self) -> TimedRuns:
+        """Every timed run; a server whose probe did not pass has none that count."""
+        starts = [
+            ServerStarts(probe=p.probe, arm=p.arm, seconds=p.server.first_answers_s)
+            for p in self.probes
+            if p.state == "passed" and p.server is not None and p.server.first_answers_s
+        ]
+        return TimedRuns(campaign=self.campaign, starts=tuple(starts))
 
     def step_files(self) -> dict[str, bytes]:
         """Return the files below `steps/` by relative path."""

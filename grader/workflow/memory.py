@@ -11,15 +11,12 @@ from grader.model.lab import Lab, StdoutJsonProbe
 from grader.model.run import Command, Completed, MemoryReading, PeakRuns, ProbeResult
 from grader.model.trouble import trouble
 from grader.workflow.build import content_key
-from grader.workflow.plan import timed_arms, why_not
+from grader.workflow.plan import DISCARDED, timed_arms, why_not
 from grader.workflow.prepare import Runnable
 from grader.workflow.site import Site
 
 RECIPE = "1"
 """Raised when the same runs would be made or judged otherwise."""
-
-DISCARDED = 1
-"""Runs whose reading does not count: the pages of a file are charged to whoever touches them first."""
 
 
 class Peaks(Record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 from grader.model.base import Message, Record, digest
 from grader.model.lab import (
@@ -22,15 +23,27 @@ from grader.model.steps import memory_step, probe_step
 from grader.model.submission import REPORT_ENTRY, Submission
 from grader.ports import Call, Engine
 
+DISCARDED = 1
+"""Runs for memory whose reading does not count: a file's pages are charged to whoever touches them first."""
+
 Capabilities = Mapping[str, Message | None]
 
 
+Kind = Literal["build", "prepare", "probe", "server", "memory", "time"]
+
+
 class PlannedStep(Record):
-    """One step as it will run: the command in the sandbox's own paths, or why there is none."""
+    """One step as it will run: the command in the sandbox's own paths, or why there is none.
+
+    `runs` counts how often the command is run, discarded runs included; 0 if it is not.
+    """
 
     id: str
+    kind: Kind
+    subject: str | None
     env: dict[str, str] = {}
     argv: tuple[str, ...] = ()
+    runs: int = 0
     reason: Message | None = None
 
 
@@ -51,20 +64,22 @@ def _planned(submission: Submission, lab: Lab, engine: Engine) -> Iterator[Plann
         call = engine.prepare_call(arm)
         if call is not None:
             reason = why_not(capabilities, f"arm:{arm}") or unbuilt.get(subject)
-            yield _step(f"prepare-{arm}-{subject}", reason or call)
+            yield _step(f"prepare-{arm}-{subject}", "prepare", subject, reason or call)
     for name, probe in lab.probes.items():
         for subject, arms in probe.arms.items():
             for arm in arms:
                 yield from _planned_probe(probe_step(name, subject, arm), subject, arm, probe, lab, engine, unbuilt)
     yield from _planned_memory(lab, engine, unbuilt)
     probe = lab.probes[lab.timing.probe]
+    rounds = lab.parameters.warmups + lab.parameters.rounds
     for timed, subject_or_none in timed_arms(lab).items():
-        yield _step(f"time-{timed}", _run_of(subject_or_none, timed, probe, lab, engine, unbuilt))
+        run = _run_of(subject_or_none, timed, probe, lab, engine, unbuilt)
+        yield _step(f"time-{timed}", "time", subject_or_none, run, rounds)
 
 
 def _planned_build(subject: str, source: BuildSource | Message, submission: Submission, engine: Engine) -> PlannedStep:
     call = source if isinstance(source, Message) else engine.build_call(source, source_dir(submission))
-    return _step(f"build-{subject}", call)
+    return _step(f"build-{subject}", "build", subject, call)
 
 
 def _planned_probe(
@@ -73,13 +88,16 @@ def _planned_probe(
     """One step per run of another command: a CGI program is asked for each path, a server is started several times."""
     if isinstance(probe, CgiProbe):
         for get in probe.get:
-            yield _step(f"{step}:{get.path}", _run_of(subject, arm, probe, lab, engine, unbuilt, get))
+            run = _run_of(subject, arm, probe, lab, engine, unbuilt, get)
+            yield _step(f"{step}:{get.path}", "probe", subject, run)
         return
     run = _run_of(subject, arm, probe, lab, engine, unbuilt)
-    yield _step(step, run)
-    if isinstance(run, Command) and isinstance(probe, HttpProbe) and subject not in probe.expect_failure:
-        for number in range(1, probe.starts + 1):
-            yield _step(f"{step}:start-{number}", run)
+    if not isinstance(probe, HttpProbe):
+        yield _step(step, "probe", subject, run)
+        return
+    yield _step(step, "server", subject, run)
+    if isinstance(run, Command) and subject not in probe.expect_failure:
+        yield _step(f"{step}:starts", "server", subject, run, probe.starts)
 
 
 def _planned_memory(lab: Lab, engine: Engine, unbuilt: Mapping[str, Message]) -> Iterator[PlannedStep]:
@@ -88,7 +106,8 @@ def _planned_memory(lab: Lab, engine: Engine, unbuilt: Mapping[str, Message]) ->
         probe = lab.probes.get(metric.probe or "")
         if metric.source == "memory" and isinstance(probe, StdoutJsonProbe):
             for arm, subject in timed_arms(lab).items():
-                yield _step(memory_step(name, arm), missing or _run_of(subject, arm, probe, lab, engine, unbuilt))
+                run = missing or _run_of(subject, arm, probe, lab, engine, unbuilt)
+                yield _step(memory_step(name, arm), "memory", subject, run, DISCARDED + lab.parameters.memory_runs)
 
 
 def _run_of(
@@ -109,10 +128,11 @@ def _run_of(
     return engine.command(arm, _unbuilt(subject) if subject is not None else None, probe, run_limits(lab), get)
 
 
-def _step(step_id: str, what: Call | Command | Message) -> PlannedStep:
+def _step(step_id: str, kind: Kind, subject: str | None, what: Call | Command | Message, runs: int = 1) -> PlannedStep:
     if isinstance(what, Message):
-        return PlannedStep(id=step_id, reason=what)
-    return PlannedStep(id=step_id, env=what.env, argv=what.argv)
+        return PlannedStep(id=step_id, kind=kind, subject=subject, reason=what)
+    runs = runs if what.argv else 0
+    return PlannedStep(id=step_id, kind=kind, subject=subject, env=what.env, argv=what.argv, runs=runs)
 
 
 def why_not(capabilities: Capabilities, name: str) -> Message | None:

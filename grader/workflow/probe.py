@@ -16,7 +16,7 @@ from grader.workflow.probing import Probed, start_probing
 from grader.workflow.server import probe_server
 from grader.workflow.site import Site
 
-RECIPE = "2"
+RECIPE = "3"
 """Raised when the same output would be judged otherwise."""
 
 

@@ -42,7 +42,10 @@ class Job(Record):
 
 @dataclass(frozen=True)
 class Desk:
-    """The ports that a grading works with, and the clock that its programs' output is set against, Unix seconds."""
+    """The ports that a grading works with, and its clocks.
+
+    `wall`, Unix seconds, is what programs' output is set against; `monotonic` tells when in a campaign a run began.
+    """
 
     store: Store
     intake: Intake
@@ -53,6 +56,7 @@ class Desk:
     progress: Progress
     budget: Budget = field(default_factory=Budget)
     wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class RunRecord(Record):
@@ -117,7 +121,7 @@ def run_grading(
     measured = _measure(job, used, desk, submission, place)
     grade = grade_submission(used, submission, report, measured.facts, measured.host, marks, measured.findings, version)
     graded = output_files(
-        used, grade, report, measured.campaign, measured.logs, measured.step_files(), job.style, job.language
+        used, grade, report, measured.runs, measured.logs, measured.step_files(), job.style, job.language
     )
     run = _run_record(began, time.monotonic() - clock, measured, used, desk, version)
     place.write(graded.files | {"run.json": run})
@@ -154,6 +158,7 @@ def _measure(job: Job, used: LabUsed, desk: Desk, submission: Submission, place:
         samples=place.samples,
         resume=job.resume,
         wall=desk.wall,
+        monotonic=desk.monotonic,
     )
 
 

@@ -23,16 +23,18 @@ from grader.workflow.httpclient import ask
 from grader.workflow.probing import Probed, Probing, start_probing
 from grader.workflow.site import Site
 
-RECIPE = "1"
+RECIPE = "3"
 """Raised when the same server would be asked, timed or judged otherwise."""
 
 LIFE_S = 150.0
 """Cap on one start, from spawn to stop; more than all the waits below together."""
 READY_S = 20.0
-"""Longest wait for the first valid answer; compiling a large module on one core takes a few seconds."""
+"""Longest wait for the first valid answer of a server that should serve."""
 PATIENCE_S = 2.0
 """Longest wait for a right answer once somebody listens: some servers do so before they are ready."""
 REQUEST_S = 5.0
+DYING_S = 0.5
+"""Longest wait for the end of a server that hung up: it may be about to end by itself, which tells more."""
 GRACE_S = 5.0
 """What a server has to end itself after SIGTERM."""
 
@@ -67,9 +69,11 @@ def probe_server(site: Site, name: str, probe: HttpProbe, arm: str, artifact: Ar
     if stored is not None:
         return stored
     site.progress.step(f"probe {name}", f"{artifact.subject} on {arm}")
-    serving = _Serving(probing, probe, command, min(READY_S, site.limits.timeout_s))
+    expected = probe.expect_failure.get(artifact.subject)
+    # What should fail is waited for as any run is: compiling a large module takes long while others work.
+    ready_s = site.limits.timeout_s if expected else min(READY_S, site.limits.timeout_s)
+    serving = _Serving(probing, probe, command, ready_s)
     try:
-        expected = probe.expect_failure.get(artifact.subject)
         with site.lock.shared():
             result = serving.expect(expected) if expected else serving.serve()
         if expected or result.state != "passed":
@@ -123,6 +127,10 @@ class _Serving:
                 asked, wrong = self._ask_many(server)
                 answers += [wrong] if wrong is not None else []
                 after = settled_memory(server) if asked == REQUESTS else ()
+            if answers[-1].reason is None and server.ended():
+                # It has answered all, and nobody told it to end: a server that is gone answers nobody.
+                answers.append(self._ask(server, self.probe.get[0], REQUEST_S))
+            _let_die(server, answers[-1])
             stopped = server.stop(GRACE_S)
         run = ServerRun(idle=idle, after_requests=after, requests=asked, stopped=stopped.how)
         return self.probing.judged(self._why(answers, stopped), VALID, stopped.completed, answers=answers, server=run)
@@ -148,6 +156,7 @@ class _Serving:
     def _first_answer(self, server: Server, pause_s: float) -> _First:
         """Ask the first route until the answer is valid, the server has ended or the wait is over."""
         deadline = time.monotonic() + self.ready_s
+        wrong: Answer | None = None
         while True:
             ended = server.ended()
             left = max(CONNECT_S, min(REQUEST_S, deadline - time.monotonic()))
@@ -156,6 +165,9 @@ class _Serving:
             now = time.monotonic()
             if answer.reason is not None and answer.reason.code != "answer.refused":
                 deadline = min(deadline, now + PATIENCE_S)
+                if wrong is not None and answer.reason.code == "answer.timeout":
+                    answer = wrong  # the end of our wait cut this one short, so it says less than the one before
+                wrong = answer
             if answer.reason is None or ended or now >= deadline:
                 return _First(answer=answer, seconds=seconds)
             time.sleep(pause_s)
@@ -205,6 +217,15 @@ def settled_memory(server: Server, *, sleep: Callable[[float], None] = time.slee
             return readings
     unsettled = f"; still moving after {SETTLE_S:g} s"
     return tuple(r.model_copy(update={"method": r.method + unsettled}) for r in last[-1])
+
+
+def _let_die(server: Server, answer: Answer) -> None:
+    """Wait for the end of a server whose last answer looks as if it had died over it."""
+    if answer.reason is None or answer.reason.code not in ("answer.closed", "answer.refused"):
+        return
+    deadline = time.monotonic() + DYING_S
+    while not server.ended() and time.monotonic() < deadline:
+        time.sleep(UNTIMED_PAUSE_S)
 
 
 def _lasting(result: ProbeResult) -> bool:

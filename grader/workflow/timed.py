@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from grader.errors import TimeLimitError
 from grader.model.base import TIME_IS_UP, Message, Record, canonical_json
 from grader.model.lab import Lab, StdoutJsonProbe
-from grader.model.run import Artifact, Campaign, ProbeResult, SampleHeader
+from grader.model.run import Artifact, Campaign, ProbeResult, SampleHeader, SavedSamples
 from grader.model.trouble import trouble
 from grader.ports import SampleLog
 from grader.stats.estimate import summary
@@ -20,7 +20,7 @@ from grader.workflow.prepare import Runnable
 from grader.workflow.site import Site
 from grader.workflow.steps import StepMeta, StepOutput
 
-RECIPE = "3"
+RECIPE = "4"
 """Raised when the same runs would be timed otherwise."""
 
 TIMING_STEP = "time"
@@ -52,40 +52,46 @@ def time_submission(
         return None  # the control arm alone says nothing
     parameters = canonical_json(lab.parameters)
     key = content_key(RECIPE, site.engine.name, parameters, canonical_json(site.host), *(key for _, key in chosen))
-    campaign = site.earlier("campaign", key, Campaign)
-    if campaign is not None:
-        return Timed(campaign=campaign, step=_step(campaign, cached=True))
+    earlier = _earlier(site, key, log)
+    if earlier is not None:
+        return earlier
     try:
         with site.lock.exclusive():
             # Whoever held the lock before may have timed the same: equal inputs give equal facts.
-            campaign = site.earlier("campaign", key, Campaign)
-            if campaign is not None:
-                return Timed(campaign=campaign, step=_step(campaign, cached=True))
-            return _run(site, lab, [arm for arm, _ in chosen], key, log, resume=resume)
+            return _earlier(site, key, log) or _run(site, lab, [arm for arm, _ in chosen], key, log, resume=resume)
     except TimeLimitError as error:
         return Timed(campaign=None, step=_not_run(trouble("infra.run-broke", error)))
+
+
+def _earlier(site: Site, key: str, log: SampleLog) -> Timed | None:
+    """Return the campaign that is kept; what a run that was killed after keeping it has left in `log` is not needed."""
+    campaign = site.earlier("campaign", key, Campaign)
+    if campaign is None:
+        return None
+    log.drop(key)
+    return Timed(campaign=campaign, step=_step(campaign, cached=True))
 
 
 def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLog, *, resume: bool) -> Timed:
     """Time the arms and keep the campaign; the caller holds the host lock until it is kept."""
     names = [arm.name for arm in arms]
-    saved = log.saved()
-    same = saved is not None and saved.header.key == key
-    there = whole_rounds(saved.samples, names) if saved is not None and same else []
-    kept = there if resume else []
+    there = _saved(site, key, log, names)
+    kept = whole_rounds(there.samples, names) if there is not None and resume else []
     rounds, total, warmups = complete_rounds(kept, names), lab.parameters.rounds, lab.parameters.warmups
-    began = saved.header.began if saved is not None and kept else site.wall()
-    if there and not resume:
-        site.progress.note(f"{complete_rounds(there, names)} saved rounds are timed again; --resume would keep them")
+    began = there.header.began if there is not None and kept else site.wall()
+    if there is not None and not resume and (again := complete_rounds(there.samples, names)):
+        site.progress.note(f"{again} saved rounds are timed again; --resume would keep them")
+    if there is not None and resume and (half := len(there.samples) - len(kept)):
+        site.progress.note(f"{half} saved runs are of an incomplete round, which is run again")
     left = f"round {rounds + 1} to {total}" if rounds else f"{total} rounds"
     site.progress.step("time", f"{left} of {len(arms)} arms, after {warmups} to warm up")
     noise = CalibratedMeter(site.listen(), site.store if site.use_cache else None, site.host)
-    log.begin(SampleHeader(key=key, rounds=total, began=began), kept)
+    save = log.begin(SampleHeader(key=key, rounds=total, began=began), kept)
     campaign = run_campaign(
         arms,
         lab.parameters,
         site.engine.run_once,
-        log.add,
+        save,
         site.progress,
         noise,
         kept=kept,
@@ -99,6 +105,21 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
     if not campaign.samples and campaign.cut:
         return Timed(campaign=None, step=_not_run(Message(code=TIME_IS_UP)))
     return Timed(campaign=campaign, step=_step(campaign, cached=False), resumed_rounds=rounds)
+
+
+def _saved(site: Site, key: str, log: SampleLog, names: Sequence[str]) -> SavedSamples | None:
+    """Return what was saved of this campaign; what it cannot go on with is kept aside, and that is said."""
+    saved = log.saved()
+    if saved is None or saved.header.key != key:
+        if (aside := log.set_aside()) is not None:
+            site.progress.note(f"the saved runs are not of these inputs, this host and these tools: kept as {aside}")
+        return None
+    if saved.damaged is not None and (aside := log.set_aside()) is not None:
+        rounds = complete_rounds(saved.samples, names)
+        site.progress.note(
+            f"line {saved.damaged} of the saved runs cannot be read: {rounds} rounds before it count, all is in {aside}"
+        )
+    return saved
 
 
 def _step(campaign: Campaign, *, cached: bool) -> StepOutput:

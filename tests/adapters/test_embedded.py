@@ -73,6 +73,20 @@ LIMITS = Limits(timeout_s=60)
 DOES_NOTHING = bytes.fromhex("0061736d01000000 01040160 0000 0302 0100 070a01065f7374617274 0000 0a040102000b")
 IS_INVALID = bytes.fromhex("0061736d01000000 01040160 0000 0302 0100 070a01065f7374617274 0000 0a06010400 4101 0b")
 
+# A module that writes on stderr why it cannot serve, in TinyGo's words, and exits with 1:
+# (import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32)))
+# (import "wasi_snapshot_preview1" "proc_exit" (func $x (param i32)))
+# (memory (export "memory") 1) (data (i32.const 0) "\08\00\00\00\0f\00\00\00Netdev not set\0a")
+# (func (export "_start") (drop (call $w (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 32)))
+#   (call $x (i32.const 1)))
+CANNOT_SERVE = (
+    bytes.fromhex("0061736d01000000 01100360047f7f7f7f017f60017f00600000 024602")
+    + b"\x16wasi_snapshot_preview1\x08fd_write\x00\x00\x16wasi_snapshot_preview1\x09proc_exit\x00\x01"
+    + bytes.fromhex("03020102 0503010001 071302") + b"\x06memory\x02\x00\x06_start\x00\x02"
+    + bytes.fromhex("0a130111004102410041014120 10001a410110010b 0b1d01 0041000b17 080000000f000000")
+    + b"Netdev not set\n"
+)  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[DiskStore]:
@@ -203,6 +217,10 @@ def test_a_missing_dockerfile_or_source_is_the_students_failure(bench: Bench) ->
     assert failed(bench.build("native", main__go=PROGRAM)) == "failed build.no-file"
     (bench.source / "main.go").unlink()
     assert failed(bench.build("native", Dockerfile=DOCKERFILE)) == "failed build.source-missing"
+    nothing = bench.build("wasm", 1)
+    assert failed(nothing) == "failed build.no-file"
+    assert nothing.reason is not None
+    assert nothing.reason.params == {"file": "main.go"}
     elsewhere = DOCKERFILE.replace(b"COPY main.go .", b"COPY src/ .")
     assert failed(bench.build("native", Dockerfile=elsewhere)) == "refused build.source-elsewhere"
 
@@ -311,6 +329,16 @@ def test_a_built_server_answers_and_its_memory_is_read(bench: Bench) -> None:
         assert ask(server, "/").endswith("no mode")
         assert server.memory()
         assert server.stop(20).how == "terminated"
+
+
+def test_a_module_that_cannot_serve_ends_by_itself_and_its_words_are_kept(wasm_bench: Bench) -> None:
+    artifact = wasm_bench.build("wasm", main__wasm=CANNOT_SERVE).artifact
+    assert artifact is not None
+    command = wasm_bench.engine.command("wasmtime", artifact, LAB.probes["server"], LIMITS)
+    with wasm_bench.engine.serve(command, 8080) as server:
+        assert ask(server, "/") == ""
+        stopped = server.stop(20)
+    assert (stopped.how, stopped.completed.exit_code, stopped.completed.stderr) == ("by-itself", 1, "Netdev not set\n")
 
 
 @pytest.mark.slow

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from grader.adapters.output import OutputFolder, replace_file
+from grader.adapters.output import OutputFolder, SampleFile, replace_file
 from grader.errors import HostError, UsageError
+from grader.model.run import Sample, SampleHeader
 
 OLD = {"run.json": b"{}", "grade.json": b"old", "steps/a/stdout": b"old"}
 NEW = {"run.json": b"{}", "grade.json": b"new", "steps/b/stdout": b"new"}
@@ -41,6 +44,66 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x")
     with pytest.raises(UsageError, match="not a folder"):
         OutputFolder(tmp_path / "out").check()
+
+
+SWAP_WITHOUT_EXCHANGE = """
+import os, signal, sys
+from pathlib import Path
+from grader.adapters import output
+output._exchange = lambda one, other: False
+rename, moves = Path.rename, []
+def counted(self, target):
+    moves.append(self)
+    if len(moves) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(self, target)
+Path.rename = counted
+output.OutputFolder(Path(sys.argv[1])).write({"run.json": b"{}", "grade.json": b"new", "steps/b/stdout": b"new"})
+"""
+
+
+@pytest.mark.parametrize(("killed_at", "expected"), [(1, OLD), (2, OLD), (3, NEW)])
+def test_where_folders_cannot_be_swapped_a_kill_in_between_loses_no_result(
+    tmp_path: Path, killed_at: int, expected: dict[str, bytes]
+) -> None:
+    """As on overlay file systems of containers: the old folder is moved away before the new one takes its place."""
+    output = OutputFolder(tmp_path / "out")
+    output.write(OLD)
+    argv = [sys.executable, "-c", SWAP_WITHOUT_EXCHANGE, str(output.path), str(killed_at)]
+    done = subprocess.run(argv, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, check=False)
+    assert done.returncode == (0 if killed_at == 3 else -signal.SIGKILL)
+    output.check()
+    assert content(output.path) == expected
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_killed_run_has_left_is_removed_and_what_a_living_one_makes_stays(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    living = os.getpid()
+    for pid in (dead.pid, living):
+        (tmp_path / f".out[1].samples.jsonl.{pid}").write_text("")
+        (tmp_path / f".out[1].abc.{pid}").mkdir()
+        (tmp_path / f".out[1].old.abc.{pid}").mkdir()  # of a folder `out[1].old`, and no older `out[1]`
+    OutputFolder(tmp_path / "out[1]").check()
+    stays = ("abc", "old.abc", "samples.jsonl")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f".out[1].{name}.{living}" for name in stays]
+
+
+def test_the_root_folder_is_refused() -> None:
+    with pytest.raises(UsageError, match="cannot be replaced"):
+        OutputFolder(Path("/"))
+
+
+def test_it_is_said_when_the_folder_that_was_replaced_is_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, current = OutputFolder(tmp_path / "other"), OutputFolder(tmp_path / "current")
+    current.path.mkdir()
+    monkeypatch.chdir(current.path)
+    other.write(OLD)
+    current.write(OLD)
+    assert (other.was_current, current.was_current) == (False, True)
 
 
 def test_a_full_disk_is_named_and_leaves_the_old_result(tmp_path: Path, small_disk: Path) -> None:
@@ -100,3 +163,169 @@ def test_a_replaced_file_keeps_its_mode_and_its_backup_the_old_bytes(tmp_path: P
     assert report.read_bytes() == b"new"
     assert report.stat().st_mode & 0o777 == 0o640
     assert (tmp_path / "report.md.bak").read_bytes() == b"old"
+
+
+HEADER = SampleHeader(key="k", rounds=2, began=0.0)
+
+
+def timed(arm: str, round_index: int) -> Sample:
+    return Sample(
+        arm=arm,
+        round_index=round_index,
+        outcome="ok",
+        total_s=0.25,
+        first_output_s=0.125,
+        exit_code=0,
+        started_s=float(round_index),
+    )
+
+
+def sample_file(folder: Path, key: str = "k", samples: int = 4) -> SampleFile:
+    """A campaign of two arms that was cut off."""
+    log = SampleFile(folder / "out.samples.jsonl")
+    add = log.begin(HEADER.model_copy(update={"key": key}), ())
+    for number in range(samples):
+        add(timed("ab"[number % 2], number // 2))
+    log.close()
+    return log
+
+
+def test_samples_that_were_saved_are_there_for_the_next_run(tmp_path: Path) -> None:
+    sample_file(tmp_path)
+    saved = SampleFile(tmp_path / "out.samples.jsonl").saved()
+    assert saved is not None
+    assert (saved.header, saved.damaged) == (HEADER, None)
+    assert saved.samples == (timed("a", 0), timed("b", 0), timed("a", 1), timed("b", 1))
+
+
+def test_a_half_line_at_the_end_is_what_a_kill_leaves_and_no_damage(tmp_path: Path) -> None:
+    log = sample_file(tmp_path)
+    whole = log.path.read_bytes()
+    last = whole.rstrip(b"\n").rindex(b"\n") + 1
+    for cut in range(last, len(whole)):
+        log.path.write_bytes(whole[:cut])
+        saved = SampleFile(log.path).saved()
+        assert saved is not None
+        assert (len(saved.samples), saved.damaged) == (3, None)
+
+
+def test_a_damaged_line_is_named_and_what_follows_it_does_not_count(tmp_path: Path) -> None:
+    log = sample_file(tmp_path)
+    lines = log.path.read_bytes().split(b"\n")
+    lines[2] = lines[2][:10] + b"\x00" + lines[2][11:]
+    log.path.write_bytes(b"\n".join(lines))
+    saved = SampleFile(log.path).saved()
+    assert saved is not None
+    assert (saved.samples, saved.damaged) == ((timed("a", 0),), 3)
+
+
+@pytest.mark.parametrize("data", [b"garbage", b"{}\n", b"\x00" * 5000, b'{"schema":"grader/samples/2"}\n'])
+def test_what_cannot_be_read_is_set_aside_with_its_bytes_each_time_under_a_new_name(
+    tmp_path: Path, data: bytes
+) -> None:
+    log = SampleFile(tmp_path / "out.samples.jsonl")
+    for number in (1, 2):
+        log.path.write_bytes(data)
+        assert log.saved() is None
+        assert log.set_aside() == f"{log.path}.{number}"
+    assert [p.read_bytes() for p in sorted(tmp_path.iterdir())] == [data, data]
+
+
+def test_nothing_is_set_aside_where_there_is_no_run(tmp_path: Path) -> None:
+    log = SampleFile(tmp_path / "out.samples.jsonl")
+    assert log.set_aside() is None
+    log.path.touch()
+    assert log.set_aside() is None
+    sample_file(tmp_path, samples=0)
+    assert log.set_aside() is None
+
+
+SHORT = """
+import os, resource, sys
+from grader.adapters.output import SampleFile
+from grader.errors import HostError
+from tests.adapters.test_output import HEADER, Path, timed
+log = SampleFile(Path(sys.argv[1], "out.samples.jsonl"))
+kept = tuple(timed("ab"[number % 2], number // 2) for number in range(50))
+log.begin(HEADER, kept)
+resource.setrlimit(resource.RLIMIT_FSIZE, (log.path.stat().st_size // 2, resource.RLIM_INFINITY))
+try:
+    log.begin(HEADER, kept)
+    print("begun")
+except HostError as error:
+    print(error.what, len(log.saved().samples), len(os.listdir(sys.argv[1])))
+save, saved = log.begin(HEADER, ()), 0
+try:
+    for sample in kept:
+        save(sample)
+        saved += 1
+    print("all saved")
+except HostError as error:
+    print(error.what, len(log.saved().samples) == saved > 0, log.saved().damaged)
+"""
+
+
+def test_what_does_not_fit_is_an_error_and_never_a_shorter_file(tmp_path: Path) -> None:
+    """A file-size limit does what a nearly full disk does: the write that meets it is cut, the next one fails."""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])}
+    done = subprocess.run([sys.executable, "-c", SHORT, str(tmp_path)], env=env, capture_output=True, text=True)
+    told = "cannot write results: File too large"
+    assert (done.stdout.splitlines(), done.stderr) == ([f"{told} 50 1", f"{told} True None"], "")
+
+
+def test_a_campaign_is_not_begun_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda _: "guessed")
+    (tmp_path / "precious").write_text("mine")
+    for name in (os.getpid(), f"guessed.{os.getpid()}"):
+        (tmp_path / f".out.samples.jsonl.{name}").symlink_to("precious")
+    with pytest.raises(HostError, match="cannot write results: File exists"):
+        sample_file(tmp_path)
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+@contextmanager
+def closed_to_us(folder: Path) -> Iterator[None]:
+    """Be a user for a while who may look into a folder and change nothing there."""
+    user = os.geteuid()
+    folder.chmod(0o555)
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
+
+
+def test_saved_runs_that_cannot_be_removed_are_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # The folders above are closed to another user.
+    log = SampleFile(Path("out.samples.jsonl"))
+    log.begin(HEADER, ())
+    with closed_to_us(tmp_path):
+        removals: tuple[Callable[[], None], ...] = (lambda: log.drop(HEADER.key), log.remove)
+        for removal in removals:
+            with pytest.raises(HostError, match="cannot remove the saved runs, which are kept elsewhere") as caught:
+                removal()
+            assert caught.value.where == "out.samples.jsonl"
+    log.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_are_dropped_by_their_campaign_alone(tmp_path: Path) -> None:
+    log = sample_file(tmp_path)
+    later = SampleFile(log.path)
+    later.remove()
+    later.drop("of another")
+    assert later.saved() is not None
+    later.drop("k")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_removes_its_own_samples_and_not_those_that_another_has_put_in_their_place(tmp_path: Path) -> None:
+    first = SampleFile(tmp_path / "out.samples.jsonl")
+    first.begin(HEADER, ())
+    second = SampleFile(first.path)
+    second.begin(HEADER.model_copy(update={"key": "other"}), ())
+    first.remove()
+    assert second.saved() is not None
+    second.remove()
+    assert list(tmp_path.iterdir()) == []

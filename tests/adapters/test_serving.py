@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -10,7 +11,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from grader.adapters.boundary import Boundary
 from grader.adapters.cgroups import Cgroups
 from grader.adapters.network import connect
 from grader.adapters.processes import children
-from grader.adapters.sandbox import Sandbox
+from grader.adapters.sandbox import Sandbox, find_tool
 from grader.adapters.trusted import Trusted
 from grader.errors import HostError
 from grader.model.base import Message
@@ -100,6 +102,11 @@ def test_both_routes_answer_and_a_polite_server_ends_at_sigterm(serve: Serve) ->
     done = said.stopped.completed
     assert (said.stopped.how, done.outcome, done.signal) == ("terminated", "failed", signal.SIGTERM)
     assert done.argv[:2] == ("/app/attack", "serve")
+
+
+def test_server_may_listen_on_localhost_by_name(serve: Serve) -> None:
+    """As it may on a host and in a container, where a file says what that name means."""
+    assert "<p>hello</p>" in serve("by-name").answers[0]
 
 
 def test_server_that_ignores_sigterm_is_killed_after_the_grace_and_gone(serve: Serve, mark: str) -> None:
@@ -215,6 +222,28 @@ def test_interpreter_that_cannot_run_the_helper_is_named_as_trouble_of_ours(
     with pytest.raises(HostError, match="network of a sandbox") as caught, runner.serve(command(attack), 8080):
         pytest.fail("served without a way to reach it")
     assert caught.value.hint
+
+
+def test_host_without_descriptors_is_trouble_of_ours(runner: Sandbox, attack: Path) -> None:
+    """Wherever the limit is met between the first pipe and the server: one probe is lost then, and not the grading."""
+    before, usual = open_descriptors(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    told = set()
+    try:
+        for limit in range(len(before), 200):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, usual[1]))
+            try:
+                with runner.serve(command(attack), 8080):
+                    break
+            except HostError as error:
+                told.add(error.what)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert {what.partition(":")[0] for what in told} >= {
+        "the sandbox cannot be prepared",
+        "the sandbox cannot be started",
+        "the network of a sandbox cannot be reached",
+    }
+    assert open_descriptors() == before
 
 
 # What is left behind.
@@ -343,6 +372,52 @@ def test_status_that_comes_in_pieces_is_put_together() -> None:
         os.close(reading)
         os.close(writing)
     assert seen == [(None, False), (None, False), (None, False), (123, False), (123, True)]
+
+
+@pytest.fixture
+def orphaned(runner: Sandbox) -> Iterator[Boundary]:
+    """A namespace that has outlived its bubblewrap, as one does whose first process was not told of that in time."""
+    bwrap = find_tool("bwrap")
+    assert bwrap is not None
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    try:
+        line = [str(bwrap), "--unshare-pid", "--ro-bind", "/", "/", "--json-status-fd", str(writing), "sleep", "60"]
+        boundary = Boundary(reading)
+        with subprocess.Popen(line, pass_fds=(writing,)) as process:
+            pid = boundary.wait_for_pid(lambda: process.poll() is not None)
+            while not boundary.programs():
+                time.sleep(0.001)
+            process.kill()
+        assert pid is not None
+        assert Path(f"/proc/{pid}").exists()
+        yield boundary
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_namespace_that_outlives_its_bubblewrap_is_ended(orphaned: Boundary) -> None:
+    inside = orphaned.programs()
+    orphaned.end()
+    assert orphaned.programs() == []
+    assert not any(Path(f"/proc/{pid}/exe").exists() for pid in inside)
+
+
+def test_number_that_is_another_process_by_now_is_left_alone() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        try:
+            os.write(writing, f'{{ "child-pid": {bystander.pid}, "pid-namespace": 1 }}\n'.encode())
+            Boundary(reading).end()
+            assert bystander.poll() is None
+        finally:
+            bystander.kill()
+            os.close(reading)
+            os.close(writing)
 
 
 def test_wait_for_a_boundary_that_never_tells_ends_with_the_program() -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -90,7 +90,7 @@ def test_a_failed_fill_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(FileNotFoundError):
         store.directory("frozen", KEY, fail)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".lab-grader"]
 
 
 def test_a_directory_that_is_denied_is_made_anew(tmp_path: Path) -> None:
@@ -290,6 +290,55 @@ def test_prune_leaves_a_directory_that_a_process_is_using(tmp_path: Path) -> Non
     other = DiskStore(tmp_path)
     assert other.prune(older_than_days=0, max_bytes=0).in_use == 1
     assert (place / "file").read_text() == "in use"
+
+
+def test_a_dry_run_of_prune_tells_the_same_and_removes_nothing(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    store.directory("frozen", KEY, filler("in use"))
+    for days, key in ((3, "aa" * 32), (9, "bb" * 32), (6, "cc" * 32)):
+        store.save("fact", key, bytes(1000))
+        age(store, key, days)
+    there = DiskStore(tmp_path)
+    for limits in ((5, None), (None, 1500), (None, 0)):
+        before = there.info()
+        told = there.prune(*limits, dry_run=True)
+        assert there.info() == before
+        assert there.prune(*limits) == told
+    assert [kind.kind for kind in there.info()] == ["frozen"]
+
+
+def write_mine(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine")
+
+
+def test_a_cache_sweeps_nothing_of_others_in_a_folder_called_work(tmp_path: Path) -> None:
+    """`GRADER_CACHE` may name a folder that has been there for long; from the first use on it is a cache."""
+    files = ("work/thesis.txt", "work/thesis/a", "work/draft.lock", "work/draft/b", "work/0f0f/c", "work/1.2")
+    write_mine(tmp_path, files)
+    for _ in range(2):
+        store = DiskStore(tmp_path)
+        with store.scratch():
+            pass
+        assert store.prune(0, 0).removed == 0
+    assert [name for name in files if not (tmp_path / name).is_file()] == []
+
+
+def test_prune_of_a_folder_that_is_no_cache_removes_nothing(tmp_path: Path) -> None:
+    """`--cache` names any folder, and people mistype it."""
+    files: tuple[str, ...] = (
+        "a/b/c.data",
+        f"fact/ab/{KEY}.data",
+        f"frozen/ab/{KEY}.dir/thesis.txt",
+        f"fact/cd/{KEY}.data",
+        "x.data",
+    )
+    files += ("work/thesis.txt", "work/thesis/a", "work/draft.lock", "work/draft/b", f"work/{'0f' * 8}/c")
+    write_mine(tmp_path, files)
+    (tmp_path / "fact/ab" / f"{'ab' * 31}cd.data").symlink_to(tmp_path / "x.data")
+    assert DiskStore(tmp_path).prune(0, 0).removed == 0
+    assert [name for name in files if not (tmp_path / name).is_file()] == []
 
 
 def test_prune_removes_a_directory_that_nobody_uses_any_more(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from grader.cli.app import main
+from grader.cli.app import interrupted, main
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str, platform: str) -> object:
@@ -47,3 +47,10 @@ def test_a_reader_that_has_gone_ends_the_command_quietly(arguments: list[str]) -
     finally:
         os.close(write_end)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_who_interrupts_a_grading_is_told_the_command_that_goes_on() -> None:
+    told = interrupted(["grade", "my lab", "--out", "o"])
+    assert told.endswith("`grader grade 'my lab' --out o --resume`")
+    assert interrupted(["fill", "lab", "--resume"]).endswith("`grader fill lab --resume`")
+    assert interrupted(["cache", "prune"]) == "interrupted"

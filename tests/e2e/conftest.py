@@ -18,6 +18,7 @@ import pytest
 from grader.adapters.labfile import labs_directory
 from grader.adapters.sandbox import Sandbox
 from grader.adapters.toolchains import find_go
+from tests.regrading import judged_again
 
 ROOT = Path(__file__).resolve().parents[2]
 SOLUTION = labs_directory() / "lab12-f25" / "solution"
@@ -97,7 +98,10 @@ def quick_lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def graded(grader: Grader, tmp_path: Path, quick_lab: Path, engine_works: None) -> Callable[..., dict[str, Any]]:
-    """Grade a directory into a fresh folder and return its grade.json; the run must end with 0."""
+    """Grade a directory into a fresh folder and return its grade.json.
+
+    The run must end with 0, and a judgement of that grade give the same bytes.
+    """
 
     def grade(directory: Path, *options: object, lab: str | Path = quick_lab) -> dict[str, Any]:
         out = tmp_path / "out" / str(len(list(tmp_path.glob("out/*"))))
@@ -105,6 +109,7 @@ def graded(grader: Grader, tmp_path: Path, quick_lab: Path, engine_works: None) 
         assert run.code == 0, run.stderr
         result: dict[str, Any] = json.loads(run.stdout)
         assert json.loads((out / "grade.json").read_text("utf-8")) == result
+        assert judged_again(out / "grade.json", lab) == (out / "grade.json").read_bytes()
         return result
 
     return grade

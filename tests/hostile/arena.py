@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 
 from grader.adapters.cgroups import mount_points
 from grader.adapters.sandbox import UIDS
-from tests.hostile.catalogue import MARK, Case, Place
+from tests.hostile.catalogue import MARK, Case, Pace, Place
 
 ROOT = Path(__file__).resolve().parents[2]
 FALSE_RESULTS = frozenset({"grade.json", "samples.csv", "run.json", "feedback.md", "report.md"})
@@ -77,8 +77,8 @@ class Graded:
 class Arena:
     """A cache, a lock, a canary and ears on the network, shared by all cases; `root` holds all of it."""
 
-    def __init__(self, root: Path, lab: Path) -> None:
-        self.root, self.lab = root, lab
+    def __init__(self, root: Path, labs: Mapping[Pace, Path]) -> None:
+        self.root, self.labs = root, labs
         self.secret = f"{_TOKEN}-{secrets.token_hex(16)}"
         self.cache = root / f"cache-{secrets.token_hex(8)}"
         self.lock = root / "locks" / "host.lock"
@@ -134,21 +134,22 @@ class Arena:
         *options: str,
         command: str = "grade",
         cwd: Path | None = None,
-        within_s: float = 90,
+        within_s: float = 240,
         without: str | None = None,
+        pace: Pace = "quick",
     ) -> Graded:
         """Grade a submission into a folder of its own, or read a report."""
         self._count += 1
         folder = self.root / "out" / str(self._count)
         out = ("--out", str(folder)) if command == "grade" else ()
-        arguments = (command, str(source), "--lab", str(self.lab), *out, *options)
+        arguments = (command, str(source), "--lab", str(self.labs[pace]), *out, *options)
         return self.run(*arguments, cwd=cwd, within_s=within_s, without=without, folder=folder)
 
     def run(
         self,
         *arguments: str,
         cwd: Path | None = None,
-        within_s: float = 90,
+        within_s: float = 240,
         without: str | None = None,
         folder: Path = Path(),
     ) -> Graded:
@@ -182,7 +183,6 @@ class Arena:
             "HOME": str(self.home),
             "TMPDIR": str(self.tmp),
             "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "GRADER_CACHE": str(self.cache),
             "GRADER_LOCK": str(self.lock),
             "COLUMNS": "160",

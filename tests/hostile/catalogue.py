@@ -11,6 +11,9 @@ from typing import Literal
 MARK = "hostile"
 """Stands in the name of every file that a case tries to leave somewhere."""
 
+Pace = Literal["quick", "slow runs", "quick builds"]
+"""A lab with small caps on time; one with the shipped cap on a run's; one with a build's that a large source meets."""
+
 Fate = Literal["holds", "weaker", "wins"]
 """What becomes of a defence where the host lacks something: an attack that it stopped then `wins`."""
 
@@ -82,11 +85,14 @@ class Case:
     make: Callable[[Place], str | Path]
     held_by: tuple[str, ...]
     expect: Outcome
-    within_s: float = 90
+    within_s: float = 240
     memory_mb: int | None = None
     meanwhile: Callable[[Place], AbstractContextManager[None]] | None = None
     changes_itself: bool = False
     times: int = 1
+    pace: Pace = "quick"
+    """Which caps on time it is graded with: `slow runs` for what meets another cap first, however slow the host."""
+
     inside: bool = False
     """Grade from within the submission's folder."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,12 @@ from grader.adapters.labfile import labs_directory
 from grader.adapters.sandbox import Sandbox
 from grader.adapters.toolchains import find_go
 from tests.hostile.arena import Arena
-from tests.hostile.catalogue import Place
+from tests.hostile.catalogue import Pace, Place
 
 SHIPPED = labs_directory() / "lab12-f25"
+
+CAPS_S: Mapping[Pace, tuple[float, float]] = {"quick": (3, 60), "slow runs": (60, 60), "quick builds": (3, 4)}
+"""By pace, the caps on a run's time and on a build's."""
 
 
 @pytest.fixture(scope="session")
@@ -28,14 +31,18 @@ def root() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def lab(root: Path) -> Path:
-    """The shipped lab with small caps and one round: what is graded is the same, each run just ends sooner."""
-    folder = Path(shutil.copytree(SHIPPED, root / "labs" / "lab12-f25"))
+def labs(root: Path) -> Mapping[Pace, Path]:
+    """The shipped lab with one round and other caps on time: what is graded is the same, each run just ends sooner."""
+    return {name: _scaled(root / name, *caps) for name, caps in CAPS_S.items()}
+
+
+def _scaled(parent: Path, run_timeout_s: float, build_timeout_s: float) -> Path:
+    folder = Path(shutil.copytree(SHIPPED, parent / SHIPPED.name))
     yaml = YAML()
     definition = yaml.load(folder / "lab.yml")
-    definition["parameters"] |= {"rounds": 1, "warmups": 0, "memory_runs": 1, "run_timeout_s": 5}
+    definition["parameters"] |= {"rounds": 1, "warmups": 0, "memory_runs": 1, "run_timeout_s": run_timeout_s}
     for step in definition["steps"].values():
-        step["timeout_s"] = 15
+        step["timeout_s"] = build_timeout_s
     for probe in definition["probes"].values():
         if probe["kind"] == "http":
             probe["starts"] = 1
@@ -44,7 +51,7 @@ def lab(root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def arena(root: Path, lab: Path) -> Iterator[Arena]:
+def arena(root: Path, labs: Mapping[Pace, Path]) -> Iterator[Arena]:
     """Skip where nothing can be built or run: then nothing hostile would run either."""
     if find_go() is None:
         pytest.skip("needs: go: the embedded extra is not installed")
@@ -53,7 +60,7 @@ def arena(root: Path, lab: Path) -> Iterator[Arena]:
         pytest.skip("needs: sandbox: bubblewrap does not work here")
     if status.weak:
         pytest.skip("needs: cgroups: without them some of these cases would harm this host")
-    with Arena(root, lab).open() as opened:
+    with Arena(root, labs).open() as opened:
         yield opened
 
 

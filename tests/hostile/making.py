@@ -22,6 +22,9 @@ COPY --from=build /src/program /program
 ENTRYPOINT ["/program"]
 """
 
+HONEST_MODULE = Path(__file__).with_name("honest.wat")
+"""Answers once as the lab asks, in 900 bytes: neither a compiler nor a second of compiling stands before its run."""
+
 SILENT_MODULE = '(module (func (export "_start")))'
 """Compiles and runs, and prints nothing: stands beside a native attack so that no second build is made."""
 
@@ -43,6 +46,7 @@ func answer(seen string) {{
 
 func main() {{
 	if os.Getenv("MODE") != "once" {{
+{otherwise}
 		return
 	}}
 {body}
@@ -50,10 +54,10 @@ func main() {{
 """
 
 
-def program(body: str, *imports: str, top: str = "") -> str:
-    """Return a Go program that does `body` where it is to answer once, and ends at once otherwise."""
+def program(body: str, *imports: str, top: str = "", otherwise: str = "") -> str:
+    """Return a Go program that does `body` where it is to answer once, and else `otherwise` before it ends."""
     lines = "\n".join(f'\t"{name}"' for name in sorted({"fmt", "os", "time", *imports}))
-    return _GO.format(imports=lines, top=top.strip(), body=body.strip("\n"))
+    return _GO.format(imports=lines, top=top.strip(), body=body.strip("\n"), otherwise=otherwise.strip("\n"))
 
 
 def quoted(text: object) -> str:
@@ -122,10 +126,13 @@ func serve() {{
 
 
 def server(body: str, *imports: str, top: str = "", port: int = 8080) -> str:
-    """Return a Go program that prints nothing where it is to answer once, and else serves: `body` is each reply."""
+    """Return a Go program that only serves: `body` is each reply.  It prints nothing where it is asked by CGI or once.
+
+    Otherwise every case would wait for the time cap a second time.
+    """
     parts = _SERVER.format(body=body.strip("\n"), port=port) + top
-    once = program("", "net", "strings", *imports, top=parts)
-    return once.replace('"once" {\n\t\treturn', '"once" {\n\t\tserve()')
+    serve = '\t\tif os.Getenv("REQUEST_METHOD") == "" {\n\t\t\tserve()\n\t\t}'
+    return program("", "net", "strings", *imports, top=parts, otherwise=serve)
 
 
 def native(body: str, *imports: str, top: str = "") -> Make:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.hostile.catalogue import Case, Defence, Family, Outcome, worst
+from grader.render.messages_en import EN
+from tests.hostile.catalogue import Case, Defence, Family, Fate, Outcome, worst
 
 INTRODUCTION = Path(__file__).with_name("introduction.md")
 
@@ -13,7 +15,7 @@ INTRODUCTION = Path(__file__).with_name("introduction.md")
 def page(families: Sequence[Family], defences: Mapping[str, Defence]) -> str:
     """Return the whole page."""
     count = sum(len(family.cases) for family in families)
-    parts = [INTRODUCTION.read_text("utf-8").format(count=count), _defences(defences)]
+    parts = [INTRODUCTION.read_text("utf-8").format(count=count), _defences(defences), _winners(families, defences)]
     parts += [_family(family, defences) for family in families]
     return "\n".join(parts)
 
@@ -22,6 +24,52 @@ def _defences(defences: Mapping[str, Defence]) -> str:
     rows = ["| What holds | How | No cgroups | `--trust` | What is left there |", "|---|---|---|---|---|"]
     rows += [f"| {d.name} | {d.does} | {d.without_cgroups} | {d.trusted} | {d.left} |" for d in defences.values()]
     return "\n".join(rows) + "\n"
+
+
+def _winners(families: Sequence[Family], defences: Mapping[str, Defence]) -> str:
+    """Name the cases that win on a lesser host, and what `grader doctor` says on it."""
+
+    def named(of: Callable[[Defence], Fate], fate: Fate) -> str:
+        found = (
+            f"`{family.name}/{case.name}`"
+            for family in families
+            for case in family.cases
+            if worst(tuple(of(defences[name]) for name in case.held_by)) == fate
+        )
+        return ", ".join(found) + "."
+
+    no_cgroup, no_tool, refused = (
+        _doctor(code) for code in ("sandbox.no-cgroup", "sandbox.no-tool", "sandbox.refused")
+    )
+    return "\n".join(
+        (
+            "## Which win where\n",
+            f"**No cgroups.** `grader doctor` warns (`cgroups`: {no_cgroup}), and runs go on.",
+            f"These win: {named(_without_cgroups, 'wins')}",
+            f"These meet a weaker limit: {named(_without_cgroups, 'weaker')}\n",
+            "**No user namespaces, and a plain user.**",
+            f"`grader doctor` says `MISSING` (`sandbox`: {refused}), with the setting that mends it, and ends with 3;",
+            f"the same where a program is missing ({no_tool}).",
+            "None wins, because nothing of a submission is run: its facts are `not_run`.",
+            "As root the sandbox needs no user namespace.\n",
+            "**No user namespaces, and `--trust`.** `run.json` says so under `boundary`.",
+            f"These win: {named(_trusted, 'wins')}",
+            f"These meet a weaker limit: {named(_trusted, 'weaker')}\n",
+        )
+    )
+
+
+def _doctor(code: str) -> str:
+    """Return a message's own wording, its details left out."""
+    return re.sub(r"`?\{\w+\}`?", "…", EN[code])
+
+
+def _without_cgroups(defence: Defence) -> Fate:
+    return defence.without_cgroups
+
+
+def _trusted(defence: Defence) -> Fate:
+    return defence.trusted
 
 
 def _family(family: Family, defences: Mapping[str, Defence]) -> str:

@@ -23,6 +23,27 @@ def test_there_are_enough_cases_and_each_has_a_name_of_its_own_in_its_family() -
         assert [name for name, count in Counter(case.name for case in family.cases).items() if count > 1] == []
 
 
+KINDS = {
+    "processes": "fork-bomb memory-hog endless-loop fills-tmp sleeper daemon sparse-file",
+    "output": "flood-stdout flood-stderr terminal-escapes bidi-marks",
+    "answers": "writes-a-grade edits-its-source",
+    "host": "phones-home",
+    "build": "toolexec embed-absolute embed-above embed-by-link cgo-include",
+    "modules": "endless-start-function four-gibibytes unknown-imports ten-thousand-exports",
+    "servers": "endless-body says-nothing floods forks-when-told-to-stop cgi-headers cgi-no-end",
+    "folder": "symlink-race sparse-file names name-of-the-folder own-results",
+    "archive": "zip-slip zip-bomb nested-archives names tar-sparse",
+    "report": "nested-quotes table-of-10000-rows cell-of-a-megabyte brackets html formulas claims-everything",
+}
+"""What a corpus of hostile submissions has to hold, whatever else it grows to."""
+
+
+def test_no_kind_of_attack_is_missing() -> None:
+    for family in FAMILIES:
+        assert set(KINDS[family.name].split()) <= {case.name for case in family.cases}, family.name
+    assert KINDS.keys() == {family.name for family in FAMILIES}
+
+
 def test_each_case_says_in_a_sentence_what_it_tries_and_what_holds_it() -> None:
     for case in CASES:
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", case.name)

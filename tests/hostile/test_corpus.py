@@ -1,9 +1,11 @@
-"""Every hostile case through the real command: it ends, the host is unharmed, and the next one is graded right."""
+"""Every hostile case through the real command: it ends, the host is unharmed, and the next one is graded right.
+
+Two families may run at once, each in a process with an arena of its own; the cases of one family never do.
+"""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +13,46 @@ import pytest
 
 from grader.model.grade import Grade
 from tests.hostile.arena import Arena, Graded, meanwhile, state, summary
-from tests.hostile.cases.honest import following
-from tests.hostile.cases.report import SOLUTION
-from tests.hostile.catalogue import Case, Outcome, Place
+from tests.hostile.cases.honest import following, reference
+from tests.hostile.catalogue import Case, Family, Outcome, Place
 from tests.hostile.families import FAMILIES
+from tests.regrading import judged_again
 
-pytestmark = [pytest.mark.once, pytest.mark.serial, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.once, pytest.mark.slow, pytest.mark.timeout(600)]
 
-ALL = {f"{family.name}/{case.name}": case for family in FAMILIES for case in (*family.cases, following(family.name))}
-WITH_REPORTS = {name: case for name, case in ALL.items() if case.claims}
+
+def _alone(family: Family) -> pytest.MarkDecorator:
+    """Return what keeps the family's cases one after the other, in one process.
+
+    Processes are counted by user where there are no cgroups, and other serial tests do without them.
+    """
+    return pytest.mark.serial if family.name == "processes" else pytest.mark.xdist_group(f"hostile {family.name}")
+
+
+EACH_FAMILY = [pytest.param(family.name, id=family.name, marks=_alone(family)) for family in FAMILIES]
+ALL = [
+    pytest.param(case, id=f"{family.name}/{case.name}", marks=_alone(family))
+    for family in FAMILIES
+    for case in (*family.cases, following(family.name))
+]
+WITH_REPORTS = [
+    pytest.param(case, id=f"{family.name}/{case.name}", marks=_alone(family))
+    for family in FAMILIES
+    for case in family.cases
+    if case.claims
+]
 
 
 @pytest.fixture(scope="module")
 def before(arena: Arena) -> tuple[Path, bytes]:
     """The reference solution and its grade, from before anything hostile was graded."""
-    folder = Path(shutil.copytree(SOLUTION, arena.root / "reference"))
+    folder = reference(arena.root / "reference")
     done = arena.grade(folder, within_s=300)
     assert done.code == 0, done.terminal
     return folder, done.files()["grade.json"]
 
 
-@pytest.mark.parametrize("case", ALL.values(), ids=ALL)
+@pytest.mark.parametrize("case", ALL)
 def test_case_ends_as_expected_and_leaves_the_host_unharmed(
     before: object, case: Case, arena: Arena, place: Place, record_property: Any
 ) -> None:
@@ -39,17 +60,20 @@ def test_case_ends_as_expected_and_leaves_the_host_unharmed(
     was = None if case.changes_itself else state(place.folder)
     for _ in range(case.times):
         with meanwhile(case, place):
-            done = arena.grade(source, within_s=case.within_s, cwd=place.folder / "lab" if case.inside else None)
+            inside = place.folder / "lab" if case.inside else None
+            done = arena.grade(source, within_s=case.within_s, cwd=inside, pace=case.pace)
         record_property("outcome", told(done))
         assert done.seconds < case.within_s, "it was killed"
         check(case.expect, done)
+        graded = done.folder / "grade.json"
+        assert done.code or judged_again(graded, arena.labs[case.pace]) == graded.read_bytes()
         assert arena.harm(done) == []
         assert arena.leaks(done, case.expect.never) == []
         assert was is None or state(place.folder) == was
         assert case.memory_mb is None or done.peak_mb < case.memory_mb
 
 
-@pytest.mark.parametrize("case", WITH_REPORTS.values(), ids=WITH_REPORTS)
+@pytest.mark.parametrize("case", WITH_REPORTS)
 def test_a_report_that_is_only_read_does_no_more_harm(arena: Arena, place: Place, case: Case) -> None:
     report = Path(case.make(place)) / "submission12.md"
     was = state(place.folder)
@@ -63,7 +87,10 @@ def test_a_report_that_is_only_read_does_no_more_harm(arena: Arena, place: Place
     assert case.memory_mb is None or done.peak_mb < case.memory_mb
 
 
-def test_the_same_submission_has_the_same_grade_as_before_all_of_them(before: tuple[Path, bytes], arena: Arena) -> None:
+@pytest.mark.parametrize("family", EACH_FAMILY)
+def test_the_same_submission_has_the_same_grade_as_before_the_family(
+    before: tuple[Path, bytes], arena: Arena, family: str
+) -> None:
     folder, grade = before
     done = arena.grade(folder, within_s=300)
     assert done.files()["grade.json"] == grade

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import pydantic
 import pytest
 
-from tests.hostile.arena import Arena, meanwhile, state
+from tests.hostile.arena import ROOT, Arena, meanwhile, state
+from tests.hostile.cases.honest import reference
 from tests.hostile.catalogue import Case, Place
 from tests.hostile.families import FAMILIES
 from tests.hostile.test_corpus import check
@@ -68,8 +77,83 @@ def test_without_a_sandbox_nothing_of_a_submission_is_run(arena: Arena, place: P
 def test_doctor_says_what_does_not_hold_here(
     arena: Arena, without: str | None, code: int, check_id: str, state_: str, words: str
 ) -> None:
-    done = arena.run("doctor", "--for", "grade", "--lab", str(arena.lab), "--json", without=without)
+    done = arena.run("doctor", "--for", "grade", "--lab", str(arena.labs["quick"]), "--json", without=without)
     assert done.code == code, done.terminal
     checks = {line["id"]: line for line in json.loads(done.terminal)["checks"]}
     assert checks[check_id]["state"] == state_
     assert words in checks[check_id]["message"]["text"]
+
+
+NOBODY = 64995
+"""A user and a group that this host does not have."""
+
+
+@contextmanager
+def no_user_namespaces() -> Iterator[tuple[str, ...]]:
+    """Yield what a command starts with to run as a plain user where the kernel makes no user namespace.
+
+    The setting is one of each user namespace, so it is that of a namespace of our own, in which every user and group
+    is who he is outside.
+    """
+    with subprocess.Popen(["unshare", "--user", "sh", "-c", "echo; exec sleep 600"], stdout=subprocess.PIPE) as held:
+        try:
+            assert held.stdout is not None
+            held.stdout.read(1)  # from now on the namespace is there
+            for kind in ("uid_map", "gid_map"):
+                Path(f"/proc/{held.pid}/{kind}").write_text("0 0 4294967295\n")
+            enter = ("nsenter", "--target", str(held.pid), "--user")
+            forbid = "echo 0 >/proc/sys/user/max_user_namespaces"
+            subprocess.run([*enter, "--setuid", "0", "--setgid", "0", "sh", "-c", forbid], check=True)
+            yield (*enter, "--setuid", str(NOBODY), "--setgid", str(NOBODY))
+        finally:
+            held.kill()
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """The home of that user, with the reference solution in it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs: root: only root may map users")
+    with tempfile.TemporaryDirectory(prefix="corpus-") as name:
+        home = Path(name)
+        reference(home / "lab")
+        for path in (home, *home.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        yield home
+
+
+def test_without_user_namespaces_nothing_of_a_plain_users_submission_is_run(home: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "GRADER_LOCK": str(home / "lock"),
+        "PYTHONPATH": f"{ROOT}:{Path(pydantic.__file__).parents[1]}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    with no_user_namespaces() as as_nobody:
+        python = _python(as_nobody, environment)
+
+        def grader(*arguments: str) -> subprocess.CompletedProcess[str]:
+            argv = [*as_nobody, python, "-P", "-m", "grader", *arguments]
+            return subprocess.run(argv, env=environment, cwd=home, capture_output=True, text=True, check=False)
+
+        doctor, graded = grader("doctor", "--for", "grade", "--json"), grader("grade", "lab", "--out", "out")
+    assert doctor.returncode == 3, doctor.stderr
+    (sandbox,) = (check for check in json.loads(doctor.stdout)["checks"] if check["id"] == "sandbox")
+    assert sandbox["state"] == "missing"
+    assert sandbox["message"]["code"] == "sandbox.refused"
+    assert sandbox["remedy"] == "sysctl -w user.max_user_namespaces=15000"
+    assert graded.returncode == 0, graded.stderr
+    facts = json.loads((home / "out" / "grade.json").read_text("utf-8"))["facts"]
+    assert {fact["state"] for fact in facts if fact["arm"] != "committed"} == {"not_run"}
+    assert {f["reason"]["code"] for f in facts if f["arm"] == "process"} == {"sandbox.refused"}
+
+
+def _python(as_nobody: tuple[str, ...], environment: dict[str, str]) -> str:
+    """Return a Python that this user may run and that has this package's libraries."""
+    system = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+    for python in (sys.executable, system):
+        tried = [*as_nobody, python, "-c", "import grader.cli.wiring"]
+        if subprocess.run(tried, env=environment, cwd="/", capture_output=True, check=False).returncode == 0:
+            return python
+    pytest.skip("needs: user: no Python that a plain user may run has this package's libraries")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +30,18 @@ def test_lines_end_with_lf_or_crlf_and_a_program_may_mix_them(end: bytes, last: 
 )
 def test_the_status_is_a_header_or_a_status_line(head: bytes) -> None:
     assert parse_cgi("/", head + b"\nContent-Type: text/plain\n\nno").status == 404
+
+
+def test_headers_may_stand_in_any_order() -> None:
+    lines = [b"Status: 404 Not Found\n", b"X-A: b\n", b"Content-Type: text/plain\n"]
+    for head in itertools.permutations(lines):
+        answer = parse_cgi("/", b"".join(head) + b"\nno")
+        assert (answer.status, answer.content_type, answer.body) == (404, "text/plain", "no")
+
+
+def test_a_location_without_a_status_is_a_redirection() -> None:
+    assert parse_cgi("/", b"Location: http://localhost/elsewhere\n\n").status == 302
+    assert parse_cgi("/", b"Status: 201 Created\nLocation: /elsewhere\n\n").status == 201
 
 
 def test_a_body_is_bytes() -> None:
@@ -71,6 +85,16 @@ def test_what_is_no_answer_says_why(output: bytes, expected: str) -> None:
 def test_json_without_a_head_is_no_answer() -> None:
     assert code(b'{"moscow_time": "2025"}\n') == "cgi.no-end"
     assert code(b'{\n  "moscow_time": "2025"\n}\n\n') == "cgi.not-a-header"
+
+
+@pytest.mark.parametrize("name", [b"X", b"Content-Type", b"Status"])
+def test_a_line_of_blanks_is_read_in_one_go(name: bytes) -> None:
+    """A program may print a megabyte of them; a reader that tries each again as the value's end does not come back."""
+    blanks = b" \t" * 500_000
+    answer = parse_cgi("/", name + b":" + blanks + b"204" + blanks + b"\n\n")
+    assert (answer.reason, answer.status) == (None, 204 if name == b"Status" else 200)
+    assert answer.content_type == ("204" if name == b"Content-Type" else None)
+    assert code(name + b":1" + blanks + b"x\n\n") == ("cgi.bad-status" if name == b"Status" else None)
 
 
 def test_as_many_header_lines_as_allowed_pass() -> None:

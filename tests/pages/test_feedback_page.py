@@ -81,6 +81,9 @@ def test_labels_of_the_plot_neither_meet_nor_leave_it(opened: Open, width: int, 
 def test_what_scrolls_can_be_reached_by_keyboard_and_shows_its_focus(opened: Open) -> None:
     tab = opened(width=320)
     regions = tab.evaluate("document.querySelectorAll('[role=region][tabindex=\"0\"]').length")
+    for _ in range(tab.evaluate("document.links.length")):
+        tab.keyboard.press("Tab")
+        assert tab.evaluate("document.activeElement.tagName") == "A"
     for _ in range(regions):
         tab.keyboard.press("Tab")
         style = tab.evaluate(
@@ -89,6 +92,30 @@ def test_what_scrolls_can_be_reached_by_keyboard_and_shows_its_focus(opened: Ope
         assert style == ["solid", 3]
         assert tab.evaluate("document.activeElement.getAttribute('role')") == "region"
     assert regions >= 3
+
+
+def test_the_head_leads_to_a_criterion_without_leaving_the_page(opened: Open) -> None:
+    tab = opened(width=PHONE)
+    link = tab.locator("nav a").first
+    title = link.inner_text()
+    link.click()
+    reached = tab.locator("li:target")
+    assert title in reached.inner_text()
+    assert reached.evaluate("e => e.getBoundingClientRect().top") < 800
+
+
+def test_on_a_phone_a_cell_with_code_in_it_stays_one_text(opened: Open) -> None:
+    tab = opened("**4.5** `MiB` or so", width=PHONE)
+    cells = tab.locator(".stack td[data-label=Claimed]")
+    texts = cells.first.locator("div")
+    assert texts.inner_text() == "4.5 MiB or so"
+    assert texts.evaluate("e => e.getBoundingClientRect().height") < 40
+
+
+def test_on_a_phone_what_was_not_said_takes_no_room(opened: Open) -> None:
+    said = "[...document.querySelectorAll('.stack td')].filter(e => e.innerText.trim() === '—' && e.offsetHeight)"
+    assert opened(width=PHONE).evaluate(f"{said}.map(e => e.dataset.label)") == ["Claimed"]
+    assert len(opened(width=DESKTOP).evaluate(f"{said}.map(e => e.dataset.label)")) > 1
 
 
 def test_on_a_phone_each_value_of_the_comparison_stands_beside_its_name(opened: Open) -> None:

@@ -39,10 +39,15 @@ def run(suite: Path, reason: str, *, require: str = "", left_out: list[str] | No
     (suite / "tests/test_it.py").write_text(TESTS.format(reason=reason), encoding="utf-8")
     own = {"GRADER_TEST_REQUIRE": require, "GRADER_TEST_LEFT_OUT": json.dumps(left_out or [])}
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
-    others = {name: value for name, value in os.environ.items() if not name.startswith(("GRADER_TEST", "PYTEST"))}
-    others.pop("PYTHONPATH", None)
-    done = subprocess.run(argv, cwd=suite, env={**others, **own}, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, cwd=suite, env={**others(), **own}, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
+
+
+def others() -> dict[str, str]:
+    """Return the environment without what is meant for the tests that run."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GRADER_TEST", "PYTEST"))}
+    kept.pop("PYTHONPATH", None)
+    return kept
 
 
 def test_a_skip_is_listed_with_its_reason_before_the_closing_line(suite: Path) -> None:
@@ -95,3 +100,26 @@ def test_the_build_server_requires_only_groups_that_there_are() -> None:
     command = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()[-1].split()
     required = command[command.index("--require") + 1]
     assert parse(["--require", required]).required
+
+
+GROUPED = """
+import os, pytest
+def note(kind):
+    with open("workers", "a") as file:
+        file.write(f"{kind} {os.environ['PYTEST_XDIST_WORKER']}\\n")
+@pytest.mark.serial
+@pytest.mark.parametrize("number", range(8))
+def test_alone(number): note("serial")
+@pytest.mark.xdist_group("family")
+@pytest.mark.parametrize("number", range(8))
+def test_of_a_family(number): note("family")
+"""
+
+
+def test_what_is_serial_or_of_one_group_stays_in_one_process(suite: Path) -> None:
+    (suite / "tests/test_it.py").write_text(GROUPED, encoding="utf-8")
+    argv = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider"]
+    subprocess.run(argv, cwd=suite, env=others(), check=True, capture_output=True)
+    noted = (suite / "workers").read_text(encoding="utf-8").splitlines()
+    assert len(noted) == 16
+    assert len(set(noted)) == 2

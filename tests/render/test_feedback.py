@@ -86,7 +86,7 @@ def test_points_listed_as_lost_add_up_with_the_score(lab: Lab) -> None:
     assert sum(c.max - c.points for c in groups(those)["lost"]) == given.score.lost == 1.25
     page = feedback(lab, given)
     lost = page.partition("## Points lost")[2].partition("\n## ")[0]
-    assert "(t1.explain, 0.75 of 1): given by a person: no." in lost
+    assert "(t1.explain, 0.75 of 1): given by the instructor: no." in lost
     assert "t1.explain" not in page.partition("## Points earned")[2]
 
 
@@ -140,13 +140,13 @@ def test_a_hostile_report_name_ends_neither_the_code_nor_the_shells_quotes(lab: 
 )
 def test_no_command_is_shown_that_would_not_show_the_reason(lab: Lab, code: str) -> None:
     page = feedback(lab, with_criteria(criterion(code)))
-    assert "To see it again" not in page
+    assert "To check it yourself" not in page
     assert "Run the commands" not in page
 
 
 def test_a_reason_in_the_tools_own_output_keeps_the_labs_command(lab: Lab) -> None:
     page = feedback(lab, with_criteria(criterion("criterion.below-floor")))
-    assert "To see it again: `grader fill .`" in page
+    assert "To check it yourself: `grader fill .`" in page
 
 
 def test_a_reason_for_which_several_things_were_not_run_is_said_once(lab: Lab) -> None:
@@ -161,8 +161,8 @@ def test_a_reason_for_which_several_things_were_not_run_is_said_once(lab: Lab) -
     )
     page = feedback(lab, with_criteria(*those, verdicts=verdicts))
     table, _, criteria_part = page.partition("## Not assessed")
-    assert table.count("container engine,") == 1
-    assert criteria_part.count("container engine,") == 1
+    assert table.count("container engine (Docker or containerd),") == 1
+    assert criteria_part.count("container engine (Docker or containerd),") == 1
     assert "Title 0" in criteria_part
     assert "Title 1" in criteria_part
 
@@ -179,7 +179,7 @@ def test_the_labs_table_says_each_gap_reason_once(lab: Lab) -> None:
         for subject, arm in (("native", "docker"), ("wasm", "oci"))
     ]
     text = table_markdown(lab, translated(lab, given.model_copy(update={"facts": tuple(facts)}), "en"))
-    assert text.count("container engine,") == 1
+    assert text.count("container engine (Docker or containerd),") == 1
     assert "- image size (native), image size (WASM): needs a container engine" in text
 
 

@@ -107,6 +107,20 @@ def test_cells_that_nothing_measured_stay_as_they_are(lab: Lab) -> None:
         assert cells(filled, label) == cells(REPORT.encode(), label)
 
 
+def test_a_module_that_cannot_serve_has_the_peak_of_one_run_with_its_mode_named(lab: Lab) -> None:
+    """And what is written is recognised when it is read again."""
+    gone = Message(code="fact.no-server-but", params={"said": "Netdev not set", "instead": "memory_peak"})
+    server = fact("wasm.memory_idle@wasmtime", None, "byte").model_copy(update={"reason": gone, "mode": "jit"})
+    peak = fact("wasm.memory_peak@wasmtime", 31_457_280, "byte").model_copy(update={"mode": "jit"})
+    facts = [server, peak, fact("native.memory_peak@process", 2_097_152, "byte")]
+    report = REPORT.replace("| 1.2 MiB | N/A | — |", "| 1.2 MiB | TODO | — |").encode()
+    once = fill(lab, report, facts)
+    assert cells(once, "Memory")[2] == (
+        "30.00 MiB (memory_peak of one run, wasmtime, no container; compiled at start; native 2.00 MiB)"
+    )
+    assert fill(lab, once, facts) == once
+
+
 def test_a_module_of_another_compiler_is_named_and_compared_with_nothing(lab: Lab) -> None:
     filled = fill(lab, REPORT.encode(), OTHER_COMPILER)
     assert cells(filled, "Binary Size")[2:4] == ["**7.74 MiB (Go, not TinyGo)**", "not comparable"]

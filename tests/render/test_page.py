@@ -17,8 +17,8 @@ from grader.model.base import Language
 from grader.model.grade import Score
 from grader.model.lab import Lab
 from grader.render.catalogue import LANGUAGES
-from grader.render.page import comparison_source, score_parts, shown, table_html
-from tests.render.pages import page
+from grader.render.page import comparison_source, feedback_html, score_parts, shown, table_html
+from tests.render.pages import grade, page, the_lab, timed_runs
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -34,8 +34,10 @@ HOSTILE = (
     "a\u202eb\u200bc\x1b[31md\x00e\ufefff",
     "&#x202e;&#0;&lt;script&gt;",
 )
-ALLOWED = {"charset", "class", "content", "cx", "cy", "d", "data-label", "fill", "height", "http-equiv", "id", "lang",
-           "name", "r", "role", "scope", "tabindex", "viewbox", "width", "x", "x1", "x2", "y", "y1", "y2"}  # fmt: skip
+ALLOWED = {
+    "charset", "class", "content", "cx", "cy", "d", "data-label", "fill", "height", "href", "http-equiv", "id", "lang",
+    "name", "r", "role", "scope", "tabindex", "viewbox", "width", "x", "x1", "x2", "y", "y1", "y2",
+}  # fmt: skip
 
 
 class Seen(HTMLParser):
@@ -81,15 +83,16 @@ def test_hostile_text_is_still_shown() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=60))
-def test_any_text_makes_a_page_without_scripts_links_or_handlers(text: str) -> None:
+def test_any_text_makes_a_page_without_scripts_handlers_or_links_out_of_it(text: str) -> None:
     seen = Seen(page(text or "-"))
-    assert not {"script", "a", "img", "iframe", "link", "object", "form"} & set(seen.tags)
-    assert not [name for name, _ in seen.attributes if name.startswith("on") or name in ("href", "src", "style")]
+    assert not {"script", "img", "iframe", "link", "object", "form"} & set(seen.tags)
+    assert not [name for name, _ in seen.attributes if name.startswith("on") or name in ("src", "style")]
+    assert all(re.fullmatch("#c[0-9]+", value) for name, value in seen.attributes if name == "href")
 
 
 def test_the_page_names_nothing_outside_itself() -> None:
     text = page()
-    for word in ("href=", "src=", "url(", "@import", "http://", "https://", "//cdn"):
+    for word in ("src=", "url(", "@import", "http://", "https://", "//cdn"):
         assert word not in text
 
 
@@ -124,6 +127,24 @@ def test_everything_that_a_student_needs_is_there_in_order() -> None:
         assert words in said
 
 
+def test_the_head_names_the_criteria_that_cost_most_and_leads_to_them() -> None:
+    text = page()
+    named = re.findall(r'<span class="points">−(\S+)</span> <a href="#(c\d+)">(.*?)</a>', text)
+    assert [points for points, _, _ in named] == ["1", "1"]
+    for _, anchor, title in named:
+        assert re.search(rf'<li class="criterion" id="{anchor}">\s*<h4>{title}</h4>', text)
+
+
+def test_where_a_reason_is_seen_is_a_line_or_a_file_and_never_an_id_of_ours() -> None:
+    text = page()
+    assert "Seen in: report line 41, <code>steps/build-native/meta.json</code>" in text
+    assert "native.binary_size@build" not in text
+    raw = grade()
+    bare = tuple(f.model_copy(update={"evidence": ()}) for f in raw.facts)
+    without = feedback_html(the_lab(), raw.model_copy(update={"facts": bare}), timed_runs(), None, ())
+    assert "native.binary_size@build" not in without
+
+
 def test_what_a_person_wrote_stands_with_the_criterion() -> None:
     said = "".join(Seen(page("well argued")).text)
     assert "Note: well argued" in " ".join(said.split())
@@ -137,10 +158,25 @@ def test_verdicts_and_outcomes_have_a_word_and_a_symbol() -> None:
         assert re.search(r"</svg>\s*\w+", badge)
 
 
+def test_the_starts_of_the_server_are_drawn_and_told_in_numbers() -> None:
+    text = page()
+    plot = text[text.index('<svg class="plot"') :].partition("</svg>")[0]
+    name = "native process: server"
+    assert f'<text class="arm" x="0" y="{6 + 92 + 14}">{name}</text>' in plot
+    assert re.search(rf'<th scope="row">{name}</th><td>native</td><td>—</td><td>0.01 s \([^)]+\)</td><td>7</td>', text)
+
+
 def test_without_timed_runs_the_plots_place_says_why() -> None:
     text = page(timed=False)
     assert 'class="plot"' not in text
-    assert "No sandbox works on this host" in text
+    assert "<li>No sandbox works on this host</li>" in text
+
+
+def test_a_host_that_could_run_nothing_is_said_at_the_top_and_only_there() -> None:
+    note = "<code>grader doctor</code> names the command that mends that host"
+    without, with_one = page(timed=False), page()
+    assert without.index(note) < without.index('class="score"')
+    assert note not in with_one
 
 
 def test_a_megabyte_without_a_space_is_cut() -> None:
@@ -185,7 +221,9 @@ def test_a_students_own_marks_stay_and_links_are_text() -> None:
 
 
 def test_bold_and_code_of_a_claim_are_shown_as_such() -> None:
-    assert '<td role="cell" data-label="Claimed"><strong>4.5</strong> <code>MiB</code></td>' in page("**4.5** `MiB`")
+    assert '<td role="cell" data-label="Claimed"><div><strong>4.5</strong> <code>MiB</code></div></td>' in page(
+        "**4.5** `MiB`"
+    )
 
 
 def test_the_parts_of_the_score_fill_the_bar() -> None:

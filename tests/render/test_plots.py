@@ -10,19 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.render.plots import PlotWords, choose_axis, strip_plot, strips, tick_text
-from tests.render.pages import ROUNDS, campaign, facts
+from grader.render.plots import PlotWords, TimedArm, choose_axis, strip_plot, strips, tick_text
+from tests.render.pages import ROUNDS, STARTS, campaign, facts
 
-UNITS = {"s": "s", "ms": "ms", "µs": "µs"}
-WORDS = PlotWords(title="Runs", failed="failed", no_number="no number", units=UNITS)
+WORDS = PlotWords(language="en", title="Runs", failed="failed", no_number="no number")
 NUMBERS = {"process": "2.7 ms (2.3 to 3)", "wasmtime": "0.4 s (0.34 to 0.45)", "sandbox-noop": "2.2 ms"}
 SECONDS = st.floats(min_value=1e-6, max_value=1e4)
 
 
 def drawn(*, failed: bool = False, names: str = "{}") -> ET.Element:
     numbers = {arm: text for arm, text in NUMBERS.items() if not (failed and arm == "wasmtime")}
-    rows = strips(campaign(failed=failed), facts(failed=failed), ("native", "wasm"), numbers)
-    return ET.fromstring(strip_plot(rows, WORDS, lambda arm: names.format(arm)))
+    made, by_arm = campaign(failed=failed), {(f.metric, f.arm): f for f in facts(failed=failed)}
+    arms = [
+        TimedArm(
+            name=names.format(arm),
+            number=numbers.get(arm),
+            fact=by_arm["startup_time", arm],
+            times=tuple(s.total_s for s in made.samples if s.arm == arm),
+        )
+        for arm in reversed(made.arms)
+    ]
+    server = by_arm["first_answer_time", "process"]
+    arms.append(TimedArm(name="server", number="15 ms (12 to 18)", fact=server, times=STARTS))
+    return ET.fromstring(strip_plot(strips(arms, ("native", "wasm")), WORDS))
 
 
 def row(plot: ET.Element, kind: str) -> ET.Element:
@@ -34,7 +44,7 @@ def percent(element: ET.Element, name: str) -> float:
 
 
 def test_every_run_is_one_mark() -> None:
-    assert len(list(drawn().iter("circle"))) == 3 * ROUNDS
+    assert len(list(drawn().iter("circle"))) == 3 * ROUNDS + len(STARTS)
 
 
 def test_runs_of_one_arm_are_spread_so_that_equal_times_do_not_hide_each_other() -> None:
@@ -44,7 +54,7 @@ def test_runs_of_one_arm_are_spread_so_that_equal_times_do_not_hide_each_other()
 
 def test_the_control_comes_last() -> None:
     kinds = [g.get("class") for g in drawn().iter("g") if g.get("class") in ("s0", "s1", "control")]
-    assert kinds == ["s0", "s1", "control"]
+    assert kinds == ["s0", "s0", "s1", "control"]
 
 
 def test_the_median_lies_in_its_band_and_the_slower_arm_further_right() -> None:
@@ -67,6 +77,14 @@ def test_an_arm_with_a_failed_run_has_no_median_and_its_failure_lies_beyond_the_
     assert percent(cross, "x") > max(percent(circle, "cx") for circle in plot.iter("circle"))
 
 
+def test_starts_of_a_server_stand_below_the_runs_of_its_arm_with_their_own_median() -> None:
+    runs, server = (g for g in drawn().iter("g") if g.get("class") == "s0")
+    assert [text.text for text in server.iter("text")] == ["server", "15 ms (12 to 18)"]
+    assert len(list(server.iter("circle"))) == len(STARTS)
+    assert len([line for line in server.iter("line") if line.get("class") == "median"]) == 1
+    assert len(list(runs.iter("circle"))) == ROUNDS
+
+
 def test_a_screen_reader_is_told_what_is_drawn() -> None:
     plot = drawn()
     told = {child.get("id"): child.text or "" for child in plot if child.tag in ("title", "desc")}
@@ -83,7 +101,7 @@ def test_names_are_text_and_never_markup() -> None:
 
 
 def test_no_runs_give_no_drawing() -> None:
-    assert strip_plot((), WORDS, str) == ""
+    assert strip_plot((), WORDS) == ""
 
 
 def test_the_same_runs_give_the_same_bytes() -> None:
@@ -127,7 +145,12 @@ def test_one_time_alone_has_an_axis_too(time: float) -> None:
     ],
 )
 def test_a_label_has_the_unit_that_fits(seconds: float, text: str) -> None:
-    assert tick_text(seconds, UNITS) == text
+    assert tick_text(seconds, "en") == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(1.5, "1,5 с"), (0.5, "500 мс"), (3e-7, "0,3 мкс")])
+def test_a_label_is_written_as_its_language_writes_numbers(seconds: float, text: str) -> None:
+    assert tick_text(seconds, "ru") == text
 
 
 def test_places_are_percentages_so_that_text_keeps_its_size_on_a_phone() -> None:

@@ -7,6 +7,7 @@ import pytest
 from grader.model.base import Language, Message
 from grader.model.grade import Fact
 from grader.model.lab import Lab
+from grader.model.run import TimedRuns
 from grader.render.catalogue import worded
 from grader.render.feedback import feedback_markdown
 from grader.render.lab_table import table_markdown
@@ -47,7 +48,7 @@ def test_every_output_for_people_has_the_ratios(lab: Lab, language: Language) ->
     for text in (
         feedback_markdown(lab, given, (), language),
         table_markdown(lab, given, language),
-        feedback_html(lab, given, campaign(), None, (), language),
+        feedback_html(lab, given, TimedRuns(campaign=campaign()), None, (), language),
     ):
         assert line.name in text
         assert "Average: 0.39" in text

@@ -11,7 +11,7 @@ from grader.errors import GraderError, HostError, StatsError, UsageError
 from grader.judging.expected import Expectation
 from grader.model.base import canonical_json, digest
 from grader.model.bench import Bench, Calibration, ExperimentPlan
-from grader.model.run import Sample
+from grader.model.run import Sample, SampleHeader
 from grader.testing import (
     FakeHost,
     FakeLock,
@@ -246,14 +246,18 @@ def test_an_interrupt_or_a_broken_host_loses_no_sample(course: Course, broken: B
 
 
 def test_a_full_disk_ends_the_run_with_its_message(course: Course) -> None:
-    add = course.samples.add
+    class FullDisk(FakeSamples):
+        def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
+            save = super().begin(header, kept)
 
-    def full(sample: Sample) -> None:
-        if len(course.samples.lines) == 7:
-            raise HostError("cannot write results: No space left on device")
-        add(sample)
+            def full(sample: Sample) -> None:
+                if len(self.lines) == 7:
+                    raise HostError("cannot write results: No space left on device")
+                save(sample)
 
-    course.samples.add = full  # type: ignore[method-assign]
+            return full
+
+    course.samples = FullDisk()
     with pytest.raises(GraderError, match="No space left"):
         compare(course, {"a": Arm(course.clock, 0.1), "b": Arm(course.clock, 0.1)}, rounds=20)
     assert len(course.samples.lines) == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -80,8 +81,47 @@ def test_chunks_are_joined_and_an_interim_answer_is_passed_over() -> None:
     assert answered(sends(b"HTTP/1.1 100 Continue\r\n\r\n" + chunks)).body == "<p>"
 
 
-def test_a_body_without_a_length_ends_with_the_connection() -> None:
-    assert answered(sends(HEAD + b"Content-Type: a/b\r\n\r\nall of it")).body == "all of it"
+@pytest.mark.parametrize("head", [HEAD, b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 200\r\n"])
+def test_a_body_without_a_length_ends_with_the_connection(head: bytes) -> None:
+    answer = answered(sends(head + b"Content-Type: a/b\r\n\r\nall of it"))
+    assert (answer.status, answer.body, answer.reason) == (200, "all of it", None)
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n"])
+def test_who_keeps_the_connection_open_is_not_waited_for(length: bytes) -> None:
+    """Though we asked for an end of it."""
+    body = b"<p>" if b"Length" in length else b"3\r\n<p>\r\n0\r\n\r\n"
+
+    def keeps_open(connection: socket.socket) -> None:
+        connection.sendall(HEAD + length + b"Connection: keep-alive\r\n\r\n" + body)
+        connection.recv(1)
+
+    assert answered(keeps_open).body == "<p>"
+
+
+def test_headers_may_stand_in_any_order_and_be_written_in_any_case() -> None:
+    lines = [b"CONTENT-LENGTH:3\r\n", b"X-A: b\r\n", b"content-type:a/b\r\n"]
+    for head in itertools.permutations(lines):
+        answer = answered(sends(HEAD + b"".join(head) + b"\r\n<p>more"))
+        assert (answer.content_type, answer.body) == ("a/b", "<p>")
+
+
+def test_each_request_asks_to_be_the_last_of_its_connection() -> None:
+    asked: list[bytes] = []
+
+    def listens(connection: socket.socket) -> None:
+        connection.sendall(HEAD + b"Content-Length: 0\r\n\r\n")
+
+    class Listening(Talking):
+        def _talk(self, connection: socket.socket) -> None:
+            asked.append(connection.recv(4096, socket.MSG_PEEK))
+            super()._talk(connection)
+
+    server = Listening(listens)
+    ask(server, "/x", 8080, timeout_s=5)
+    server.stop(0)
+    assert asked[0].startswith(b"GET /x HTTP/1.1\r\nHost: localhost:8080\r\n")
+    assert b"\r\nConnection: close\r\n" in asked[0]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +133,9 @@ def test_a_body_without_a_length_ends_with_the_connection() -> None:
         (sends(b"HTTP/1.1 200 " + b"a" * 100_000 + b"\r\n\r\n"), "answer.not-http"),
         (sends(HEAD + b"X: y\r\n" * 1000 + b"\r\n"), "answer.not-http"),
         (sends(HEAD + b"X: " + b"y" * 100_000 + b"\r\n\r\n"), "answer.not-http"),
-        (sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "answer.not-http"),
+        (sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "answer.chunks"),
+        (sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n<p>"), "answer.chunks"),
+        (sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\n<p>\r\n" + b"9" * 5000 + b"\r\n<"), "answer.chunks"),
         (sends(HEAD + b"Content-Length: 10\r\n\r\nhalf"), "answer.cut"),
         (sends(HEAD + b"Content-Type: a/b\r\nContent-Type: c/d\r\n\r\n"), "answer.twice"),
         (endless(b"HTTP/1.1 100 Continue\r\n\r\n"), "answer.too-large"),

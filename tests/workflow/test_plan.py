@@ -78,6 +78,8 @@ def test_a_plan_names_every_step_with_its_command_or_why_there_is_none(tmp_path:
     assert (steps["time-process"].argv, steps["time-process"].env) == (("/process",), {"MODE": "once"})
     assert steps["probe-server-native-process"].reason == Message(code="no-http")
     assert fake.built == fake.ran == []
+    runs = {step: planned.runs for step, planned in steps.items()}
+    assert (runs["build-native"], runs["probe-server-native-process"], runs["time-process"]) == (1, 0, 10)
 
 
 def test_the_control_arm_has_no_subject() -> None:

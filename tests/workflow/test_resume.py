@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from grader.errors import TimeLimitError
-from grader.model.run import Command, Completed, Sample
+from grader.model.run import Command, Completed, Sample, SampleHeader
 from grader.model.submission import Copied, IntakeCaps, ManifestEntry, Submission
 from grader.ports import Source
 from grader.testing import FakeEngine, FakeHost, FakeLock, FakeProgress, FakeRunner, FakeSamples, FakeStore, completed
@@ -24,6 +24,8 @@ LAB = small_lab(
     probes={k: v for k, v in small_lab().model_dump(by_alias=True)["probes"].items() if k == "once"},
 )
 USED = LabUsed(lab=LAB, digest="0" * 64, template="# Report\n")
+NOTE_ASIDE = "the saved runs are not of these inputs, this host and these tools: kept as aside"
+SAMPLE = Sample(arm="a", round_index=0, outcome="ok", total_s=1, first_output_s=1, exit_code=0, started_s=0)
 FILES = {"main.go": b"package main", "Dockerfile": b"FROM golang:1.21", "report.md": b"# Report\n"}
 
 
@@ -80,9 +82,14 @@ class Cutting(FakeSamples):
         super().__init__()
         self.saved_one = saved_one
 
-    def add(self, sample: Sample) -> None:
-        super().add(sample)
-        self.saved_one()
+    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
+        save = super().begin(header, kept)
+
+        def add(sample: Sample) -> None:
+            save(sample)
+            self.saved_one()
+
+        return add
 
 
 class World:
@@ -98,6 +105,7 @@ class World:
         self.moments, self.cut = 0, 0
         self.error: BaseException = KeyboardInterrupt()
         self.place = Place(self.log)
+        self.progress = FakeProgress()
 
     def moment(self) -> None:
         self.moments += 1
@@ -108,7 +116,7 @@ class World:
             raise self.error
 
     def grade(self, *, cut: int = 0, resume: bool = False, use_cache: bool = True) -> Finished:
-        self.moments, self.cut, self.place = 0, cut, Place(self.log)
+        self.moments, self.cut, self.place, self.progress = 0, cut, Place(self.log), FakeProgress()
         desk = Desk(
             store=self.store,
             intake=Intake(),
@@ -116,8 +124,9 @@ class World:
             engine=self._engine(),
             lock=FakeLock(),
             host=FakeHost(),
-            progress=FakeProgress(),
+            progress=self.progress,
             wall=lambda: NOW,
+            monotonic=lambda: 0.0,
         )
         job = Job(source="handed-in", max_report_bytes=1000, resume=resume, use_cache=use_cache)
         return run_grading(job, USED, desk, self._results, marks={}, version="1")
@@ -171,7 +180,8 @@ def test_a_run_that_is_cut_off_at_any_moment_is_resumed_to_the_same_bytes(
             world.grade(cut=cut)
         assert world.place.files == {}
         world.grade(resume=True)
-        assert world.place.files["grade.json"] == files["grade.json"], f"cut at moment {cut}"
+        for name in ("grade.json", "samples.csv", "feedback.md", "feedback.html", "report.md", "table.md"):
+            assert world.place.files[name] == files[name], f"{name}, cut at moment {cut}"
         assert world.log.lines == []
 
 
@@ -217,8 +227,38 @@ def test_samples_of_another_campaign_are_never_mixed_in(uncut: tuple[dict[str, b
         world.grade(cut=uncut[1] - 2)
     assert world.log.header is not None
     world.log.header = world.log.header.model_copy(update={"key": "of another host"})
+    there = list(world.log.lines)
     world.grade(resume=True)
     assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 0
+    assert world.log.aside == there != []
+    assert NOTE_ASIDE in "\n".join(world.progress.lines)
+
+
+def test_samples_of_another_campaign_stay_where_nothing_is_timed(
+    uncut: tuple[dict[str, bytes], int], tmp_path: Path
+) -> None:
+    world = World(tmp_path / "store")
+    world.grade()
+    header = SampleHeader(key="of another program", rounds=7, began=NOW)
+    lines = [SAMPLE]
+    world.log.header, world.log.lines, world.log.begun = header, lines, None
+    world.grade()
+    assert (world.log.header, world.log.lines) == (header, lines)
+
+
+def test_damaged_samples_are_kept_whole_and_the_rounds_before_them_count(
+    uncut: tuple[dict[str, bytes], int], tmp_path: Path
+) -> None:
+    world = World(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        world.grade(cut=uncut[1] - 2)
+    del world.log.lines[3 * 2 + 1 :]
+    world.log.damaged = 3 * 2 + 3
+    world.grade(resume=True)
+    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 2
+    assert world.place.files["grade.json"] == uncut[0]["grade.json"]
+    assert len(world.log.aside) == 3 * 2 + 1
+    assert "line 9 of the saved runs cannot be read: 2 rounds before it count" in "\n".join(world.progress.lines)
 
 
 def test_a_campaign_that_the_time_limit_cut_counts_its_complete_rounds_and_is_finished_later(

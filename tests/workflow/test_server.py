@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,6 +135,13 @@ def test_a_server_that_listens_late_is_waited_for(rig: Rig) -> None:
         (lambda: dies("panic: no port\n"), "server.exited", "/"),
         (lambda: FakeServer(RIGHT, dies_after=1), "server.exited", "/api/time"),
         (lambda: serves(dies_after=9), "server.exited", "/api/time"),
+        (lambda: serves(dies_after=22), "server.exited", "/"),
+        (lambda: FakeServer(RIGHT, dies_after=0), "server.exited", "/"),
+        (
+            lambda: FakeServer(RIGHT | {"/api/time": http_answer("{}", "application/json")}),
+            "answer.key-missing",
+            "/api/time",
+        ),
         (lambda: FakeServer(RIGHT, refusals=None), "server.no-answer", "/"),
     ],
 )  # fmt: skip
@@ -148,6 +156,54 @@ def test_a_broken_server_is_the_students_failure_and_the_route_is_named(
         assert (fact.reason.code, fact.reason.params["path"]) == (expected, names)
     assert found["native.startup_time@process"][0].state == "measured"
     assert "+exclusive" not in rig.desk.lock.events[:-2], "what does not serve never had the host to itself"
+
+
+class DiesSlowly(FakeServer):
+    """Takes no connection any more, and yet a moment passes until its process is gone."""
+
+    looks = 3
+
+    def connect(self, timeout_s: float) -> socket.socket:
+        if super().ended():
+            raise ConnectionRefusedError("refused")
+        return super().connect(timeout_s)
+
+    def ended(self) -> bool:
+        self.looks -= super().ended()
+        return self.looks < 0
+
+
+def test_a_server_that_hung_up_is_given_a_moment_to_end_by_itself(rig: Rig) -> None:
+    def made() -> FakeServer:
+        return DiesSlowly(RIGHT, memory=still(), dies_after=9)
+
+    (fact,) = rig.facts(made)["native.server_mode@process"]
+    assert fact.reason is not None
+    assert fact.reason.code == "server.exited"
+
+
+class Stalls(FakeServer):
+    """Answers wrongly once, and says nothing to whoever asks again."""
+
+    def _talk(self, connection: socket.socket) -> None:
+        if not self.asked:
+            super()._talk(connection)
+        with connection:
+            while connection.fileno() >= 0 and connection.recv(4096):
+                pass
+
+
+def test_a_wrong_answer_tells_more_than_the_end_of_the_wait_for_a_better_one(rig: Rig) -> None:
+    (fact,) = rig.facts(lambda: Stalls({"/": PAGE.replace(b"200", b"503")}))["native.server_mode@process"]
+    assert fact.reason is not None
+    assert fact.reason == Message(code="answer.status", params={"path": "/", "found": 503})
+
+
+@pytest.mark.parametrize(("how", "told"), [("terminated", "at SIGTERM"), ("killed", "outlived SIGTERM")])
+def test_how_it_ended_is_told_and_is_no_fault(rig: Rig, how: str, told: str) -> None:
+    (mode,) = rig.facts(lambda: serves(how=how))["native.server_mode@process"]
+    assert (mode.state, mode.value) == ("measured", "valid")
+    assert told in (mode.method or "")
 
 
 def test_a_limit_that_ended_a_server_is_its_reason_and_is_tried_again(rig: Rig) -> None:
@@ -204,6 +260,24 @@ def test_a_failure_that_is_expected_says_so_and_points_to_what_can_be_measured(r
     files = rig.measured.step_files()
     assert files["probe-server-wasm-wasmtime/stderr"] == b"Netdev not set\n"
     assert json.loads(files["probe-server-wasm-wasmtime/meta.json"])["server"]["stopped"] == "by-itself"
+
+
+def test_a_failure_that_is_expected_may_take_as_long_as_any_run(rig: Rig) -> None:
+    """Compiling a large module does, on a host with other work."""
+
+    class Compiling(FakeServer):
+        attempts = 0
+
+        def connect(self, timeout_s: float) -> socket.socket:
+            self.attempts += 1
+            return super().connect(timeout_s)
+
+        def ended(self) -> bool:
+            return self.stops > 0 or self.attempts * module.UNTIMED_PAUSE_S > 2 * module.READY_S
+
+    end = completed("", outcome="failed", exit_code=2, stderr="Netdev not set\n")
+    (mode,) = rig.facts(wasm=lambda: Compiling(refusals=None, end=end))["wasm.server_mode@wasmtime"]
+    assert (mode.state, mode.value) == ("measured", "no server: Netdev not set")
 
 
 def test_the_expected_words_may_be_on_stdout(rig: Rig) -> None:

@@ -13,7 +13,7 @@ import (
 
 // serve answers on a port: "/" with HTML, "/api/time" with JSON, "/reach?ADDRESS" with whether it can connect there.
 //
-// args: port, word (part of every answer), then how it misbehaves: "stays", "logs", "floods", "forks", "ends".
+// args: port, word (part of every answer), then how it misbehaves: "stays", "logs", "floods", "forks", "ends", "by-name".
 func serve(args []string) {
 	how := strings.Join(args[2:], " ")
 	if strings.Contains(how, "stays") {
@@ -29,7 +29,11 @@ func serve(args []string) {
 			os.Exit(0)
 		}()
 	}
-	listener, err := net.Listen("tcp", ":"+args[0])
+	host := ""
+	if strings.Contains(how, "by-name") {
+		host = "localhost"
+	}
+	listener, err := net.Listen("tcp", host+":"+args[0])
 	if err != nil {
 		fmt.Println("held:", err)
 		os.Exit(4)

@@ -240,7 +240,7 @@ FAMILY = Family(
             "embed-by-link",
             "`//go:embed` of a link that leads to the host's file.",
             _embed_by_link,
-            ("intake", "mount namespace"),
+            ("intake",),
             Outcome(exit=2, says=("points out",)),
         ),
         _go(
@@ -305,12 +305,13 @@ FAMILY = Family(
             _failed("", "build.too-large"),
             "disk cap",
         ),
-        _go(
+        Case(
             "slow-compile",
             "Source that keeps the compiler busy far beyond the time cap.",
-            lambda place: _LONG_COMPILE,
-            Outcome(),
-            "time cap",
+            source(lambda place: _LONG_COMPILE),
+            ("time cap",),
+            Outcome(facts={"native.binary_size@build": "not_run infra.build-cut-short"}),
+            pace="quick builds",
         ),
         _go(
             "many-errors",

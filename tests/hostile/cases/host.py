@@ -17,7 +17,7 @@ _READ = """
 	paths := []string{%s, "/etc/shadow", "/etc/passwd", "/etc/hostname", "/proc/1/environ", "/proc/self/environ",
 		"/proc/1/root/etc/passwd", "/proc/1/cwd/etc/passwd", "/proc/kcore", "/proc/kmsg", "/proc/sched_debug",
 		"/proc/../etc/passwd", "/sys/class/dmi/id/product_uuid", "/dev/mem", "/dev/kmsg", "/dev/sda", "/dev/vda",
-		"/run/docker.sock", "/var/run/docker.sock", "/root/.ssh/id_rsa", "/app/../etc/passwd"}
+		"/run/docker.sock", "/var/run/docker.sock", "/app/../etc/passwd"}
 	for _, path := range paths {
 		file, err := os.Open(path)
 		if err != nil {
@@ -269,7 +269,7 @@ FAMILY = Family(
             "Lists our cache, the folder of the submission, other submissions and the host's folders.",
             source(_lister),
             ("mount namespace",),
-            _held(),
+            _held("/etc 1 "),  # the sandbox's own file of hosts
         ),
         Case(
             "left-open-descriptors",

@@ -105,6 +105,7 @@ FAMILY = Family(
             module(_TOUCH_ALL),
             ("memory cap",),
             _ran("run.memory-limit"),
+            pace="slow runs",
             never_without=frozenset({"cgroups"}),
         ),
         Case(

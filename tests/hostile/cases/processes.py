@@ -86,18 +86,13 @@ _MEMORY_OF_CHILDREN = """
 		}
 		time.Sleep(time.Minute)
 	}
-	children := []*exec.Cmd{}
 	for i := 0; i < 20; i++ {
-		child := again("eat")
-		child.Start()
-		children = append(children, child)
+		again("eat").Start()
 	}
-	for _, child := range children {
-		if err := child.Wait(); err != nil {
-			fmt.Fprintln(os.Stderr, "a child:", err)
-			os.Exit(1)
-		}
-	}
+	var status syscall.WaitStatus
+	pid, _ := syscall.Wait4(-1, &status, 0, nil) // the others sleep: the first to end was killed
+	fmt.Fprintln(os.Stderr, "child", pid, "ended by", status.Signal())
+	os.Exit(1)
 """
 
 _FULL_TMP = """
@@ -112,6 +107,15 @@ _FULL_TMP = """
 	}
 	fmt.Fprintln(os.Stderr, "error:", err)
 	os.Exit(1)
+"""
+
+_SPARSE_FILE = """
+	signal.Ignore(syscall.SIGXFSZ)
+	file, err := os.Create("/tmp/hostile")
+	if err == nil {
+		err = file.Truncate(1 << 40)
+	}
+	answer(fmt.Sprint(err))
 """
 
 _IGNORE = """
@@ -236,6 +240,7 @@ FAMILY = Family(
             native(_MEMORY, "syscall"),
             ("memory cap",),
             _stopped("run.memory-limit"),
+            pace="slow runs",
             never_without=_NOT_WITHOUT,
         ),
         Case(
@@ -244,14 +249,16 @@ FAMILY = Family(
             native(_MEMORY_FILE, "syscall", "unsafe"),
             ("memory cap",),
             _stopped("run.memory-limit"),
+            pace="slow runs",
             never_without=_NOT_WITHOUT,
         ),
         Case(
             "memory-hog-in-children",
             "Spreads 3 GiB over 20 processes, each of modest size.",
-            native(_MEMORY_OF_CHILDREN, "os/exec", top=_AGAIN),
+            native(_MEMORY_OF_CHILDREN, "os/exec", "syscall", top=_AGAIN),
             ("memory cap",),
             _stopped("run.memory-limit"),
+            pace="slow runs",
             never_without=_NOT_WITHOUT,
         ),
         Case(
@@ -263,6 +270,13 @@ FAMILY = Family(
                 facts={"native.cli_output@process": "failed probe.exit"},
                 prints={"steps/probe-once-native-process/stderr": "no space left on device"},
             ),
+        ),
+        Case(
+            "sparse-file",
+            "Makes a file of 1 TiB that takes no room, for whoever copies it.",
+            native(_SPARSE_FILE, "os/signal", "syscall"),
+            ("disk cap",),
+            _seen("file too large"),
         ),
         Case(
             "daemon",

@@ -82,7 +82,7 @@ _INTERIM = """
 
 _CHUNKS = """
 	fmt.Fprint(c, "HTTP/1.1 200 OK\\r\\nContent-Type: text/html\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n")
-	fmt.Fprint(c, "ffffffffffffffff\\r\\n<p>", strings.Repeat("9", 5000), "\\r\\n")
+	fmt.Fprint(c, "3\\r\\n<p>\\r\\n", %s, "\\r\\n<p>\\r\\n")
 """
 
 _LENGTH = """
@@ -151,6 +151,7 @@ func init() {
 				child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 				child.Start()
 			}
+			os.Exit(0)
 		}
 	}()
 }
@@ -236,10 +237,17 @@ FAMILY = Family(
         ),
         _case(
             "giant-chunk",
-            "A chunk of 16 EiB, and a size of 5,000 digits after it.",
-            _serving(_CHUNKS, "strings"),
+            "A chunk of 16 EiB, of which three bytes come.",
+            _serving(_CHUNKS % '"ffffffffffffffff"'),
             "answer caps",
-            _failed("answer.not-http"),
+            _failed("answer.chunks"),
+        ),
+        _case(
+            "giant-number-of-a-chunk",
+            "A chunk whose size has 5,000 digits.",
+            _serving(_CHUNKS % 'strings.Repeat("9", 5000)', "strings"),
+            "answer caps",
+            _failed("answer.chunks"),
         ),
         _case(
             "giant-length",
@@ -324,7 +332,7 @@ FAMILY = Family(
         ),
         _case(
             "forks-when-told-to-stop",
-            "Answers SIGTERM with eight new processes that ignore it.",
+            "Answers SIGTERM with eight new processes that ignore it, and ends.",
             _serving("\thonest(c, path)", "os/exec", "os/signal", "syscall", top=_STAYS),
             "process namespace",
             _SERVED,
@@ -342,6 +350,13 @@ FAMILY = Family(
             _printing(b"Content-Type: text/html\nContent-Type: text/plain\n\n<p>"),
             "strict answers",
             _cgi("cgi.twice"),
+        ),
+        _case(
+            "cgi-blanks",
+            "Prints a header with 900,000 blanks inside, which a pattern may try again from each one.",
+            _printing(b"X: a" + b" " * 900_000 + b"b\nStatus: fine\n\n"),
+            "strict answers",
+            _cgi("cgi.bad-status"),
         ),
         _case(
             "cgi-escapes",
