@@ -21,7 +21,7 @@ from grader.render.criteria import OUTCOMES, SEVERITIES
 from grader.render.escape import one_line
 from grader.render.labels import own_words
 from grader.render.ratiolines import COLUMNS as RATIO_COLUMNS
-from grader.render.ratiolines import timed_ratios
+from grader.render.ratiolines import noise_of_times, timed_ratios
 from grader.workflow.plan import PlannedStep
 
 VERDICT_STYLE = {
@@ -131,6 +131,8 @@ def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language
         ratios.add_row(*(Text(cell) for cell in (ratio.name, ratio.value, ratio.verdict, ratio.loop)))
     if ratios.row_count:
         console.print(ratios)
+    if noise := noise_of_times(grade.facts, language):
+        console.print(Text(one_line(noise, WIDEST), style="yellow"))
 
 
 def _table(title: str, heads: Sequence[str]) -> Table:

@@ -226,6 +226,7 @@ EN: dict[str, str] = {
     "feedback.metric": "Metric",
     "feedback.more-lines": "… {count} more lines",
     "feedback.no-report": "No report was found; it is looked for as: {places}.",
+    "feedback.noisy": "The host was noisy while the arms were timed, so a difference may be the host's: {reasons}.",
     "feedback.not-measured": "Not measured",
     "feedback.nothing-changed": "Nothing to change in {file}",
     "feedback.origin": "Lab {lab} {version} (`{digest}`), grader {grader}, {system}, {cpus} CPUs.",

@@ -229,6 +229,7 @@ RU: dict[str, str] = {
     "feedback.metric": "Показатель",
     "feedback.more-lines": "… ещё строк: {count}",
     "feedback.no-report": "Отчёт не найден; он должен называться так: {places}.",
+    "feedback.noisy": "Пока измерялось время, на машине было шумно, и разница может быть от этого: {reasons}.",
     "feedback.not-measured": "Не измерено",
     "feedback.nothing-changed": "Менять нечего: {file}",
     "feedback.origin": "Работа {lab} {version} (`{digest}`), grader {grader}, {system}, процессоров: {cpus}.",

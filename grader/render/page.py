@@ -32,7 +32,7 @@ from grader.render.feedback import LOG_LINES, notes_on_what_is_missing
 from grader.render.labels import arm_name, own_words
 from grader.render.plots import LOG_FROM, PlotWords, is_logarithmic, strip_plot, strips
 from grader.render.ratiolines import COLUMNS as RATIO_COLUMNS
-from grader.render.ratiolines import timed_ratios
+from grader.render.ratiolines import noise_of_times, timed_ratios
 
 MOST_CHARACTERS = 4000
 """Of one text; a report may hold a megabyte without a space."""
@@ -140,6 +140,7 @@ def feedback_html(
         timed=timed,
         ratio_columns=RATIO_COLUMNS,
         ratios=timed_ratios(grade.facts, language),
+        noise=noise_of_times(grade.facts, language),
         groups=groups(grade.criteria),
         command=lambda criterion: command(criterion, grade.submission, language),
         evidence=lambda criterion: _evidence(criterion, grade.facts, t),
