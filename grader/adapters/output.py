@@ -87,9 +87,8 @@ class SampleFile:
     file is held open: what another run does to the name in the meantime does not mix its samples with ours.
     """
 
-    def __init__(self, path: Path, option: str = "--out") -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._option = option
         self._out: BinaryIO | None = None
 
     def saved(self) -> SavedSamples | None:
@@ -113,7 +112,7 @@ class SampleFile:
 
     def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> None:
         """Replace the file by one with these samples.  Raises: HostError if it cannot be written."""
-        with _named_failures(self.path, self._option):
+        with _named_failures(self.path):
             self._close()
             stage = self.path.with_name(f".{self.path.name}.{os.getpid()}")
             self._out = stage.open("wb", buffering=0)
@@ -128,7 +127,7 @@ class SampleFile:
     def add(self, sample: Sample) -> None:
         """Append one sample at once.  Raises: HostError if it cannot be written."""
         assert self._out is not None  # `begin` comes first
-        with _named_failures(self.path, self._option):
+        with _named_failures(self.path):
             self._out.write(_line(sample))
 
     def remove(self) -> None:
@@ -208,16 +207,16 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _named_failures(path: Path, option: str = "--out") -> Iterator[None]:
+def _named_failures(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         hints = {
-            errno.ENOSPC: f"free some room, or name a place on another disk with `{option}`",
-            errno.EDQUOT: f"free some room, or name a place on another disk with `{option}`",
-            errno.EROFS: f"name a place that can be written with `{option}`",
-            errno.EACCES: f"name a place that you may write with `{option}`",
-            errno.EPERM: f"name a place that you may write with `{option}`",
+            errno.ENOSPC: "free some room, or name a folder on another disk with `--out`",
+            errno.EDQUOT: "free some room, or name a folder on another disk with `--out`",
+            errno.EROFS: "name a folder that can be written with `--out`",
+            errno.EACCES: "name a folder that you may write with `--out`",
+            errno.EPERM: "name a folder that you may write with `--out`",
         }
-        hint = hints.get(error.errno or 0, f"name another place with `{option}`")
+        hint = hints.get(error.errno or 0, "name another folder with `--out`")
         raise HostError(f"cannot write results: {error.strerror}", where=str(path), hint=hint) from error

@@ -123,7 +123,7 @@ def bench_session(asked: Asked) -> Bench:
         progress.note(f"port {url.port} may be given to somebody else at any time; a port below 32768 is safer")
     prepares = {name: _prepare(name, prepare, cold[name], environment) for name in names}
     store, budget, host = open_store(asked.cache), Budget(given_s), LocalHost()
-    log = SampleFile(asked.samples or _samples_file(store.root), option="--samples")
+    log = SampleFile(asked.samples or _samples_file(store.root))
     waiting = FileHostLock(asked.lock or DEFAULT_LOCK, lambda _: progress.note("waiting for the host lock"))
     track = Track(
         lock=BoundedLock(waiting, budget),
@@ -329,9 +329,12 @@ def _told_where(log: SampleFile, progress: ConsoleProgress) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; {kept()}", hint="run the same command again to start afresh") from None
-    except HostError:
+    except HostError as error:
         progress.note(kept())
-        raise
+        if error.where != str(log.path):
+            raise
+        hint = "free some room, or name a file on another disk with `--samples`"
+        raise HostError(error.what, where=error.where, hint=hint) from error
 
 
 def _export(asked: Asked, bench: Bench) -> None:
