@@ -76,7 +76,7 @@ class OutputFolder:
         Raises: HostError if the disk is full or the folder read-only; the old content is then untouched.
         """
         stage: Path | None = None
-        with _named_failures(self.path, samples=self.samples.path):
+        with _named_failures(self.path, self.samples.path):
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 stage = self._stage()
@@ -103,9 +103,8 @@ class SampleFile:
     file is held open: what another run does to the name in the meantime does not mix its samples with ours.
     """
 
-    def __init__(self, path: Path, option: str = "--out") -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._option = option
         self._out: BinaryIO | None = None
 
     def saved(self) -> SavedSamples | None:
@@ -133,7 +132,7 @@ class SampleFile:
         Raises: HostError if it cannot be renamed.
         """
         saved = self.saved()
-        with _named_failures(self.path, option=self._option):
+        with _named_failures(self.path):
             if not os.path.lexists(self.path) or self.path.lstat().st_size == 0:
                 return None
             if saved is not None and not saved.samples and saved.damaged is None:
@@ -149,7 +148,7 @@ class SampleFile:
 
         Raises: HostError, as what is returned does, if it cannot be written.
         """
-        with _named_failures(self.path, samples=self.path, option=self._option):
+        with _named_failures(self.path, self.path):
             self.close()
             stage = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.{os.getpid()}")
             # Made anew, so never through a link that somebody put there: others may write this folder too.
@@ -165,7 +164,7 @@ class SampleFile:
         self._out = out
 
         def add(sample: Sample) -> None:
-            with _named_failures(self.path, samples=self.path, option=self._option):
+            with _named_failures(self.path, self.path):
                 _write_whole(out, _line(sample))
 
         return add
@@ -288,23 +287,19 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _named_failures(
-    path: Path, *, samples: Path | None = None, option: str = "--out", doing: str = "write results"
-) -> Iterator[None]:
+def _named_failures(path: Path, samples: Path | None = None, *, doing: str = "write results") -> Iterator[None]:
     """Turn what the operating system says into our error, which names the file of `samples` if there is one."""
     try:
         yield
     except OSError as error:
         hints = {
-            errno.ENOSPC: f"free some room, or name a place on another disk with `{option}`",
-            errno.EDQUOT: f"free some room, or name a place on another disk with `{option}`",
-            errno.EROFS: f"name a place that can be written with `{option}`",
-            errno.EACCES: f"name a place that you may write with `{option}`",
-            errno.EPERM: f"name a place that you may write with `{option}`",
+            errno.ENOSPC: "free some room, or name a folder on another disk with `--out`",
+            errno.EDQUOT: "free some room, or name a folder on another disk with `--out`",
+            errno.EROFS: "name a folder that can be written with `--out`",
+            errno.EACCES: "name a folder that you may write with `--out`",
+            errno.EPERM: "name a folder that you may write with `--out`",
         }
-        hint = hints.get(error.errno or 0, f"name another place with `{option}`")
+        hint = hints.get(error.errno or 0, "name another folder with `--out`")
         if samples is not None and samples.is_file():
-            hint += f"; the timed runs are kept in `{samples}`"
-            if option == "--out":
-                hint += ", and the same command with `--resume` goes on with them"
+            hint += f"; the timed runs are kept in `{samples}`, and the same command with `--resume` goes on with them"
         raise HostError(f"cannot {doing}: {error.strerror}", where=str(path), hint=hint) from error

@@ -139,6 +139,7 @@ def bench_command(
     """
     if context.invoked_subcommand is not None:
         return
+    from grader.cli.benchfiles import Targets
     from grader.cli.benching import Asked, bench_session
     from grader.cli.showbench import show_bench
     from grader.exports.bench import bench_json
@@ -160,11 +161,13 @@ def bench_command(
         memory=memory,
         shell=shell,
         seed=seed,
-        samples=samples,
-        export_json=export_json,
-        export_csv=export_csv,
-        export_hyperfine=export_hyperfine,
-        plot=plot,
+        targets=Targets(
+            samples=samples,
+            export_json=export_json,
+            export_csv=export_csv,
+            export_hyperfine=export_hyperfine,
+            plot=plot,
+        ),
         language=lang,
         cache=cache,
         lock=lock,

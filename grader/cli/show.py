@@ -23,7 +23,7 @@ from grader.render.escape import SENTENCE, one_line, plain
 from grader.render.feedback import notes_on_what_is_missing
 from grader.render.labels import own_words, quantity_name
 from grader.render.ratiolines import COLUMNS as RATIO_COLUMNS
-from grader.render.ratiolines import timed_ratios
+from grader.render.ratiolines import noise_of_times, timed_ratios
 from grader.workflow.effort import Effort
 from grader.workflow.plan import PlannedStep
 
@@ -142,6 +142,8 @@ def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language
     if ratios.row_count:
         console.print()
         console.print(ratios)
+    if noise := noise_of_times(grade.facts, language):
+        console.print(harmless(noise, "yellow"))
 
 
 def harmless(text: str, style: str = "") -> Text:

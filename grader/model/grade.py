@@ -81,6 +81,7 @@ class Fact(Record):
     comparable: bool = True
     compiler: str | None = None
     compared: Compared | None = Field(default=None, description="Of a measured ratio of times only.")
+    noise: tuple[Message, ...] = Field(default=(), description="Why the host was not quiet while it was timed.")
 
     @model_validator(mode="after")
     def _value_or_reason(self) -> Fact:

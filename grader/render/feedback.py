@@ -15,7 +15,7 @@ from grader.render.comparison import ComparisonLine, comparison, first_upper, or
 from grader.render.criteria import SEVERITIES, by_reason, command, groups
 from grader.render.lab_table import timed_arms_markdown
 from grader.render.markdown import code_span, fenced, table
-from grader.render.ratiolines import timed_ratios_markdown
+from grader.render.ratiolines import noise_of_times, timed_ratios_markdown
 
 NO_SANDBOX = frozenset({"engine.no-sandbox", "sandbox.no-tool", "sandbox.not-tight", "sandbox.refused"})
 """Reasons of facts that say that the host could not run anything of anybody."""
@@ -66,6 +66,7 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], l
         not_run=reasons_once(lines),
         timed=timed_arms_markdown(grade, language),
         ratios=timed_ratios_markdown(grade.facts, language),
+        noise=noise_of_times(grade.facts, language),
         missing=notes_on_what_is_missing(lab, grade, language),
         origin=origin(grade, language),
         logs=list(logs),

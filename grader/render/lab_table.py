@@ -14,7 +14,7 @@ from grader.render.cells import row_text
 from grader.render.comparison import first_upper, origin, timed_arms
 from grader.render.labels import cell_name, name_of, own_words, row_name
 from grader.render.markdown import table
-from grader.render.ratiolines import timed_ratios_markdown
+from grader.render.ratiolines import noise_of_times, timed_ratios_markdown
 
 
 def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
@@ -32,6 +32,9 @@ def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
     timed = timed_arms_markdown(grade, language)
     if timed:
         parts.append(f"{phrase('feedback.timed-short', language)}:\n\n{timed}")
+    noise = noise_of_times(grade.facts, language)
+    if noise:
+        parts.append(f"{escape.markdown(noise, 2000)}\n")
     ratios = timed_ratios_markdown(grade.facts, language)
     if ratios:
         parts.append(f"{phrase('feedback.ratios', language)}:\n\n{ratios}")

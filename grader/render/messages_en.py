@@ -251,6 +251,7 @@ EN: dict[str, str] = {
         "No sandbox works on the host that graded this, so nothing of yours was run there; it costs no points. "
         "`grader doctor` names the command that mends that host."
     ),
+    "feedback.noisy": "The host was noisy while the arms were timed, so a difference may be the host's: {reasons}.",
     "feedback.not-measured": "Not measured",
     "feedback.nothing-changed": "Nothing to change in {file}",
     "feedback.origin": "Lab {lab} {version} (`{digest}`), grader {grader}, {system}, {cpus} CPUs.",

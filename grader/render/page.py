@@ -44,7 +44,7 @@ from grader.render.labels import own_words
 from grader.render.numerals import NO_BREAK
 from grader.render.plots import PlotWords, TimedArm, is_logarithmic, strip_plot, strips
 from grader.render.ratiolines import COLUMNS as RATIO_COLUMNS
-from grader.render.ratiolines import timed_ratios
+from grader.render.ratiolines import noise_of_times, timed_ratios
 
 MOST_CHARACTERS = 4000
 """Of one text; a report may hold a megabyte without a space."""
@@ -169,6 +169,7 @@ def feedback_html(
         timed=timed,
         ratio_columns=RATIO_COLUMNS,
         ratios=timed_ratios(grade.facts, language),
+        noise=noise_of_times(grade.facts, language),
         groups=grouped,
         urgent=lost[:MOST_URGENT],
         less_urgent=len(lost[MOST_URGENT:]),

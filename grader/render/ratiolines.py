@@ -40,6 +40,12 @@ def timed_ratios(facts: Sequence[Fact], language: Language = "en") -> tuple[Rati
     )
 
 
+def noise_of_times(facts: Sequence[Fact], language: Language = "en") -> str:
+    """Return why the host was not quiet while arms were timed, as a sentence; empty if it was."""
+    reasons = dict.fromkeys(sentence(reason, language) for fact in facts for reason in fact.noise)
+    return phrase("feedback.noisy", language, reasons="; ".join(reasons)) if reasons else ""
+
+
 def timed_ratios_markdown(facts: Sequence[Fact], language: Language = "en") -> str:
     """Return the ratios as a Markdown table, empty if there are none."""
     heads = [phrase(code, language) for code in COLUMNS]

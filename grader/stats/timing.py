@@ -41,7 +41,7 @@ def facts_from_campaign(lab: Lab, campaign: Campaign, artifacts: Mapping[str, Ar
     Args:
         artifacts: What was run, by subject.
     Returns: An arm with a bad run has no number: `failed`, or `not_run` where the bad run was our fault.  Under 6
-        rounds a fact has a value and no interval.
+        rounds a fact has a value and no interval.  A noisy host is told with every number.
     """
     subjects = {arm: subject for subject, arms in lab.timing.arms.items() for arm in arms}
     facts: list[Fact] = []
@@ -56,7 +56,7 @@ def facts_from_campaign(lab: Lab, campaign: Campaign, artifacts: Mapping[str, Ar
             ran = [subjects[arm] for arm in (numerator, denominator) if arm in subjects]
             made_of = [artifacts[subject] for subject in ran if subject in artifacts]
             facts.append(_ratio_fact(campaign, numerator, denominator, made_of))
-    return tuple(facts)
+    return tuple(f.model_copy(update={"noise": campaign.noise}) if f.state == "measured" else f for f in facts)
 
 
 def facts_from_starts(lab: Lab, probes: Sequence[ProbeResult], artifacts: Mapping[str, Artifact]) -> tuple[Fact, ...]:

@@ -13,7 +13,7 @@ from grader.render.feedback import feedback_markdown
 from grader.render.lab_table import table_markdown
 from grader.render.labels import own_words
 from grader.render.page import feedback_html
-from grader.render.ratiolines import timed_ratios
+from grader.render.ratiolines import noise_of_times, timed_ratios
 from grader.stats.timing import facts_from_campaign
 from tests.render.pages import campaign, grade
 
@@ -64,3 +64,22 @@ def test_names_of_arms_stand_for_their_ids(lab: Lab) -> None:
     changed = fact.model_copy(update={"compared": fact.compared.model_copy(update={"reason": reason})})
     (line,) = timed_ratios((changed,))
     assert line.verdict == "Wasmtime, precompiled is 2.1 times slower than native process (2.0 to 2.2)"
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_noisy_host_is_named_once_in_every_output(lab: Lab, language: Language) -> None:
+    loud = (Message(code="noise.foreign-load", params={"percent": 93}),)
+    noisy = tuple(fact.model_copy(update={"noise": loud}) for fact in ratios(lab) * 2)
+    quiet = grade().model_copy(update={"facts": (*grade().facts, *ratios(lab))})
+    given = worded(
+        grade().model_copy(update={"facts": (*grade().facts, *noisy)}), own_words(lab, language), language=language
+    )
+    told = noise_of_times(given.facts, language)
+    assert told.count("93") == 1
+    for text in (
+        feedback_markdown(lab, given, (), language),
+        table_markdown(lab, given, language),
+        feedback_html(lab, given, TimedRuns(campaign=campaign()), None, (), language),
+    ):
+        assert text.count("93 %") == 1
+    assert noise_of_times(quiet.facts, language) == ""

@@ -151,3 +151,12 @@ def test_a_ratio_pairs_only_rounds_that_both_arms_finished() -> None:
 def test_a_ratio_whose_arm_did_not_run_is_left_to_others(arms: tuple[str, ...]) -> None:
     made = campaign(*(s for s in rounds(6) if s.arm in arms), arms=arms)
     assert "startup_time.ratio@process/wasmtime" not in facts(small_lab(), made)
+
+
+def test_a_noisy_host_is_told_with_every_number_and_only_with_numbers() -> None:
+    loud = (Message(code="noise.foreign-load", params={"percent": 93}),)
+    made = campaign(*rounds(8), bad("wasmtime", 8)).model_copy(update={"noise": loud})
+    found = facts(small_lab(), made)
+    assert {fact.state for fact in found.values()} == {"measured", "failed"}
+    assert all((fact.noise == loud) == (fact.state == "measured") for fact in found.values())
+    assert not any(fact.noise for fact in facts(small_lab(), campaign(*rounds(8))).values())

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from grader.adapters.localserver import ephemeral_ports, serve_locally
+from grader.errors import HostError
+
+SERVER = """
+import http.server, os, sys
+print(os.getpid(), flush=True)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as trial:
+        for candidate in range(20_000, 30_000):
+            try:
+                trial.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+            return candidate
+    raise AssertionError("no free port")
+
+
+def argv(port: int) -> list[str]:
+    return [sys.executable, "-I", "-c", SERVER, str(port)]
+
+
+def test_a_server_is_reached_and_ended_by_sigterm(port: int) -> None:
+    with serve_locally(sys.executable, argv(port), {}, port, 60) as server:
+        for _ in range(2000):
+            try:
+                server.connect(1.0).close()
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.01)
+        else:
+            pytest.fail("it never listened")
+        stopped = server.stop(10)
+    assert (stopped.how, stopped.completed.signal) == ("terminated", signal.SIGTERM)
+    assert not Path(f"/proc/{stopped.completed.stdout.strip()}").exists()
+
+
+def test_its_life_is_bounded(port: int) -> None:
+    with serve_locally(sys.executable, argv(port), {}, port, 0.5) as server:
+        for _ in range(2000):
+            if server.ended():
+                break
+            time.sleep(0.01)
+        assert server.stop(1).completed.outcome == "timeout"
+
+
+def test_a_port_on_which_somebody_listens_is_refused(port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(HostError) as caught:
+        serve_locally(sys.executable, argv(port), {}, port, 60).__enter__()
+    assert "is taken" in str(caught.value)
+
+
+def test_a_program_that_is_not_there_never_serves(port: int) -> None:
+    with serve_locally("/no/such/program", ["name"], {}, port, 60) as server:
+        with pytest.raises(ConnectionRefusedError):
+            server.connect(1.0)
+        stopped = server.stop(1)
+    assert (stopped.completed.outcome, stopped.completed.argv) == ("not-started", ("name",))
+
+
+def test_the_kernel_gives_clients_a_port_of_that_range() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        assert client.getsockname()[1] in ephemeral_ports()
