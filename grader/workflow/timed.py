@@ -120,13 +120,13 @@ def _saved(site: Site, key: str, log: SampleLog, names: Sequence[str]) -> SavedS
 
 def _step(campaign: Campaign, *, cached: bool) -> StepOutput:
     reason = Message(code=TIME_IS_UP) if campaign.cut else None
-    meta = StepMeta(step=TIMING_STEP, cached=cached, state="measured", reason=reason)
-    return StepOutput(meta=meta, stdout=_summaries(campaign).encode(), stderr=b"")
+    meta = StepMeta(step=TIMING_STEP, state="measured", reason=reason)
+    return StepOutput(meta=meta, stdout=_summaries(campaign).encode(), stderr=b"", cached=cached)
 
 
 def _not_run(reason: Message) -> StepOutput:
-    meta = StepMeta(step=TIMING_STEP, cached=False, state="not_run", reason=reason)
-    return StepOutput(meta=meta, stdout=b"", stderr=b"")
+    meta = StepMeta(step=TIMING_STEP, state="not_run", reason=reason)
+    return StepOutput(meta=meta, stdout=b"", stderr=b"", cached=False)
 
 
 def _timed_arm(

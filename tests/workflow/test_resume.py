@@ -221,6 +221,18 @@ def test_without_the_cache_the_rounds_are_kept_and_everything_else_is_done_again
     assert [row.split(",")[0] for row in rows[: len(kept)]] == [sample.arm for sample in kept]
 
 
+def test_a_second_run_differs_in_its_run_record_alone_which_names_what_the_cache_had(tmp_path: Path) -> None:
+    world = World(tmp_path / "store")
+    world.grade()
+    first = dict(world.place.files)
+    world.grade()
+    second = dict(world.place.files)
+    assert [name for name in first if first[name] != second[name]] == ["run.json"]
+    assert json.loads(first["run.json"])["cached"] == []
+    steps = {name.split("/")[1] for name in second if name.startswith("steps/")}
+    assert set(json.loads(second["run.json"])["cached"]) == steps
+
+
 def test_samples_of_another_campaign_are_never_mixed_in(uncut: tuple[dict[str, bytes], int], tmp_path: Path) -> None:
     world = World(tmp_path / "store")
     with pytest.raises(KeyboardInterrupt):
