@@ -65,7 +65,7 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], l
         not_run=reasons_once(lines),
         timed=timed_arms_markdown(grade, language),
         missing=notes_on_what_is_missing(lab, grade, language),
-        origin=origin(grade, language),
+        origin=origin(grade, language, escape.markdown),
         logs=list(logs),
     )
 
