@@ -13,7 +13,7 @@ from grader.ports import SampleLog
 from grader.stats.estimate import summary
 from grader.stats.plan import complete_rounds
 from grader.workflow.build import content_key
-from grader.workflow.campaign import TimedArm, run_campaign, whole_rounds
+from grader.workflow.campaign import TimedArm, run_campaign, sound_rounds
 from grader.workflow.plan import timed_arms, why_not
 from grader.workflow.prepare import Runnable
 from grader.workflow.site import Site
@@ -75,13 +75,13 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
     """Time the arms and keep the campaign; the caller holds the host lock until it is kept."""
     names = [arm.name for arm in arms]
     there = _saved(site, key, log, names)
-    kept = whole_rounds(there.samples, names) if there is not None and resume else []
+    kept = sound_rounds(there.samples, names) if there is not None and resume else []
     rounds, total, warmups = complete_rounds(kept, names), lab.parameters.rounds, lab.parameters.warmups
     began = there.header.began if there is not None and kept else site.wall()
     if there is not None and not resume and (again := complete_rounds(there.samples, names)):
         site.progress.note(f"{again} saved rounds are timed again; --resume would keep them")
     if there is not None and resume and (half := len(there.samples) - len(kept)):
-        site.progress.note(f"{half} saved runs are of an incomplete round, which is run again")
+        site.progress.note(f"{half} saved runs are run again: their round is incomplete, or comes after one that broke")
     left = f"round {rounds + 1} to {total}" if rounds else f"{total} rounds"
     site.progress.step("time", f"{left} of {len(arms)} arms, after {warmups} to warm up")
     save = log.begin(SampleHeader(key=key, rounds=total, began=began), kept)
