@@ -113,7 +113,7 @@ def run_grading(
     submission = _freeze(job, used, desk)
     if desk.budget.left_s() == 0:
         raise UsageError(
-            f"{desk.budget.limit_s:g} s were up before the submission was read",
+            f"{desk.budget.limit_s:g} s were up once the submission was frozen, before anything was built",
             where="--time-limit",
             hint="allow more time",
         )
