@@ -14,7 +14,7 @@ from grader import __version__
 from grader.adapters.plainfile import read_plain_file
 from grader.errors import IntakeError, UsageError
 from grader.model.base import digest
-from grader.model.grade import Grade
+from grader.model.grade import Beside, Grade, StoredGrade
 from grader.model.submission import shown
 
 MAX_GRADE_BYTES = 64 << 20
@@ -39,7 +39,12 @@ def find_grade(path: Path) -> Path:
 
 
 def load_grade(path: Path) -> Grade:
-    """Return a stored grade.
+    """Return a stored grade.  Raises: as `load_stored`."""
+    return load_stored(path).grade
+
+
+def load_stored(path: Path) -> StoredGrade:
+    """Return a stored grade with the digest of the bytes that were read.
 
     Raises: IntakeError if the file cannot be read or is too large; UsageError, with the place in it, if it is no
         grade of this format.
@@ -63,7 +68,7 @@ def load_grade(path: Path) -> Grade:
     if wild is not None:
         raise UsageError(f"`{wild}` is a number that no grade holds", where=where, hint=HINT)
     try:
-        return Grade.model_validate(document)
+        return StoredGrade(grade=Grade.model_validate(document), sha256=digest(data))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])[:200]
@@ -75,21 +80,15 @@ def load_grade(path: Path) -> Grade:
         ) from error
 
 
-def samples_beside(path: Path) -> bytes | None:
-    """Return the `samples.csv` beside a grade, None if there is none that can be read."""
-    return _read(path.parent / "samples.csv")
-
-
-def report_beside(path: Path, sha256: str | None) -> bytes | None:
-    """Return the report that a grade was given for, None if it does not lie beside it as it was."""
-    data = _read(path.parent / "report.orig.md")
-    return data if data is not None and digest(data) == sha256 else None
-
-
-def logs_beside(path: Path) -> tuple[tuple[str, str], ...]:
-    """Return what tools said in builds that gave nothing, by step, as far as it lies beside a grade."""
-    steps = path.parent / "steps"
-    return tuple((folder.name, log) for folder in sorted(steps.glob("build-*")) if (log := _log(folder)))
+def beside(path: Path, grade: Grade) -> Beside:
+    """Return what lies beside a stored grade; a report only if it is the one that was graded."""
+    folder = find_grade(path).parent
+    report = _read(folder / "report.orig.md")
+    return Beside(
+        samples=_read(folder / "samples.csv"),
+        report=report if report is not None and digest(report) == grade.submission.report_sha256 else None,
+        logs=tuple((step.name, log) for step in sorted((folder / "steps").glob("build-*")) if (log := _log(step))),
+    )
 
 
 def _written_by(document: Mapping[str, object]) -> str:

@@ -12,8 +12,10 @@ from pathlib import Path
 from grader.errors import HostError
 
 MODE = 0o666
-_ELSEWHERE = "or name another file with GRADER_LOCK"
+_ELSEWHERE = "name another file with GRADER_LOCK"
+_OR_ELSEWHERE = f"or {_ELSEWHERE}"
 _TRIES = 100
+"""To open a file that is made when it is missing: one that is gone each time is being removed on purpose."""
 
 
 def open_lock_file(path: Path) -> int:
@@ -34,7 +36,7 @@ def open_lock_file(path: Path) -> int:
             os.close(fd)
             raise _not_plain(path, mode)
         return fd
-    raise HostError("the host lock comes and goes", where=str(path), hint=f"find out who removes it, {_ELSEWHERE}")
+    raise HostError("the host lock comes and goes", where=str(path), hint=f"find out who removes it, {_OR_ELSEWHERE}")
 
 
 def _make(path: Path) -> None:
@@ -57,7 +59,7 @@ def _make(path: Path) -> None:
         raise HostError(
             f"the host lock is not there and cannot be made: {error.strerror}",
             where=str(path),
-            hint=f"as root: `install {'' if there else '-D '}-m 0666 /dev/null {_quoted(path)}`; {_ELSEWHERE}",
+            hint=f"as root: `install {'' if there else '-D '}-m 0666 /dev/null {_quoted(path)}`; {_OR_ELSEWHERE}",
         ) from error
 
 
@@ -66,7 +68,7 @@ def _closed(path: Path, error: OSError) -> HostError:
     try:
         found = path.lstat()
     except OSError:
-        hint = f"as root: give others the right to enter `{path.parent}`; {_ELSEWHERE}"
+        hint = f"as root: give others the right to enter `{path.parent}`; {_OR_ELSEWHERE}"
         return HostError(f"the host lock cannot be reached: {error.strerror}", where=str(path), hint=hint)
     if not stat.S_ISREG(found.st_mode):
         return _not_plain(path, found.st_mode)
@@ -74,9 +76,9 @@ def _closed(path: Path, error: OSError) -> HostError:
         return HostError(
             f"the host lock is closed to this user: mode {stat.S_IMODE(found.st_mode):04o}, user id {found.st_uid}",
             where=str(path),
-            hint=f"as root: `chmod 0666 {_quoted(path)}`; {_ELSEWHERE}",
+            hint=f"as root: `chmod 0666 {_quoted(path)}`; {_OR_ELSEWHERE}",
         )
-    return HostError(f"the host lock cannot be opened: {error.strerror}", where=str(path), hint=_ELSEWHERE[3:])
+    return HostError(f"the host lock cannot be opened: {error.strerror}", where=str(path), hint=_ELSEWHERE)
 
 
 def _not_plain(path: Path, mode: int) -> HostError:
@@ -90,7 +92,7 @@ def _not_plain(path: Path, mode: int) -> HostError:
     return HostError(
         f"the host lock is {kind}, not a plain file",
         where=str(path),
-        hint=f"as root: `{removes} {_quoted(path)}`, and the next grading makes it anew; {_ELSEWHERE}",
+        hint=f"as root: `{removes} {_quoted(path)}`, and the next grading makes it anew; {_OR_ELSEWHERE}",
     )
 
 

@@ -6,13 +6,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from grader.model.run import MemoryReading
 
 _INTERVAL_S = 0.002
+"""Between two samples, at least: short beside the tens of milliseconds that a runtime takes to grow its heap."""
+_LEAST = 5
+"""Samples that a reading needs: fewer, of a program that ends within 10 ms, show how it began and not its peak."""
 _SHARE = 0.2
 """Of one CPU, that sampling may take: it costs from 0.1 ms to more than 1 ms a look."""
 
@@ -62,6 +65,12 @@ def smaps_now(roots: Sequence[int]) -> tuple[MemoryReading, ...]:
     )
 
 
+def _file(path: Path) -> tuple[int, int]:
+    """Return what tells one file from any other, by whatever name.  Raises: OSError if there is none."""
+    about = path.stat()
+    return about.st_dev, about.st_ino
+
+
 def _pss(pids: Sequence[int]) -> int:
     """Return the sum of what can be read, in bytes; a process that has ended has none."""
     total = 0
@@ -79,21 +88,24 @@ class PeakSampler:
     A peak between two samples is missed; how many there were and how far apart is part of the reading.
     """
 
-    def __init__(self, roots: Callable[[], Sequence[int]]) -> None:
+    def __init__(self, roots: Callable[[], Sequence[int]], launchers: Iterable[Path]) -> None:
         self._roots = roots
+        self._launchers = frozenset(_file(path) for path in launchers)
         self._peak = 0
         self._times_s: list[float] = []
         self._over = threading.Event()
 
     @classmethod
     @contextmanager
-    def of(cls, roots: Callable[[], Sequence[int]]) -> Iterator[PeakSampler]:
+    def of(cls, roots: Callable[[], Sequence[int]], launchers: Iterable[Path]) -> Iterator[PeakSampler]:
         """Sample while the body runs.
 
         Args:
             roots: Asked for each sample: the processes whose trees are meant, none before they are known.
+            launchers: The programs that become the one that is meant, one after the other in the same process: what
+                they have counts for nothing.  What is a script of theirs has no reading.
         """
-        sampler = cls(roots)
+        sampler = cls(roots, launchers)
         thread = threading.Thread(target=sampler._sample, daemon=True)
         thread.start()
         try:
@@ -106,20 +118,26 @@ class PeakSampler:
         pause_s = _INTERVAL_S
         while not self._over.wait(pause_s):
             began_s = time.monotonic()
-            total = _pss(tree(self._roots()))
+            total = _pss(tree([pid for pid in self._roots() if self._is_meant(pid)]))
             if total:
                 self._peak = max(self._peak, total)
                 self._times_s.append(began_s)
             pause_s = max(_INTERVAL_S, (time.monotonic() - began_s) * (1 - _SHARE) / _SHARE)
 
+    def _is_meant(self, pid: int) -> bool:
+        try:
+            return _file(Path(f"/proc/{pid}/exe")) not in self._launchers
+        except OSError:
+            return False  # It has ended, or is still on its way to a user of ours.
+
     def readings(self) -> tuple[MemoryReading, ...]:
-        """Return the peak, after the body; empty if no sample met the program."""
+        """Return the peak, after the body; empty if too few samples met the program."""
         count = len(self._times_s)
-        if count == 0:
+        if count < _LEAST:
             return ()
-        apart = f", {1000 * (self._times_s[-1] - self._times_s[0]) / (count - 1):.1f} ms apart" if count > 1 else ""
+        apart_ms = 1000 * (self._times_s[-1] - self._times_s[0]) / (count - 1)
         method = (
-            f"Pss of smaps_rollup, summed over the process tree, the largest of {count} samples{apart}; "
-            "a peak between two samples is missed"
+            f"Pss of smaps_rollup, summed over the process tree, the largest of {count} samples, "
+            f"{apart_ms:.1f} ms apart; a peak between two samples is missed"
         )
         return (MemoryReading(notion="smaps", size_bytes=self._peak, method=method),)

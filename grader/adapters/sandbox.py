@@ -117,7 +117,8 @@ class Sandbox:
         with self._prepared(command) as ready, ExitStack() as stack:
             sampler = None
             if memory and not ready.cgroup_peak():
-                sampler = stack.enter_context(PeakSampler.of(ready.boundary.programs))
+                launchers = [_tool(name) for name in (("bwrap", "setpriv") if self._root else ("bwrap",))]
+                sampler = stack.enter_context(PeakSampler.of(ready.boundary.programs, launchers))
             done = spawn(
                 ready.argv,
                 {},

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from grader.adapters.cgroups import Cgroups
 from grader.adapters.processes import PeakSampler
-from grader.adapters.spawn import spawn
+from grader.adapters.spawn import GATE_SHELL, spawn
 from grader.model.run import Completed, Limits
 
 _OUTPUT_BYTES = 16 << 20
@@ -36,10 +37,16 @@ class HostScales:
         pids: list[int] = []
         with ExitStack() as stack:
             group = stack.enter_context(self._cgroups.fresh(_UNLIMITED))
-            sampler = stack.enter_context(PeakSampler.of(lambda: pids)) if group is None else None
+            sampler = stack.enter_context(PeakSampler.of(lambda: pids, _launchers(program))) if group is None else None
             hold = pids.append if group is None else group.add
             done = spawn(line, env, timeout_s=timeout_s, output_bytes=_OUTPUT_BYTES, hold=hold)
             peak = group.peak() if group is not None else ()
         if sampler is not None:
             peak = sampler.readings()
         return done.model_copy(update={"argv": tuple(argv), "memory_peak": peak})
+
+
+def _launchers(program: str) -> list[Path]:
+    """Return what the process is before it is the program: the shell of the gate, unless that is meant itself."""
+    gate = Path(GATE_SHELL)
+    return [] if Path(program).resolve() == gate.resolve() else [gate]

@@ -26,6 +26,8 @@ GATE_FD = 3
 FIRST_FREE_FD = 64
 """Our own ends are moved up here, so that no `dup2` in the child can overwrite one that is still needed."""
 
+GATE_SHELL = "/bin/sh"
+"""What a gated program is until it is let go."""
 _GATE = 'read -r _ <&3 || exit 125; exec 3<&-; unset PWD OLDPWD SHLVL _; exec "$@"'
 """Without `unset`, what a shell exports by itself would tell the program where the caller stands."""
 _CHUNK = 1 << 16
@@ -392,7 +394,7 @@ def _started(argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int]
         if gate_r is not None:
             given[GATE_FD] = gate_r
         strangers = inheritable()
-        line = ["/bin/sh", "-c", _GATE, "gate", *argv] if gated else list(argv)
+        line = [GATE_SHELL, "-c", _GATE, "gate", *argv] if gated else list(argv)
         # Ctrl-C between the spawn and the `try` would lose the child: hold the signal back for that moment.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         child: _Child | None = None

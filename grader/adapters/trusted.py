@@ -9,12 +9,13 @@ import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from grader.adapters.network import connect, refuse_taken
 from grader.adapters.processes import PeakSampler, smaps_now
 from grader.adapters.sandbox import NOOP_OUTPUT, find_tool
 from grader.adapters.serving import NeverServed, ProgramServer
-from grader.adapters.spawn import Followed, not_started, spawn, start
+from grader.adapters.spawn import GATE_SHELL, Followed, not_started, spawn, start
 from grader.errors import HostError
 from grader.model.base import Message
 from grader.model.run import Bind, Command, Completed
@@ -44,7 +45,7 @@ class Trusted:
         limits = command.limits
         with _on_host(command) as (line, variables), ExitStack() as stack:
             pids: list[int] = []
-            sampler = stack.enter_context(PeakSampler.of(lambda: pids)) if memory else None
+            sampler = stack.enter_context(PeakSampler.of(lambda: pids, _launchers())) if memory else None
             # The gate tells the number in time; it is for runs that nobody times.
             hold = pids.append if memory else None
             done = spawn(line, variables, timeout_s=limits.timeout_s, output_bytes=limits.output_bytes, hold=hold)
@@ -132,3 +133,9 @@ def _dies_with_us() -> list[str]:
     """Return what makes a program end when the grader is killed; nothing where `setpriv` is missing."""
     setpriv = find_tool("setpriv")
     return [] if setpriv is None else [str(setpriv), "--pdeathsig=KILL", "--"]
+
+
+def _launchers() -> list[Path]:
+    """Return what a process is on its way from the gate to the program."""
+    found = (Path(GATE_SHELL), find_tool("setpriv"), find_tool("env"))
+    return [path for path in found if path is not None]

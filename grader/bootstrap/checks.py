@@ -40,6 +40,7 @@ WORDING: Mapping[str, str] = {
     "doctor.bubblewrap": "{found}",
     "doctor.bubblewrap.absent": "not installed: a submission's code runs only in a sandbox",
     "doctor.sandbox": "{found}: a real run in it was cut off from this host as it should be",
+    "doctor.sandbox.servers": "programs run in it as they should, but a server in it cannot be reached: {found}",
     "doctor.sandbox.later": "tested with a real run once the environment is set up",
     "doctor.sandbox.none": "needs bubblewrap",
     "doctor.sandbox.apparmor": "AppArmor keeps plain users of this host from making user namespaces (found {found}, "
@@ -53,6 +54,8 @@ WORDING: Mapping[str, str] = {
     "doctor.memory-peak.cgroup": "a program's memory is read from a cgroup of its own, which misses no peak",
     "doctor.memory-peak.sampled": "a program's memory is read from `smaps_rollup` of its processes only, again and "
     "again: short peaks are missed",
+    "doctor.memory-peak.old-kernel": "this kernel does not tell the peak of a cgroup ({expected} does), so a program's "
+    "memory is read from `smaps_rollup` of its processes, again and again: short peaks are missed",
     "doctor.memory-peak.none": "nothing is run without a sandbox, so no memory is read",
     "doctor.go": "Go {found} (the lab's own: {expected})",
     "doctor.go.other": "Go {found}, whose builds are not those of the lab's own ({expected})",

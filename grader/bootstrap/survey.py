@@ -141,9 +141,13 @@ def cgroups(mount: Path = CGROUP) -> Check:
 
 def memory_peak(mount: Path = CGROUP) -> Check:
     """Tell where a program's memory will be read from, as far as the groups tell; a real run in them knows better."""
-    if cgroups(mount).state == "ok":
-        return Check("memory-peak", "ok", "doctor.memory-peak.cgroup", {})
-    return Check("memory-peak", "warning", "doctor.memory-peak.sampled", {}, _AS_ROOT)
+    if cgroups(mount).state != "ok":
+        return Check("memory-peak", "warning", "doctor.memory-peak.sampled", {}, _AS_ROOT)
+    # Of version 2 only; the topmost group has neither file.
+    groups = [file.parent for pattern in ("", "*/") for file in mount.glob(f"{pattern}memory.current")]
+    if groups and not any((group / "memory.peak").exists() for group in groups):
+        return Check("memory-peak", "warning", "doctor.memory-peak.old-kernel", {"expected": "Linux 5.19"})
+    return Check("memory-peak", "ok", "doctor.memory-peak.cgroup", {})
 
 
 def host_lock(environ: Mapping[str, str]) -> Check:

@@ -96,8 +96,10 @@ def interrupted(arguments: Sequence[str]) -> str:
     """Return what a person who interrupted this command line is told: the command that goes on, if there is one."""
     if next((word for word in arguments if not word.startswith("-")), "") not in RESUMABLE:
         return "interrupted"
-    resume = [*arguments, *(["--resume"] if "--resume" not in arguments else [])]
-    return f"interrupted\nhint: go on with `{shlex.join(['grader', *resume])}`"
+    end = arguments.index("--") if "--" in arguments else len(arguments)  # What follows it is no option.
+    options = [word for word in arguments[:end] if word not in ("--dry-run", "--resume")]
+    resume = ["grader", *options, "--resume", *arguments[end:]]
+    return f"interrupted\nhint: go on with `{shlex.join(resume)}`"
 
 
 def _reader_gone(ended: SystemExit) -> bool:

@@ -40,7 +40,7 @@ from grader.cli.bencharms import (
 )
 from grader.cli.benchfiles import Targets, samples_file, told_where
 from grader.cli.progress import ConsoleProgress
-from grader.cli.wiring import open_store
+from grader.cli.wiring import open_store, waiting_note
 from grader.errors import UsageError
 from grader.judging.expected import Expectation
 from grader.model.base import Language, Record
@@ -170,7 +170,7 @@ def _track(
     progress: Progress,
 ) -> Track:
     host, budget = LocalHost(), Budget(meant.given_s)
-    lock = FileHostLock(asked.lock or DEFAULT_LOCK, lambda _: progress.note("waiting for the host lock"))
+    lock = FileHostLock(asked.lock or DEFAULT_LOCK, lambda holders: progress.note(waiting_note(holders)))
     return Track(
         lock=BoundedLock(lock, budget),
         noise=host.listen,

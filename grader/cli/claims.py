@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
-from grader.cli.options import LabOption, LangOption, MaxReportBytes
+from grader.cli.options import LabOption, MaxReportBytes
+from grader.model.base import Language
 
 
 def claims_command(
     report: Annotated[Path, typer.Argument(help="The report, a Markdown file.")],
     lab: LabOption = "lab12-f25",
     max_report_bytes: MaxReportBytes = 2_000_000,
-    lang: LangOption = "en",
+    lang: Annotated[
+        Language, typer.Option("--lang", envvar="GRADER_LANG", help="Language of the printed table.")
+    ] = "en",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")] = False,
 ) -> None:
     """Read what a report claims; nothing is built."""

@@ -12,7 +12,7 @@ from grader.model.base import Language
 
 if TYPE_CHECKING:
     from grader.judging.regrade import GradeDiff
-    from grader.model.grade import Grade
+    from grader.model.grade import Grade, StoredGrade
     from grader.model.lab import Lab
     from grader.workflow.grade import LabUsed
 
@@ -42,7 +42,7 @@ def judge_command(
 ) -> None:
     """Judge a grade again from its own facts and claims: by a changed lab, a newer grader, or a person's marks."""
     from grader import __version__
-    from grader.adapters.gradefile import find_grade, load_grade
+    from grader.adapters.gradefile import load_grade, load_stored
     from grader.cli.failon import check_conditions, exit_if_holding
     from grader.cli.marks import load_marks
     from grader.errors import UsageError
@@ -52,9 +52,9 @@ def judge_command(
     from grader.workflow.judge import judge_again
 
     check_conditions(fail_on or [])
-    stored = load_grade(grade_file)
+    stored = load_stored(grade_file)
     old = load_grade(diff) if diff is not None else None
-    used = _lab_of(stored, lab)
+    used = _lab_of(stored.grade, lab)
     if old is not None and old.lab.id != used.lab.id:
         raise UsageError(
             f"`{one_line(str(diff))}` is a grade of lab `{one_line(old.lab.id)}`, not of `{used.lab.id}`",
@@ -62,10 +62,10 @@ def judge_command(
             hint="compare grades of one lab",
         )
     given = load_marks(marks, used.lab)
-    grade = judge_again(used, stored, given, __version__)
-    _tell(stored, used)
+    grade = judge_again(used, stored.grade, given, __version__)
+    _tell(stored.grade, used)
     if out is not None:
-        _write(out, find_grade(grade_file), used, grade, lang)
+        _write(out, grade_file, used, stored, grade, lang)
     if old is not None:
         _show_diff(compare_grades(old, grade), used.lab, lang, as_json=as_json)
     elif as_json:
@@ -111,20 +111,14 @@ def _tell(stored: Grade, used: LabUsed) -> None:
         typer.echo(f"grader: the lab has no such criterion any more, so these marks are dropped: {names}", err=True)
 
 
-def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Language) -> None:
+def _write(out: Path, grade_file: Path, used: LabUsed, stored: StoredGrade, grade: Grade, lang: Language) -> None:
     """Write the judgement to a folder of its own; a grading's folder holds more, and is never replaced by less."""
-    import json
     from datetime import UTC, datetime
 
-    from grader import __version__
-    from grader.adapters.gradefile import logs_beside, report_beside, samples_beside
+    from grader.adapters.gradefile import beside
     from grader.adapters.output import REPLACED, OutputFolder
     from grader.errors import UsageError
-    from grader.exports.samples import read_samples
-    from grader.model.base import digest
-    from grader.model.run import TimedRuns
-    from grader.workflow.grade import judged_files
-    from grader.workflow.judge import table_again
+    from grader.workflow.judge import judgement_files
 
     if (out / "report.orig.md").exists():
         raise UsageError(
@@ -132,21 +126,10 @@ def _write(out: Path, grade_file: Path, used: LabUsed, grade: Grade, lang: Langu
             where="--out",
             hint="name a new or empty folder",
         )
-    samples = samples_beside(grade_file)
-    runs = read_samples(samples, used.lab.parameters) if samples is not None else TimedRuns()
     folder = OutputFolder(out.resolve())
     folder.check()
-    run = {
-        "schema": "grader/judgement/1",
-        "judged": datetime.now(UTC).isoformat(timespec="seconds"),
-        "grade_sha256": digest(grade_file.read_bytes()),
-        "lab_sha256": used.digest,
-        "grader": __version__,
-    }
-    report = report_beside(grade_file, grade.submission.report_sha256)
-    table = table_again(used, grade, report) if report is not None else None
-    record = json.dumps(run, indent=2, sort_keys=True).encode() + b"\n"
-    folder.write(judged_files(used.lab, grade, runs, logs_beside(grade_file), lang, table) | {"run.json": record})
+    found = beside(grade_file, grade)
+    folder.write(judgement_files(used, stored, grade, found, lang, datetime.now(UTC)))
     if folder.was_current:
         typer.echo(f"grader: {REPLACED}", err=True)
 

@@ -34,7 +34,7 @@ LockOption = Annotated[
 # the first of them are said by the standard library alone, before there is an environment with a catalogue.
 LangOption = Annotated[
     Language,
-    typer.Option("--lang", envvar="GRADER_LANG", help="Language of feedback, table.md and the printed tables."),
+    typer.Option("--lang", envvar="GRADER_LANG", help="Language of feedback.*, table.md and the printed tables."),
 ]
 MarksOption = Annotated[
     Path | None, typer.Option("--marks", help="JSON file of a person's points: criterion -> points, note.")

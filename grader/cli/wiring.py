@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -74,7 +75,7 @@ def wire(options: WiringOptions, lab: Lab, progress: Progress, limit_s: float | 
             from grader.render.catalogue import words
 
             raise HostError(words(status.reason), where="--engine embedded", hint=status.remedy)
-    waiting = FileHostLock(options.lock or DEFAULT_LOCK, lambda _: progress.note("waiting for the host lock"))
+    waiting = FileHostLock(options.lock or DEFAULT_LOCK, lambda holders: progress.note(waiting_note(holders)))
     intake, host = LocalIntake(os.environ), BoundedHost(LocalHost(), budget)
     return Desk(
         store=store,
@@ -86,3 +87,10 @@ def wire(options: WiringOptions, lab: Lab, progress: Progress, limit_s: float | 
         progress=progress,
         budget=budget,
     )
+
+
+def waiting_note(holders: Sequence[int]) -> str:
+    """Name the processes that hold the lock, as far as this user may know them."""
+    if not holders:
+        return "waiting for the host lock"
+    return f"waiting for the host lock; held by process {', '.join(map(str, holders))}"

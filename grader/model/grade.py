@@ -229,3 +229,21 @@ class Grade(Record):
     findings: tuple[Finding, ...]
     criteria: tuple[Criterion, ...]
     score: Score
+
+
+class StoredGrade(Record):
+    """A grade as a file holds it, and the digest of that file's bytes."""
+
+    grade: Grade
+    sha256: str
+
+
+class Beside(Record):
+    """What lies beside a stored grade: None or empty what is not there, cannot be read, or is not what was graded.
+
+    `logs` are what the tools said in builds that gave nothing, by step.
+    """
+
+    samples: bytes | None = None
+    report: bytes | None = None
+    logs: tuple[tuple[str, str], ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from grader.model.base import Language, Record
 from grader.model.grade import Fact, Grade, Quantity, Verdict, VerdictName
@@ -13,6 +13,7 @@ from grader.render import escape
 from grader.render.catalogue import phrase
 from grader.render.cells import fact_text, quantity_text, row_text
 from grader.render.labels import arm_name, cell_name, name_of, own_words, quantity_name
+from grader.render.markdown import code_span
 from grader.render.numerals import localised
 from grader.units import format_seconds, telling_half_width
 
@@ -110,17 +111,21 @@ def _arm_line(fact: Fact, first: Fact | None, language: Language) -> ArmLine:
     )
 
 
-def origin(grade: Grade, language: Language = "en") -> str:
-    """Return which lab and which program judged, and on what kind of host."""
+def origin(grade: Grade, language: Language = "en", safe: Callable[[str], str] = str) -> str:
+    """Return which lab and which program judged, and on what kind of host.
+
+    Args:
+        safe: Makes each of these words harmless where they are shown: a stored grade may hold a stranger's.
+    """
     lab, host = grade.lab, grade.host
     return phrase(
         "feedback.origin",
         language,
-        lab=lab.id,
-        version=lab.version,
-        digest=lab.sha256[:12],
-        grader=grade.grader.version,
-        system=f"{host.os} {host.architecture}",
+        lab=safe(lab.id),
+        version=safe(lab.version),
+        digest=code_span(lab.sha256[:12]),
+        grader=safe(grade.grader.version),
+        system=safe(f"{host.os} {host.architecture}"),
         cpus=host.cpus,
     )
 

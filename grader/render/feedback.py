@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from grader.model.base import Language, Scalar
+from grader.model.base import Language
 from grader.model.grade import Criterion, Grade
 from grader.model.lab import Lab
 from grader.render import escape
@@ -16,12 +14,10 @@ from grader.render.criteria import SEVERITIES, by_reason, command, groups
 from grader.render.lab_table import timed_arms_markdown
 from grader.render.markdown import code_span, fenced, table
 from grader.render.ratiolines import noise_of_times, timed_ratios_markdown
+from grader.render.templating import environment, first_lines
 
 NO_SANDBOX = frozenset({"engine.no-sandbox", "sandbox.no-tool", "sandbox.not-tight", "sandbox.refused"})
 """Reasons of facts that say that the host could not run anything of anybody."""
-
-LOG_LINES = 30
-"""Lines of a tool's message that feedback shows; the whole of it is in `steps/`."""
 
 
 def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], language: Language = "en") -> str:
@@ -31,20 +27,9 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], l
         grade: Worded in `language`.
         logs: Messages of tools that failed, by step.
     """
-
-    def t(code: str, /, **params: Scalar) -> str:
-        return phrase(code, language, **params)
-
     # Markdown, not HTML, so no autoescape: every text of a student goes through `md`, `code` or `log`.
-    environment = Environment(
-        loader=PackageLoader("grader.render", "templates"),
-        undefined=StrictUndefined,
-        autoescape=False,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    templates = environment(language, autoescape=False)
+    templates.filters |= {
         "md": escape.markdown,
         "sentence": lambda text: escape.markdown(text, escape.SENTENCE),
         "first_upper": first_upper,
@@ -53,8 +38,7 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], l
         "points": lambda value: points(value, language),
     }
     lines = comparison(lab, grade, language)
-    return environment.get_template("feedback.md.j2").render(
-        t=t,
+    return templates.get_template("feedback.md.j2").render(
         severities=SEVERITIES,
         grade=grade,
         groups=groups(grade.criteria),
@@ -68,7 +52,7 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], l
         ratios=timed_ratios_markdown(grade.facts, language),
         noise=noise_of_times(grade.facts, language),
         missing=notes_on_what_is_missing(lab, grade, language),
-        origin=origin(grade, language),
+        origin=origin(grade, language, escape.markdown),
         logs=list(logs),
     )
 
@@ -123,6 +107,5 @@ def _report_lines(criterion: Criterion) -> str:
 
 
 def _log(text: str, language: Language) -> str:
-    lines = text.splitlines()
-    more = len(lines) - LOG_LINES
-    return fenced("\n".join(lines[:LOG_LINES]), phrase("feedback.more-lines", language, count=more) if more > 0 else "")
+    lines, more = first_lines(text, language)
+    return fenced("\n".join(lines), more)

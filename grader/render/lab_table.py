@@ -44,7 +44,7 @@ def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
             f"- {', '.join(cells)}: {escape.markdown(reason, escape.SENTENCE)}\n" for reason, cells in gaps.items()
         )
         parts.append(f"{phrase('feedback.not-measured', language)}:\n\n{lines}")
-    return "\n".join([*parts, f"{origin(grade, language)}\n"])
+    return "\n".join([*parts, f"{origin(grade, language, escape.markdown)}\n"])
 
 
 def timed_arms_markdown(grade: Grade, language: Language = "en") -> str:

@@ -254,7 +254,7 @@ EN: dict[str, str] = {
     "feedback.noisy": "The host was noisy while the arms were timed, so a difference may be the host's: {reasons}.",
     "feedback.not-measured": "Not measured",
     "feedback.nothing-changed": "Nothing to change in {file}",
-    "feedback.origin": "Lab {lab} {version} (`{digest}`), grader {grader}, {system}, {cpus} CPUs.",
+    "feedback.origin": "Lab {lab} {version} ({digest}), grader {grader}, {system}, {cpus} CPUs.",
     "feedback.outcome": "Outcome",
     "feedback.points": "Points",
     "feedback.ratios": (
@@ -262,7 +262,7 @@ EN: dict[str, str] = {
         "is the faster one"
     ),
     "feedback.score": "{points} of {max} points so far",
-    "feedback.score-apart": "{points} could not be assessed on this host",
+    "feedback.score-apart": "{points} could not be assessed in this run",
     "feedback.score-lost": "{points} lost",
     "feedback.score-review": "{points} wait for the instructor",
     "feedback.see-below": "see below the table",
@@ -325,8 +325,8 @@ EN: dict[str, str] = {
     "page.findings": "Worth a look",
     "page.findings-how": "A finding is a reason to look, not a judgement.",
     "page.first-output": "Start to first output or answer",
-    "page.group-apart": "Not assessed on this host",
-    "page.group-apart-how": "These cost nothing: they could not be checked here.",
+    "page.group-apart": "Not assessed in this run",
+    "page.group-apart-how": "These cost nothing: they could not be checked in this run; the reason says why.",
     "page.group-bonus": "Bonus",
     "page.group-bonus-how": "It comes on top of the points; what is missing here costs nothing.",
     "page.group-lost": "Points lost",

@@ -12,20 +12,19 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import nh3
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from grader.model.base import Language, Record, Scalar
+from grader.model.base import Language, Record
 from grader.model.grade import Criterion, Fact, Grade, Score
 from grader.model.lab import Lab
 from grader.model.report import ReportReading
 from grader.model.run import TimedRuns
 from grader.render import escape
-from grader.render.catalogue import phrase
 from grader.render.comparison import (
     FIRST_ANSWER,
     NOTHING,
@@ -39,18 +38,18 @@ from grader.render.comparison import (
     timed_name,
 )
 from grader.render.criteria import OUTCOMES, SEVERITIES, command, groups
-from grader.render.feedback import LOG_LINES, notes_on_what_is_missing
+from grader.render.feedback import notes_on_what_is_missing
 from grader.render.labels import own_words
 from grader.render.numerals import NO_BREAK
 from grader.render.plots import PlotWords, TimedArm, is_logarithmic, strip_plot, strips
 from grader.render.ratiolines import COLUMNS as RATIO_COLUMNS
 from grader.render.ratiolines import noise_of_times, timed_ratios
+from grader.render.templating import Words, environment, first_lines, words_of
 
 MOST_CHARACTERS = 4000
 """Of one text; a report may hold a megabyte without a space."""
 
 QUOTE_CHARACTERS = 300
-LOG_LINE_CHARACTERS = 500
 
 TABLE_ROWS, TABLE_LINE_CHARACTERS = 60, 2000
 """The longest known comparison table has 12 rows."""
@@ -98,12 +97,6 @@ COLUMNS = ("page.quantity", "page.claimed", "page.recomputed", "page.measured", 
 TIMED_COLUMNS = ("page.arm", "page.mode", "page.total", "page.first-output", "page.runs")
 
 
-class Words(Protocol):
-    """The wording of a code of the catalogue in the page's language."""
-
-    def __call__(self, code: str, /, **params: Scalar) -> str: ...
-
-
 def feedback_html(
     lab: Lab,
     grade: Grade,
@@ -120,34 +113,23 @@ def feedback_html(
         own_table: The student's comparison table as filled, in Markdown; None if the report has none.
         logs: Messages of tools that failed, by step.
     """
-
-    def t(code: str, /, **params: Scalar) -> str:
-        return phrase(code, language, **params)
-
-    environment = Environment(
-        loader=PackageLoader("grader.render", "templates"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        finalize=shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    t = words_of(language)
+    templates = environment(language, autoescape=True, finalize=shown)
+    templates.filters |= {
         "quote": _quote,
-        "log": _log_lines,
+        "log": lambda text: _log_lines(text, language),
         "sentence": _sentence,
         "marks": _marks,
         "whole": _whole,
     }
-    style = _style(environment)
+    style = _style(templates)
     timed = timed_arms(grade.facts, language)
     grouped = groups(grade.criteria)
     lost = sorted(grouped["lost"], key=lambda c: c.points - c.max)
     rows = strips(_timed(runs, _arms_in_order(lab), grade.facts, timed, language), lab.subjects)
     drawing = strip_plot(rows, _axis_words(t, language))
-    return environment.get_template("feedback.html.j2").render(
+    return templates.get_template("feedback.html.j2").render(
         language=language,
-        t=t,
         lab_title=own_words(lab, language)["lab.title"],
         grade=grade,
         style=Markup(style),
@@ -324,11 +306,9 @@ def _quote(text: str) -> str:
     return escape.one_line(_calm(text[:MOST_CHARACTERS]), QUOTE_CHARACTERS)
 
 
-def _log_lines(text: str) -> str:
-    """Return the first lines of a tool's message, each cut; the whole of it is in `steps/`."""
-    lines = text[: LOG_LINES * LOG_LINE_CHARACTERS].splitlines()
-    kept = [_cut(line, LOG_LINE_CHARACTERS) for line in lines[:LOG_LINES]]
-    return "\n".join([*kept, "…"] if len(lines) > LOG_LINES else kept)
+def _log_lines(text: str, language: Language) -> str:
+    lines, more = first_lines(text, language)
+    return "\n".join([*(escape.plain(_calm(line)) for line in lines), *([more] if more else [])])
 
 
 def _cut(text: str, limit: int) -> str:

@@ -69,7 +69,9 @@ class BoundedRunner:
         capped = self._capped(command)
         done = self._inner.run(capped, memory=memory)
         if done.outcome == "timeout" and capped != command:
-            raise TimeLimitError("the time limit of this run cut a command short", where="--time-limit")
+            raise TimeLimitError(
+                "the time limit of this run cut a command short", where="--time-limit", hint="allow more time"
+            )
         return done
 
     @contextmanager

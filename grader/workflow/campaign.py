@@ -200,6 +200,15 @@ def whole_rounds(samples: Sequence[Sample], arms: Sequence[str]) -> list[Sample]
     return [sample for sample in last if sample.round_index < rounds]
 
 
+def sound_rounds(samples: Sequence[Sample], arms: Sequence[str]) -> list[Sample]:
+    """Return the samples of the complete rounds before the first run that broke through no fault of its program.
+
+    That run put its arm out for good, and made again it may be right.
+    """
+    broken = [s.round_index for s in samples if s.reason is not None and s.reason.blameless]
+    return [s for s in whole_rounds(samples, arms) if s.round_index < min(broken, default=s.round_index + 1)]
+
+
 def _timed_run(
     arm: TimedArm,
     round_index: int,

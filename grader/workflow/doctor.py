@@ -8,10 +8,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from grader.bootstrap.checks import NEEDS, ORDER, Purpose
+from grader.errors import HostError
 from grader.model.base import Message, Record, Scalar
 from grader.model.host import Check
 from grader.model.lab import CommittedFile, Lab
-from grader.ports import Engine, Runner
+from grader.ports import Engine, Runner, SandboxStatus
+
+_PORT = 8080
+"""Of a network that nobody else has."""
 
 
 class Diagnosis(Record):
@@ -68,12 +72,8 @@ def _arms(by_subject: Mapping[str, tuple[str, ...]]) -> Iterable[str]:
 
 def _proved(lab: Lab, runner: Runner, engine: Engine, remedies: Mapping[str, str]) -> Iterable[Check]:
     status = runner.status()
-    if status.works:
-        yield _check("sandbox", "ok", "doctor.sandbox", {"found": status.kind})
-    else:
-        reason = status.reason or Message(code="doctor.sandbox.none")
-        yield Check(id="sandbox", state="missing", message=reason, remedy=status.remedy)
-    yield _memory_peak(runner, remedies.get("memory-peak", ""), works=status.works)
+    yield _sandbox(runner, status)
+    yield _memory_peak(runner, status, remedies.get("memory-peak", ""))
     for weakness in status.weak:
         yield Check(id="cgroups", state="warning", message=weakness, remedy=remedies.get("cgroups", ""))
     tools = {tool.name: tool.version for tool in engine.tools()}
@@ -88,13 +88,28 @@ def _proved(lab: Lab, runner: Runner, engine: Engine, remedies: Mapping[str, str
         yield _check("tinygo", "warning", "doctor.tinygo.absent", {})
 
 
-def _memory_peak(runner: Runner, remedy: str, *, works: bool) -> Check:
+def _sandbox(runner: Runner, status: SandboxStatus) -> Check:
+    """Start something that does nothing as a server too: reaching one takes more than running a program."""
+    if not status.works:
+        reason = status.reason or Message(code="doctor.sandbox.none")
+        return Check(id="sandbox", state="missing", message=reason, remedy=status.remedy)
+    try:
+        with runner.serve(runner.noop(), _PORT) as server:
+            server.stop(0.0)
+    except HostError as error:
+        return _check("sandbox", "warning", "doctor.sandbox.servers", {"found": error.what})
+    return _check("sandbox", "ok", "doctor.sandbox", {"found": status.kind})
+
+
+def _memory_peak(runner: Runner, status: SandboxStatus, remedy: str) -> Check:
     """Run something that does nothing, and see what its memory was read from."""
-    if not works:
+    if not status.works:
         return _check("memory-peak", "warning", "doctor.memory-peak.none", {})
     readings = runner.run(runner.noop(), memory=True).memory_peak
     if any(reading.notion == "cgroup" for reading in readings):
         return _check("memory-peak", "ok", "doctor.memory-peak.cgroup", {})
+    if not status.weak:  # There are cgroups, so it is the kernel that does not tell.
+        return _check("memory-peak", "warning", "doctor.memory-peak.old-kernel", {"expected": "Linux 5.19"})
     return _check("memory-peak", "warning", "doctor.memory-peak.sampled", {}, remedy)
 
 

@@ -15,7 +15,7 @@ from grader.workflow.plan import DISCARDED, timed_arms, why_not
 from grader.workflow.prepare import Runnable
 from grader.workflow.site import Site
 
-RECIPE = "1"
+RECIPE = "2"
 """Raised when the same runs would be made or judged otherwise."""
 
 

@@ -59,6 +59,7 @@ class Desk:
     monotonic: Callable[[], float] = time.monotonic
 
 
+# Formats of `run.json`: grader/run/1 is the first.
 class RunRecord(Record):
     """What `run.json` says: everything that differs between two runs of the same inputs."""
 
@@ -76,6 +77,7 @@ class RunRecord(Record):
     locks: tuple[LockSpan, ...]
     time_limit_s: float | None
     left_out: tuple[str, ...]
+    cached: tuple[str, ...] = Field(description="Steps that a run before had done.")
     resumed_rounds: int = Field(ge=0, description="Timed rounds that a run which was cut off had saved.")
 
 
@@ -111,7 +113,7 @@ def run_grading(
     submission = _freeze(job, used, desk)
     if desk.budget.left_s() == 0:
         raise UsageError(
-            f"{desk.budget.limit_s:g} s were up before the submission was read",
+            f"{desk.budget.limit_s:g} s were up once the submission was frozen, before anything was built",
             where="--time-limit",
             hint="allow more time",
         )
@@ -177,6 +179,7 @@ def _run_record(began: datetime, total_s: float, measured: Measured, used: LabUs
         locks=measured.locks,
         time_limit_s=desk.budget.limit_s,
         left_out=measured.left_out,
+        cached=tuple(step.meta.step for step in measured.steps if step.cached),
         resumed_rounds=measured.resumed_rounds,
     )
     return json.dumps(record.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True).encode() + b"\n"

@@ -9,14 +9,16 @@ from pydantic import Field
 from grader.model.base import Message, Record
 from grader.model.run import Answer, BuildResult, MemoryReading, PeakRuns, ProbeResult, ServerRun
 from grader.model.steps import build_step, memory_step, probe_step
+from grader.render.escape import json_document
 
 
+# Formats of a step's `meta.json`: grader/step/1 is the first; before its first release `cached` left it for
+# `run.json`, because it differs between two gradings of the same inputs.
 class StepMeta(Record):
     """What `meta.json` of a step says; times are of the run that was done, however long ago."""
 
     schema_: Annotated[Literal["grader/step/1"], Field(alias="schema")] = "grader/step/1"
     step: str
-    cached: bool
     argv: tuple[str, ...] = ()
     state: str
     exit_code: int | None = None
@@ -31,18 +33,20 @@ class StepMeta(Record):
 
 
 class StepOutput(Record):
-    """One step's evidence: the streams as they were, and what is known about the run."""
+    """One step's evidence: the streams as they were, what is known about the run, and whether the cache had it."""
 
     meta: StepMeta
     stdout: bytes
     stderr: bytes
+    cached: bool
 
     def files(self) -> dict[str, bytes]:
         """Return the step's files by path below `steps/`."""
+        meta = json_document(self.meta.model_dump_json(indent=2, by_alias=True))  # bodies of answers are a stranger's
         return {
             f"{self.meta.step}/stdout": self.stdout,
             f"{self.meta.step}/stderr": self.stderr,
-            f"{self.meta.step}/meta.json": self.meta.model_dump_json(indent=2, by_alias=True).encode() + b"\n",
+            f"{self.meta.step}/meta.json": meta.encode() + b"\n",
         }
 
 
@@ -50,14 +54,13 @@ def step_of_build(result: BuildResult, *, cached: bool) -> StepOutput:
     """Return a build's evidence; its tools' messages are the step's stderr."""
     meta = StepMeta(
         step=build_step(result.subject),
-        cached=cached,
         argv=result.argv,
         state=result.state,
         artifact_sha256=result.artifact.sha256 if result.artifact else None,
         artifact_size=result.artifact.size if result.artifact else None,
         reason=result.reason,
     )
-    return StepOutput(meta=meta, stdout=b"", stderr=result.log.encode("utf-8", "replace"))
+    return StepOutput(meta=meta, stdout=b"", stderr=result.log.encode("utf-8", "replace"), cached=cached)
 
 
 def step_of_probe(result: ProbeResult, *, cached: bool) -> StepOutput:
@@ -65,7 +68,6 @@ def step_of_probe(result: ProbeResult, *, cached: bool) -> StepOutput:
     run = result.completed
     meta = StepMeta(
         step=probe_step(result.probe, result.subject, result.arm),
-        cached=cached,
         argv=run.argv if run else (),
         state=result.state,
         exit_code=run.exit_code if run else None,
@@ -76,7 +78,7 @@ def step_of_probe(result: ProbeResult, *, cached: bool) -> StepOutput:
         server=result.server,
     )
     stdout, stderr = (run.stdout_bytes(), run.stderr_bytes()) if run else (b"", b"")
-    return StepOutput(meta=meta, stdout=stdout, stderr=stderr)
+    return StepOutput(meta=meta, stdout=stdout, stderr=stderr, cached=cached)
 
 
 def step_of_peaks(runs: PeakRuns, *, cached: bool) -> StepOutput:
@@ -84,7 +86,6 @@ def step_of_peaks(runs: PeakRuns, *, cached: bool) -> StepOutput:
     last = runs.completed
     meta = StepMeta(
         step=memory_step(runs.metric, runs.arm),
-        cached=cached,
         argv=last.argv if last else (),
         state="measured" if runs.reason is None else "not_run" if runs.reason.blameless else "failed",
         exit_code=last.exit_code if last else None,
@@ -93,4 +94,4 @@ def step_of_peaks(runs: PeakRuns, *, cached: bool) -> StepOutput:
         peaks=runs.peaks,
     )
     stdout, stderr = (last.stdout_bytes(), last.stderr_bytes()) if last else (b"", b"")
-    return StepOutput(meta=meta, stdout=stdout, stderr=stderr)
+    return StepOutput(meta=meta, stdout=stdout, stderr=stderr, cached=cached)

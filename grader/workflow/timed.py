@@ -14,7 +14,7 @@ from grader.stats.estimate import summary
 from grader.stats.plan import complete_rounds
 from grader.workflow.build import content_key
 from grader.workflow.calibration import CalibratedMeter
-from grader.workflow.campaign import TimedArm, run_campaign, whole_rounds
+from grader.workflow.campaign import TimedArm, run_campaign, sound_rounds
 from grader.workflow.plan import timed_arms, why_not
 from grader.workflow.prepare import Runnable
 from grader.workflow.site import Site
@@ -76,13 +76,13 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
     """Time the arms and keep the campaign; the caller holds the host lock until it is kept."""
     names = [arm.name for arm in arms]
     there = _saved(site, key, log, names)
-    kept = whole_rounds(there.samples, names) if there is not None and resume else []
+    kept = sound_rounds(there.samples, names) if there is not None and resume else []
     rounds, total, warmups = complete_rounds(kept, names), lab.parameters.rounds, lab.parameters.warmups
     began = there.header.began if there is not None and kept else site.wall()
     if there is not None and not resume and (again := complete_rounds(there.samples, names)):
         site.progress.note(f"{again} saved rounds are timed again; --resume would keep them")
     if there is not None and resume and (half := len(there.samples) - len(kept)):
-        site.progress.note(f"{half} saved runs are of an incomplete round, which is run again")
+        site.progress.note(f"{half} saved runs are run again: their round is incomplete, or comes after one that broke")
     left = f"round {rounds + 1} to {total}" if rounds else f"{total} rounds"
     site.progress.step("time", f"{left} of {len(arms)} arms, after {warmups} to warm up")
     noise = CalibratedMeter(site.listen(), site.store if site.use_cache else None, site.host)
@@ -124,13 +124,13 @@ def _saved(site: Site, key: str, log: SampleLog, names: Sequence[str]) -> SavedS
 
 def _step(campaign: Campaign, *, cached: bool) -> StepOutput:
     reason = Message(code=TIME_IS_UP) if campaign.cut else None
-    meta = StepMeta(step=TIMING_STEP, cached=cached, state="measured", reason=reason)
-    return StepOutput(meta=meta, stdout=_summaries(campaign).encode(), stderr=b"")
+    meta = StepMeta(step=TIMING_STEP, state="measured", reason=reason)
+    return StepOutput(meta=meta, stdout=_summaries(campaign).encode(), stderr=b"", cached=cached)
 
 
 def _not_run(reason: Message) -> StepOutput:
-    meta = StepMeta(step=TIMING_STEP, cached=False, state="not_run", reason=reason)
-    return StepOutput(meta=meta, stdout=b"", stderr=b"")
+    meta = StepMeta(step=TIMING_STEP, state="not_run", reason=reason)
+    return StepOutput(meta=meta, stdout=b"", stderr=b"", cached=False)
 
 
 def _timed_arm(

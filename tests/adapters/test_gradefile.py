@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 
 from grader import __version__
-from grader.adapters.gradefile import find_grade, load_grade
+from grader.adapters.gradefile import beside, find_grade, load_grade, load_stored
 from grader.errors import GraderError
-from tests.cli.handed_out import written
+from grader.model.grade import Beside
+from tests.cli.handed_out import REPORT, written
 
 Document = dict[str, Any]
 
@@ -88,3 +90,28 @@ def test_an_unknown_field_of_a_newer_grader_names_both_versions(stored: Path) ->
     message = refusal(change(stored, document))
     assert f"`invented`: Extra inputs are not permitted; grader 99.0 wrote it, this is {__version__}" in message
     assert "hint: judge with the version of grader that wrote it" in message
+
+
+def test_the_digest_is_of_the_bytes_that_were_read(stored: Path) -> None:
+    read = load_stored(stored)
+    stored.write_bytes(stored.read_bytes() + b"\n")
+    assert read.sha256 == hashlib.sha256(stored.read_bytes()[:-1]).hexdigest()
+    assert load_stored(stored).sha256 != read.sha256
+
+
+def test_what_lies_beside_a_grade_is_read_as_far_as_it_is_there_and_is_what_was_graded(stored: Path) -> None:
+    grade = load_grade(stored)
+    for name, artifact in (("build-native", None), ("build-wasm", "0" * 64)):
+        step = stored.parent / "steps" / name
+        step.mkdir(parents=True)
+        (step / "meta.json").write_text(json.dumps({"artifact_sha256": artifact}))
+        (step / "stderr").write_bytes(b"main.go:1: undefined\xff")
+    found = beside(stored.parent, grade)
+    assert found.report == (stored.parent / "report.orig.md").read_bytes() == REPORT
+    assert found.samples == (stored.parent / "samples.csv").read_bytes()
+    assert found.logs == (("build-native", "main.go:1: undefined\N{REPLACEMENT CHARACTER}"),)
+    (stored.parent / "report.orig.md").write_bytes(REPORT + b"another")
+    (stored.parent / "samples.csv").unlink()
+    (stored.parent / "samples.csv").mkdir()
+    (stored.parent / "steps" / "build-native" / "meta.json").write_text("[" * 100_000)
+    assert beside(stored, grade) == Beside()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,7 +147,45 @@ def test_only_a_child_of_the_named_parent_is_told_to_end() -> None:
 
 def test_sampler_that_meets_nothing_has_no_reading_and_leaves_no_thread() -> None:
     before = threading.active_count()
-    with PeakSampler.of(list) as sampler:
+    with PeakSampler.of(list, ()) as sampler:
         pass
     assert sampler.readings() == ()
     assert threading.active_count() == before
+
+
+@pytest.fixture
+def sleeper() -> Iterator[int]:
+    with subprocess.Popen(["sleep", "60"]) as program:
+        yield program.pid
+        program.kill()
+
+
+def sampled(pid: int, looks: int, *launchers: str) -> tuple[MemoryReading, ...]:
+    """Return what a sampler reads that meets a process so often."""
+    left = [pid] * looks
+    with PeakSampler.of(lambda: [left.pop()] if left else [], map(Path, launchers)) as sampler:
+        deadline = time.monotonic() + 60
+        while left and time.monotonic() < deadline:
+            time.sleep(0.001)
+    return sampler.readings()
+
+
+def test_what_launches_a_program_is_not_counted_as_the_program(sleeper: int) -> None:
+    """Between the gate and the program there may be milliseconds, in which a small program would be over."""
+    assert sampled(sleeper, 20, "/bin/sh")
+    assert sampled(sleeper, 20, "/bin/sh", "/bin/sleep") == ()
+
+
+def test_too_few_samples_are_no_reading(sleeper: int) -> None:
+    """One of a program that is over within milliseconds shows how it began: 3 MiB of 16, once in 25 runs."""
+    assert sampled(sleeper, 4) == ()
+    (reading,) = sampled(sleeper, 5)
+    assert "the largest of 5 samples" in reading.method
+
+
+def test_gate_of_a_trusted_run_counts_for_nothing() -> None:
+    """So a shell has no reading: it cannot be told from the gate's."""
+    sleeps = Command(argv=("/bin/sleep", "0.3"), binds=(Bind(source="/bin/sleep", target="/bin/sleep"),))
+    shell = Command(argv=("/bin/sh", "-c", "sleep 0.3"), binds=(Bind(source="/bin/sh", target="/bin/sh"),))
+    assert only(Trusted().run(sleeps, memory=True)).size_bytes > 0
+    assert Trusted().run(shell, memory=True).memory_peak == ()

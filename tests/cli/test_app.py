@@ -53,4 +53,6 @@ def test_who_interrupts_a_grading_is_told_the_command_that_goes_on() -> None:
     told = interrupted(["grade", "my lab", "--out", "o"])
     assert told.endswith("`grader grade 'my lab' --out o --resume`")
     assert interrupted(["fill", "lab", "--resume"]).endswith("`grader fill lab --resume`")
+    assert interrupted(["grade", "--dry-run", "lab"]).endswith("`grader grade lab --resume`")
+    assert interrupted(["grade", "--", "--dry-run"]).endswith("`grader grade --resume -- --dry-run`")
     assert interrupted(["cache", "prune"]) == "interrupted"

@@ -204,7 +204,7 @@ def test_runs_that_the_time_limit_ends_are_resumed_to_the_same_bytes(
 ) -> None:
     for seconds in LIMITS_S:
         done = host.run("--resume", "-q", "--time-limit", f"{seconds}s")
-        if "were up before the submission was read" in done.stderr:
+        if "were up once the submission was frozen" in done.stderr:
             continue  # a busy host
         assert done.code == 0, done.stderr
         if "left out" not in done.stderr:
@@ -218,14 +218,22 @@ def test_runs_that_the_time_limit_ends_are_resumed_to_the_same_bytes(
 def test_fill_in_place_killed_at_every_place_keeps_the_report_and_ends_with_the_same_bytes(
     host: Host, uncut: tuple[Host, dict[str, bytes]]
 ) -> None:
-    """What a grading of the same has measured is taken, so only the writing is left to be cut off."""
-    assert host.run().code == 0
-    shutil.rmtree(host.out)
-    report = host.submission / "submission12.md"
+    """What a grading of the same has measured is taken, so only the writing is left to be cut off.
+
+    The report lies apart: its backups beside the sources would be files that a build may read.
+    """
+    apart = host.folder / "apart"
+    apart.mkdir()
+    report = (host.submission / "submission12.md").rename(apart / "submission12.md")
     original = report.read_bytes()
-    host.run_until_whole("--resume", "-q", "--in-place", command="fill")
+    options = ("--report", str(report), "--resume", "-q")
+    assert host.run(*options).code == 0
+    shutil.rmtree(host.out)
+    places = host.run_until_whole(*options, "--in-place", command="fill")
+    assert [place for place in places if "output.py" in place]
+    assert [place for place in places if place.startswith("build")] == []
     assert report.read_bytes() == host.files()["report.md"] == uncut[1]["report.md"]
-    backups = list(host.submission.glob("submission12.md.bak*"))
+    backups = list(apart.glob("submission12.md.bak*"))
     assert backups
     assert {backup.read_bytes() for backup in backups} == {original}
 

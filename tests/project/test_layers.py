@@ -27,6 +27,13 @@ def test_effects_and_their_order_do_not_know_each_other() -> None:
     assert {"workflow", "adapters"} <= rooms([layer])
 
 
+def test_every_room_of_the_core_is_held_to_be_pure() -> None:
+    """`model` is below the core and as pure."""
+    core = next(layer for layer in CONTRACTS[0]["layers"] if "judging" in layer)
+    pure = next(contract for contract in CONTRACTS if contract["name"].startswith("the pure core"))
+    assert set(pure["source_modules"]) == {f"grader.{room}" for room in rooms([core])} | {"grader.model"}
+
+
 def test_the_rooms_of_the_drawing_are_in_the_architecture_document() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     package = ROOT / "grader"

@@ -72,6 +72,18 @@ def test_the_cgroup_version_is_told_from_its_files(tmp_path: Path, made: list[st
     assert survey.memory_peak(tmp_path).state == state
 
 
+@pytest.mark.parametrize(("group", "tells"), [(".", True), (".", False), ("init.scope", True), ("init.scope", False)])
+def test_a_kernel_that_does_not_tell_the_peak_of_a_cgroup_is_named(tmp_path: Path, group: str, tells: bool) -> None:
+    """In a container the topmost group that is seen has the files of one, on a host only those below have."""
+    (tmp_path / "cgroup.controllers").touch()
+    (tmp_path / group).mkdir(exist_ok=True)
+    for name in ("memory.current", "memory.peak")[: 1 + tells]:
+        (tmp_path / group / name).touch()
+    check = survey.memory_peak(tmp_path)
+    assert (check.state, check.code.rpartition(".")[2]) == (("ok", "cgroup") if tells else ("warning", "old-kernel"))
+    assert "5.19" in check.text() or tells
+
+
 class TestHostLock:
     def test_one_that_is_open_to_us_is_fine(self, tmp_path: Path) -> None:
         lock = tmp_path / "lock"

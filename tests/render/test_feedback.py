@@ -95,6 +95,28 @@ def test_a_submissions_name_is_no_claims_id(lab: Lab) -> None:
     assert feedback(lab, with_criteria(submission=about)).startswith("# Feedback: lab.v2\\_final-01234567\n")
 
 
+def test_no_id_version_or_host_of_a_stored_grade_acts(lab: Lab) -> None:
+    """They are words of ours in a grade of ours; `judge` takes one from anywhere."""
+    made = grade()
+    rule = made.findings[0].model_copy(update={"rule": f"`{HOSTILE}"})
+    one = made.criteria[0].model_copy(update={"id": HOSTILE, "evidence": (f"report:{HOSTILE}",)})
+    changes = {
+        "findings": (rule,),
+        "criteria": (one, *made.criteria[1:]),
+        "lab": made.lab.model_copy(update={"id": HOSTILE, "version": HOSTILE, "sha256": f"``{HOSTILE}"}),
+        "host": made.host.model_copy(update={"os": HOSTILE, "architecture": HOSTILE}),
+        "grader": made.grader.model_copy(update={"version": HOSTILE}),
+    }
+    crafted = made.model_copy(update=changes)
+    for markdown in (feedback(lab, crafted), table_markdown(lab, translated(lab, crafted, "en"))):
+        tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(markdown)
+        inline = {child.type for token in tokens for child in token.children or ()}
+        assert not {"link_open", "image", "html_inline"} & inline
+        assert "html_block" not in {token.type for token in tokens}
+        assert not LINKS.search(shown_text(markdown))
+        assert not set("\x1b\u202e") & set(markdown)
+
+
 def test_a_full_mark_of_a_person_is_earned() -> None:
     marked = criterion(points=0.5, outcome="fail", manual=ManualMark(points=0.5))
     assert groups([marked])["passed"] == [marked]
@@ -219,7 +241,7 @@ def test_a_russian_page_has_no_english_but_names_commands_and_quotes(lab: Lab) -
     given = grade("4.5 МиБ")
     those = tuple(c.model_copy(update={"id": s.id}) for c, s in zip(criteria("4.5 МиБ"), lab.rubric, strict=False))
     page = feedback(lab, given.model_copy(update={"criteria": those}), "ru")
-    prose = re.sub(r"`+[^`]*`+|\([a-z0-9_.]+, ", "", page)
+    prose = re.sub(r"`+[^`]*`+|\([a-z0-9_.\\]+, ", "", page)
     english = set(re.findall(r"[A-Za-z]{2,}", prose))
     names = {"grader", "debian", "WASM", "JSON", "lab", "wasmtime", "amd", "arm", "Go", "md", "TinyGo", "Dockerfile"}
     assert english <= names, english - names

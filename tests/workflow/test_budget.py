@@ -51,8 +51,9 @@ def test_a_command_that_only_the_limit_cut_short_gives_no_result(clock: Clock) -
     bounded = BoundedRunner(FakeRunner(cut_short), Budget(70, clock))
     assert bounded.run(COMMAND).outcome == "timeout", "it had all of its own 60 s"
     clock.now += 60
-    with pytest.raises(TimeLimitError):
+    with pytest.raises(TimeLimitError) as caught:
         bounded.run(COMMAND)
+    assert caught.value.hint
 
 
 def test_nothing_is_started_once_the_time_is_up(clock: Clock) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from grader.bootstrap.checks import WORDING
+from grader.errors import HostError
 from grader.model.base import Message
 from grader.model.host import Check
 from grader.model.run import Command, Completed, MemoryReading
 from grader.ports import SandboxStatus
-from grader.testing import FakeEngine, FakeRunner, completed
+from grader.testing import FakeEngine, FakeRunner, FakeServer, completed
 from grader.workflow.doctor import Diagnosis, diagnose
 from tests.samplelab import small_lab
 
@@ -27,21 +28,30 @@ def check(found: Diagnosis, id_: str) -> Check:
     return one
 
 
+class Weak(FakeRunner):
+    """A boundary without cgroups."""
+
+    def status(self) -> SandboxStatus:
+        weak = (Message(code="sandbox.no-cgroup", params={"detail": "not ours"}),)
+        return SandboxStatus(works=True, kind="fake", weak=weak)
+
+
 @pytest.mark.parametrize(
-    ("readings", "state", "code", "remedy"),
+    ("runner", "readings", "state", "code", "remedy"),
     [
-        ((CGROUP, SAMPLED), "ok", "cgroup", ""),
-        ((SAMPLED,), "warning", "sampled", "as root"),
-        ((), "warning", "sampled", "as root"),  # The control run is over before anybody looks.
+        (FakeRunner, (CGROUP, SAMPLED), "ok", "cgroup", ""),
+        (Weak, (SAMPLED,), "warning", "sampled", "as root"),
+        (Weak, (), "warning", "sampled", "as root"),  # The control run is over before anybody looks.
+        (FakeRunner, (), "warning", "old-kernel", ""),
     ],
 )
 def test_where_memory_is_read_from_is_proved_by_a_run(
-    readings: tuple[MemoryReading, ...], state: str, code: str, remedy: str
+    runner: type[FakeRunner], readings: tuple[MemoryReading, ...], state: str, code: str, remedy: str
 ) -> None:
     def run(_: Command) -> Completed:
         return completed(memory_peak=readings)
 
-    found = check(diagnosis(FakeRunner(run)), "memory-peak")
+    found = check(diagnosis(runner(run)), "memory-peak")
     assert (found.state, found.message.code, found.remedy) == (state, f"doctor.memory-peak.{code}", remedy)
     assert found.message.code in WORDING
 
@@ -56,10 +66,18 @@ def test_without_a_boundary_nothing_is_run_and_the_boundary_is_what_is_missing()
 
 
 def test_a_protection_that_does_not_hold_is_a_warning_with_what_mends_it() -> None:
-    class Weak(FakeRunner):
-        def status(self) -> SandboxStatus:
-            weak = (Message(code="sandbox.no-cgroup", params={"detail": "not ours"}),)
-            return SandboxStatus(works=True, kind="fake", weak=weak)
-
     found = check(diagnosis(Weak(lambda _: completed())), "cgroups")
     assert (found.state, found.message.code, found.remedy) == ("warning", "sandbox.no-cgroup", "as root")
+
+
+def test_a_sandbox_in_which_no_server_can_be_reached_is_a_warning() -> None:
+    """An error of such a server sends people here, so here it has to show."""
+
+    def refused(_: Command) -> FakeServer:
+        raise HostError("the network of a sandbox cannot be reached: Operation not permitted")
+
+    found = check(diagnosis(FakeRunner(lambda _: completed(), serve=refused)), "sandbox")
+    assert (found.state, found.message.code) == ("warning", "doctor.sandbox.servers")
+    assert "Operation not permitted" in str(found.message.params["found"])
+    assert found.message.code in WORDING
+    assert check(diagnosis(FakeRunner(lambda _: completed())), "sandbox").state == "ok"

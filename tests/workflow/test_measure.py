@@ -105,7 +105,7 @@ def test_a_second_time_nothing_is_built_run_or_timed_and_the_facts_are_the_same(
     assert (idle.built, idle.ran) == ([], [])
     assert second.facts == first.facts
     assert second.campaign == first.campaign
-    assert {step.meta.cached for step in second.steps} == {True}
+    assert {step.cached for step in second.steps} == {True}
 
 
 def test_another_report_changes_nothing_and_another_source_is_built_again(desk: Desk, tmp_path: Path) -> None:
@@ -364,4 +364,4 @@ def test_what_another_grading_timed_while_we_waited_is_not_timed_again(desk: Des
     desk.lock = Waiting()
     ours = desk.measure(engine())
     assert ours.campaign == other[0].campaign
-    assert {s.meta.step: s.meta.cached for s in ours.steps}["time"] is True
+    assert {s.meta.step: s.cached for s in ours.steps}["time"] is True

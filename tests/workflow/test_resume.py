@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from grader.errors import TimeLimitError
+from grader.model.base import Message
 from grader.model.run import Command, Completed, Sample, SampleHeader
 from grader.model.submission import Copied, IntakeCaps, ManifestEntry, Submission
 from grader.ports import Source
@@ -131,6 +132,12 @@ class World:
         job = Job(source="handed-in", max_report_bytes=1000, resume=resume, use_cache=use_cache)
         return run_grading(job, USED, desk, self._results, marks={}, version="1")
 
+    def spoil(self, outcome: str, reason: Message) -> None:
+        """Make a saved run of one arm, in its fourth round, one that went wrong: the arm's last."""
+        arm = [s for s in self.log.lines if s.arm == "wasmtime"]
+        bad = {"outcome": outcome, "reason": reason, "total_s": None, "first_output_s": None, "exit_code": None}
+        self.log.lines = [s.model_copy(update=bad) if s is arm[3] else s for s in self.log.lines if s not in arm[4:]]
+
     def _results(self, _: Submission) -> Place:
         self.moment()
         return self.place
@@ -219,6 +226,43 @@ def test_without_the_cache_the_rounds_are_kept_and_everything_else_is_done_again
     assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 6
     rows = world.place.files["samples.csv"].decode().splitlines()[1:]
     assert [row.split(",")[0] for row in rows[: len(kept)]] == [sample.arm for sample in kept]
+
+
+def test_a_second_run_differs_in_its_run_record_alone_which_names_what_the_cache_had(tmp_path: Path) -> None:
+    world = World(tmp_path / "store")
+    world.grade()
+    first = dict(world.place.files)
+    world.grade()
+    second = dict(world.place.files)
+    assert [name for name in first if first[name] != second[name]] == ["run.json"]
+    assert json.loads(first["run.json"])["cached"] == []
+    steps = {name.split("/")[1] for name in second if name.startswith("steps/")}
+    assert set(json.loads(second["run.json"])["cached"]) == steps
+
+
+def test_an_arm_that_broke_through_no_fault_of_its_program_is_run_again_from_that_round_on(
+    uncut: tuple[dict[str, bytes], int], tmp_path: Path
+) -> None:
+    world = World(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        world.grade(cut=uncut[1] - 2)
+    world.spoil("not-started", Message(code="infra.run-broke", params={"detail": "no room"}))
+    world.grade(resume=True)
+    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 3
+    assert world.place.files["grade.json"] == uncut[0]["grade.json"]
+
+
+def test_an_arm_whose_program_failed_stays_out_when_it_is_resumed(
+    uncut: tuple[dict[str, bytes], int], tmp_path: Path
+) -> None:
+    world = World(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        world.grade(cut=uncut[1] - 2)
+    world.spoil("timeout", Message(code="run.timeout", params={"seconds": 10}))
+    world.grade(resume=True)
+    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 6
+    facts = {fact["id"]: fact for fact in json.loads(world.place.files["grade.json"])["facts"]}
+    assert facts["wasm.startup_time@wasmtime"]["state"] == "failed"
 
 
 def test_samples_of_another_campaign_are_never_mixed_in(uncut: tuple[dict[str, bytes], int], tmp_path: Path) -> None:
