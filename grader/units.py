@@ -325,23 +325,6 @@ def format_seconds(value: Number, unit: str | None = None, *, half_width: float 
     return f"{_rounded(shown, decimals)} {name}"
 
 
-def telling_half_width(low: float, high: float) -> float:
-    """Return the half-width to write an interval and what lies in it with: half of its width, or a little less.
-
-    Less where both ends would read alike, or an end above 0 as 0: then the next digit is shown, which is the first
-    one of half the half-width (`11 ms (9 to 14)`, not `0.01 s (0.01 to 0.01)`).
-
-    Args:
-        low, high: 0 <= low <= high.
-    """
-    half_width = (high - low) / 2
-    if half_width <= 0:
-        return 0.0
-    place = Fraction(10) ** math.ceil(math.log10(half_width / 2))
-    lowest, highest = round(Fraction(low) / place), round(Fraction(high) / place)
-    return float(place / 10) if lowest == highest or lowest == 0 < low else half_width
-
-
 def format_percent(value: Number, *, half_width: float | None = None) -> str:
     """Write a percentage: `47.8%`; one decimal, rounded half to even, where no half-width is given."""
     return f"{_rounded(Fraction(value), _decimals(Fraction(half_width)) if half_width else 1)}%"

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from grader.model.base import Message, Record
-from grader.model.grade import Conditions, Interval, RatioVerdict
+from grader.model.grade import Conditions, Interval, RatioVerdict, Spread
 from grader.model.host import Fingerprint
 from grader.model.run import Outcome, Phase, Sample
 
@@ -127,16 +127,6 @@ class Calibration(Record):
     schema_: Annotated[Literal["grader/calibration/1"], Field(alias="schema")] = "grader/calibration/1"
     spawn_s: float = Field(gt=0)
     readings: int = Field(ge=1, description="How many readings it is the quietest of.")
-
-
-class Spread(Record):
-    """Middle and tails of one arm's times; `mad` is the median distance from the median, unscaled."""
-
-    median: float
-    p5: float
-    p95: float
-    mad: float
-    n: int = Field(ge=1)
 
 
 class BenchSample(Record):

@@ -32,6 +32,16 @@ class Interval(Record):
     level: float = Field(gt=0, lt=1)
 
 
+class Spread(Record):
+    """Middle and tails of one arm's times; `mad` is the median distance from the median, unscaled."""
+
+    median: float
+    p5: float
+    p95: float
+    mad: float
+    n: int = Field(ge=1)
+
+
 class Quantity(Record):
     """A value as one side of a comparison saw it."""
 
@@ -74,6 +84,7 @@ class Fact(Record):
     value: float | int | str | None
     unit: Unit | None = None
     interval: Interval | None = None
+    spread: Spread | None = Field(default=None, description="Of the runs of one arm: a median has no honest interval.")
     n: int | None = None
     method: str | None = None
     reason: Message | None = None

@@ -15,7 +15,6 @@ from markupsafe import Markup
 
 from grader.model.base import Language, Record
 from grader.model.bench import Bench, BenchArm, BenchRatio
-from grader.model.grade import Interval
 from grader.render.benchwords import arm_words, headline, noise_note, notes, ratio_words
 from grader.render.catalogue import phrase
 from grader.render.escape import one_line
@@ -126,8 +125,7 @@ def _strip(arm: BenchArm, number: int, bench: Bench, language: Language) -> Stri
         times=tuple(
             s.total if total else s.start for s in arm.samples if s.used or (arm.failure and s.phase == "timed")
         ),
-        median=spread.median if spread else None,
-        interval=Interval(low=spread.p5, high=spread.p95, level=0.9) if spread else None,
+        spread=spread,
     )
 
 

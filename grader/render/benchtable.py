@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.model.base import Language
-from grader.model.bench import Bench, BenchArm, Spread
-from grader.model.grade import RatioVerdict
+from grader.model.bench import Bench, BenchArm
+from grader.model.grade import RatioVerdict, Spread
 from grader.render.benchwords import (
     ArmWords,
     OtherWords,

@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterator, Mapping
 
 from grader.model.base import Language, Message, Record
-from grader.model.bench import Bench, BenchArm, BenchRatio, Ending, LoopAverage, LoopRatio, Spread
+from grader.model.bench import Bench, BenchArm, BenchRatio, Ending, LoopAverage, LoopRatio
+from grader.model.grade import Spread
 from grader.render.catalogue import phrase, worded, words
 from grader.render.escape import one_line
 from grader.render.numerals import localised
+from grader.render.spreads import digits_half_width, median_text, tails_text
 from grader.units import format_bytes, format_factor, format_seconds
 
 ENDINGS: Mapping[Ending, str] = {
@@ -19,10 +21,6 @@ ENDINGS: Mapping[Ending, str] = {
     "time": "bench-out.ending-time",
     "no-arms": "bench-out.ending-no-arms",
 }
-
-NOTCH = 3.14
-"""Half the 95 % interval of a median is about 1.57 interquartile ranges / sqrt(n), and such a range about 2 MAD
-(McGill, Tukey and Larsen, Variations of Box Plots, 1978).  It sets digits only."""
 
 WIDEST = 2000
 """Characters of a sentence; the names of arms are in it."""
@@ -88,10 +86,10 @@ def arm_words(arm: BenchArm, bench: Bench, language: Language = "en") -> ArmWord
     runs = phrase("bench-out.outliers", language, n=arm.n, flagged=flagged) if flagged else str(arm.n)
     return ArmWords(
         name=one_line(arm.name),
-        median=localised(_seconds(spread, spread.median), language) if spread else "",
-        tails=localised(_between(spread), language) if spread else "",
+        median=localised(median_text(spread), language) if spread else "",
+        tails=localised(tails_text(spread), language) if spread else "",
         mad=localised(format_seconds(spread.mad, half_width=spread.mad / 5 or None), language) if spread else "",
-        start=localised(_seconds(arm.start, arm.start.median), language) if arm.start else "",
+        start=localised(median_text(arm.start), language) if arm.start else "",
         memory=localised(_size(arm.memory_peak), language) if arm.memory_peak else "",
         runs="" if arm.failure else runs,
         failure=_failure(arm, language),
@@ -200,22 +198,5 @@ def _failure(arm: BenchArm, language: Language) -> str:
     return one_line(phrase("bench-out.failed", language, run=arm.failure.run, reason=reason), WIDEST)
 
 
-def _seconds(spread: Spread, seconds: float) -> str:
-    return format_seconds(seconds, half_width=_half_width(spread))
-
-
-def _between(spread: Spread) -> str:
-    """Return the 5th and 95th percentile, to a tenth of what lies between them or as fine as the median is."""
-    half_width = min(_half_width(spread) or math.inf, (spread.p95 - spread.p5) / 10 or math.inf)
-    known = None if math.isinf(half_width) else half_width
-    unit = format_seconds(spread.median, half_width=known).rpartition(" ")[2]
-    low, high = (format_seconds(s, unit, half_width=known).rpartition(" ")[0] for s in (spread.p5, spread.p95))
-    return f"{low}–{high} {unit}"
-
-
-def _half_width(spread: Spread) -> float | None:
-    return NOTCH * spread.mad / math.sqrt(spread.n) or None
-
-
 def _size(spread: Spread) -> str:
-    return format_bytes(spread.median, half_width=max(_half_width(spread) or 0, spread.median / 200) or None)
+    return format_bytes(spread.median, half_width=max(digits_half_width(spread) or 0, spread.median / 200) or None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grader.model.base import Language
-from grader.model.grade import Fact, Quantity, Verdict
+from grader.model.grade import Fact, Quantity, Spread, Verdict
 from grader.model.lab import Derived, Lab, Row
 from grader.model.selection import best_fact, has_none, instead_id, is_exact, is_own_arm
 from grader.render.catalogue import phrase
 from grader.render.labels import NAMES, arm_name, name_of
 from grader.render.numerals import localised
+from grader.render.spreads import digits_half_width
 from grader.units import find_unit, format_bytes, format_percent, format_ratio, format_seconds
 
 SMALLEST_SPREAD = 1e-4
@@ -20,16 +21,26 @@ NO_CONTAINER = frozenset({"process", "wasmtime", "wasmtime-cached", "wasmtime-ao
 """Arms that start no container, which the cell then says."""
 
 
-def quantity_text(quantity: Quantity, unit: str | None = None, *, count: bool = True, language: Language = "en") -> str:
-    """Return a value for people; times and ratios with the digits that their interval supports.
+def quantity_text(
+    quantity: Quantity,
+    unit: str | None = None,
+    *,
+    count: bool = True,
+    spread: Spread | None = None,
+    language: Language = "en",
+) -> str:
+    """Return a value for people; times and ratios with the digits that their interval or spread supports.
 
     Args:
         count: Whether a size carries its exact count of bytes.
+        spread: Of the runs that it is the median of.
     """
     value, low, high = quantity.value, quantity.low, quantity.high
     if not isinstance(value, int | float):
         return NAMES[language].get(f"value.{value}", str(value))
-    half_width = (high - low) / 2 if low is not None and high is not None else None
+    half_width = digits_half_width(spread) if spread is not None else None
+    if low is not None and high is not None:
+        half_width = (high - low) / 2
     if half_width is not None and half_width < SMALLEST_SPREAD * abs(value):
         half_width = None
     if quantity.unit == "byte":
@@ -53,7 +64,8 @@ def fact_text(lab: Lab, fact: Fact, unit: str | None = None, *, language: Langua
         notes.append(_stand_in(fact.arm, language))
     if not fact.comparable:
         notes.append(_other_compiler(lab, fact, language))
-    value = quantity_text(fact.quantity(), unit, count=fact.comparable and is_exact(lab, fact), language=language)
+    count = fact.comparable and is_exact(lab, fact)
+    value = quantity_text(fact.quantity(), unit, count=count, spread=fact.spread, language=language)
     return f"{value} ({'; '.join(notes)})" if notes else value
 
 
@@ -112,7 +124,7 @@ def _instead_text(
         return None
 
     def value(fact: Fact) -> str:
-        return quantity_text(fact.quantity(), unit, count=False, language=language)
+        return quantity_text(fact.quantity(), unit, count=False, spread=fact.spread, language=language)
 
     fact = measured.pop(role)
     notes = [_one_run(row.instead, fact.arm, language)]

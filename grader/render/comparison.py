@@ -15,7 +15,7 @@ from grader.render.cells import fact_text, quantity_text, row_text
 from grader.render.labels import arm_name, cell_name, name_of, own_words, quantity_name
 from grader.render.markdown import code_span
 from grader.render.numerals import localised
-from grader.units import format_seconds, telling_half_width
+from grader.render.spreads import median_text, tails_text
 
 TOTAL, FIRST_OUTPUT, FIRST_ANSWER = "startup_time", "first_output_time", "first_answer_time"
 NOTHING = "—"
@@ -68,7 +68,7 @@ def comparison(lab: Lab, grade: Grade, language: Language = "en") -> tuple[Compa
 
 
 class ArmLine(Record):
-    """One timed arm in words: its mode, both medians with their intervals, and how many runs there were.
+    """One timed arm in words: its mode, both medians with their spreads, and how many runs there were.
 
     `metric` says what of the arm: `TOTAL` of its runs, or `FIRST_ANSWER` of its server, which has no `total`.  `first`
     is the time to the first output of a run, or to the first valid answer of a server.
@@ -105,8 +105,8 @@ def _arm_line(fact: Fact, first: Fact | None, language: Language) -> ArmLine:
         arm=fact.arm,
         name=timed_name(fact.metric, fact.arm, language),
         mode=name_of("mode", (fact.mode if fact.subject else None) or "control", language=language),
-        total=_with_interval(fact, language) if fact.metric == TOTAL else NOTHING,
-        first=_with_interval(first, language) if first is not None else NOTHING,
+        total=_with_spread(fact, language) if fact.metric == TOTAL else NOTHING,
+        first=_with_spread(first, language) if first is not None else NOTHING,
         n=str(fact.n),
     )
 
@@ -140,17 +140,12 @@ def first_upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _with_interval(fact: Fact, language: Language) -> str:
-    """Return a time with its interval, in one unit and with the digits that tell its ends apart."""
-    if fact.interval is None or not isinstance(fact.value, int | float):
+def _with_spread(fact: Fact, language: Language) -> str:
+    """Return a median with what nine in ten runs lie between."""
+    if fact.spread is None:
         return quantity_text(fact.quantity(), language=language)
-    half_width = telling_half_width(fact.interval.low, fact.interval.high)
-    value, unit = format_seconds(fact.value, half_width=half_width).split(" ")
-    low, high = (
-        localised(format_seconds(bound, unit, half_width=half_width).partition(" ")[0], language)
-        for bound in (fact.interval.low, fact.interval.high)
-    )
-    return phrase("feedback.interval", language, value=localised(f"{value} {unit}", language), low=low, high=high)
+    value, tails = median_text(fact.spread), tails_text(fact.spread)
+    return phrase("feedback.spread", language, value=localised(value, language), tails=localised(tails, language))
 
 
 def _quote(quote: str) -> str:

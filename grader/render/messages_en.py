@@ -239,7 +239,6 @@ EN: dict[str, str] = {
     "feedback.given": "given by the instructor",
     "feedback.given-note": "given by the instructor: {note}",
     "feedback.in-line": "line {line}",
-    "feedback.interval": "{value} ({low} to {high})",
     "feedback.lines": "Report lines: {lines}.",
     "feedback.loop": "{ratio} ({first}; {second})",
     "feedback.loop-heading": "What the course's loop would print",
@@ -266,11 +265,13 @@ EN: dict[str, str] = {
     "feedback.score-lost": "{points} lost",
     "feedback.score-review": "{points} wait for the instructor",
     "feedback.see-below": "see below the table",
+    "feedback.spread": "{value} ({tails})",
     "feedback.table": "Your table: claimed, recomputed, measured",
     "feedback.timed": (
-        "How the runs were timed here, medians with their intervals; the empty sandbox is what the sandbox alone costs:"
+        "How the runs were timed here: the median, and what nine in ten runs lie between; the empty sandbox is what "
+        "the sandbox alone costs:"
     ),
-    "feedback.timed-short": "Timed runs, medians with their intervals",
+    "feedback.timed-short": "Timed runs: the median, and what nine in ten lie between",
     "feedback.you-wrote": "you wrote: {quote}",
     "feedback.your-report": "your-report.md",
     "gobuild.flag": "Dockerfile line {line}: flag `{found}` is not allowed; allowed: {allowed}",
@@ -368,7 +369,7 @@ EN: dict[str, str] = {
     "page.part-review": "wait for the instructor",
     "page.plot-failed": "failed",
     "page.plot-no-number": "no number, because a run failed",
-    "page.plot-title": "Every timed run by arm, with the median and its interval",
+    "page.plot-title": "Every timed run by arm, with the median and what nine in ten runs lie between",
     "page.points-of": "{points} of {max}",
     "page.points-worth": "worth {max}",
     "page.quantity": "Quantity",
@@ -387,8 +388,8 @@ EN: dict[str, str] = {
     "page.state-needs-review": "Not final: the instructor still has to read some of it.",
     "page.times": "Every timed run",
     "page.times-how": (
-        "Each dot is one run. The line is the median, the band its interval: the true median lies in it with at least "
-        "95 % confidence."
+        "Each dot is one run. The line is the median, the band holds the runs from the 5th to the 95th percentile; it "
+        "is no confidence interval, because runs that follow each other are alike."
     ),
     "page.title": "Feedback: {name}",
     "page.total": "Start to exit",

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field
 
 from grader.model.base import Language, Record
-from grader.model.grade import Fact, Interval
+from grader.model.grade import Fact, Spread
 from grader.render import escape
 from grader.render.numerals import localised
 
@@ -42,15 +42,14 @@ class Strip(Record):
     """One arm's row: `name` in words, a time in seconds per run, None for a failed one.
 
     `series` is the place of its subject in the lab, None for the control.  Invariant kept by the facts: an arm with
-    a bad run has no median.
+    a bad run has no spread.
     """
 
     name: str
-    number: str | None = Field(description="The median with its interval in words, None if there is none.")
+    number: str | None = Field(description="The median with its spread in words, None if there is none.")
     series: int | None
     times: tuple[float | None, ...]
-    median: float | None
-    interval: Interval | None
+    spread: Spread | None
 
 
 class PlotWords(Record):
@@ -150,8 +149,7 @@ def _strip(arm: TimedArm, subjects: Sequence[str]) -> Strip:
         number=arm.number,
         series=subjects.index(fact.subject) if fact and fact.subject in subjects else None,
         times=arm.times,
-        median=float(measured.value) if measured and isinstance(measured.value, int | float) else None,
-        interval=measured.interval if measured else None,
+        spread=measured.spread if measured else None,
     )
 
 
@@ -183,15 +181,14 @@ def _row(row: Strip, top: int, place: _Place, words: PlotWords) -> str:
 
 
 def _median(row: Strip, top: int, place: _Place) -> str:
-    if row.median is None:
+    """Return the line of the median, and the band that holds nine in ten runs."""
+    if row.spread is None:
         return ""
-    bottom, parts = top + STRIP_PX, ""
-    if row.interval is not None:
-        low, high = place.x(row.interval.low), place.x(row.interval.high)
-        width = float(high[:-1]) - float(low[:-1])
-        parts = f'<rect class="band" x="{low}" y="{top}" width="{width:.2f}%" height="{STRIP_PX}"/>'
-        parts += "".join(f'<line class="end" x1="{x}" x2="{x}" y1="{top}" y2="{bottom}"/>' for x in (low, high))
-    x = place.x(row.median)
+    bottom = top + STRIP_PX
+    low, high, x = (place.x(seconds) for seconds in (row.spread.p5, row.spread.p95, row.spread.median))
+    width = float(high[:-1]) - float(low[:-1])
+    parts = f'<rect class="band" x="{low}" y="{top}" width="{width:.2f}%" height="{STRIP_PX}"/>'
+    parts += "".join(f'<line class="end" x1="{end}" x2="{end}" y1="{top}" y2="{bottom}"/>' for end in (low, high))
     return f'{parts}<line class="median" x1="{x}" x2="{x}" y1="{top - 3}" y2="{bottom + 3}"/>'
 
 

@@ -18,9 +18,8 @@ from grader.model.bench import (
     Calibration,
     Ending,
     ExperimentPlan,
-    Spread,
 )
-from grader.model.grade import Interval
+from grader.model.grade import Interval, Spread
 from grader.model.host import Fingerprint
 from grader.model.run import Sample
 from grader.stats.estimate import summary

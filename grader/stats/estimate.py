@@ -1,4 +1,4 @@
-"""Medians and ratios with intervals that assume nothing about the shape of the distribution."""
+"""Medians, quantiles and an estimate with its interval."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from pydantic import Field
 
 from grader.errors import StatsError
 from grader.model.base import Record
-from grader.model.bench import Spread
-from grader.model.grade import Interval
+from grader.model.grade import Interval, Spread
 
 
 class Estimate(Record):
-    """A median of `n` values and the interval that holds the true one with probability `interval.level`."""
+    """A centre of `n` values and the interval that holds the true one with probability `interval.level`."""
 
     value: float
     interval: Interval
@@ -53,33 +52,4 @@ def summary(values: Sequence[float]) -> Spread:
         p95=quantile(values, 0.95),
         mad=mad(values),
         n=len(values),
-    )
-
-
-def median_interval(values: Sequence[float], *, level: float = 0.95) -> Estimate:
-    """Estimate the median with a pair of order statistics.
-
-    Args:
-        values: Independent draws, any order.
-        level: Smallest acceptable coverage, 0 < level < 1.
-    Returns: The narrowest symmetric pair of order statistics that reaches `level`; the interval's own `level` is its
-        true coverage, exact for any continuous distribution and never below it with ties.
-    Raises: StatsError if no such pair exists (at 0.95: fewer than 6 values); never an interval of a lower level.
-    Source: Conover, Practical Nonparametric Statistics, 3rd ed. (1999), section 3.2.
-    """
-    ordered, n = sorted(values), len(values)
-    # The k-th smallest and k-th largest miss the median if fewer than k values fall on one side of it.
-    missed, rank, coverage = 0.0, 0, 0.0
-    for k in range(1, n // 2 + 1):
-        missed += math.comb(n, k - 1) / 2**n
-        if 1 - 2 * missed < level:
-            break
-        rank, coverage = k, 1 - 2 * missed
-    if rank == 0:
-        need = math.ceil(1 - math.log2(1 - level))
-        raise StatsError(f"{n} rounds support no {level:.0%} interval of a median", hint=f"run at least {need} rounds")
-    return Estimate(
-        value=quantile(values, 0.5),
-        interval=Interval(low=ordered[rank - 1], high=ordered[n - rank], level=coverage),
-        n=n,
     )

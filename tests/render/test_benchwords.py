@@ -7,8 +7,8 @@ import re
 import pytest
 
 from grader.model.base import Language, Message
-from grader.model.bench import Bench, BenchMemory, BenchNoise, NoiseReading, Spread
-from grader.model.grade import Interval
+from grader.model.bench import Bench, BenchMemory, BenchNoise, NoiseReading
+from grader.model.grade import Interval, Spread
 from grader.render.benchwords import (
     arm_words,
     noise_note,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from grader.model.base import Language, Message
-from grader.model.grade import Fact, Grade, Interval, Verdict
+from grader.model.grade import Fact, Grade, Spread, Verdict
 from grader.model.lab import Lab
 from grader.render.cells import fact_text
 from grader.render.comparison import comparison, timed_arms
@@ -81,17 +81,18 @@ def test_a_claim_is_shown_without_the_mark_of_its_list_and_half_a_pair_of_bold(
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "high", "expected"),
+    ("at", "mad", "expected"),
     [
-        (0.011, 0.009, 0.014, "11 ms (9 to 14)"),
-        (0.011, 0.004, 0.016, "11 ms (4 to 16)"),
-        (0.0021, 0.0021, 0.0024, "2.1 ms (2.1 to 2.4)"),
-        (0.258, 0.250, 0.266, "0.26 s (0.25 to 0.27)"),
-        (0.31, 0.30, 0.42, "0.3 s (0.3 to 0.4)"),
-        (2.0, 2.0, 2.0, "2.00 s (2.00 to 2.00)"),
+        ((0.009, 0.011, 0.014), 0.001, "11 ms (9–14 ms)"),
+        ((0.0021, 0.0021, 0.0024), 0.00005, "2.1 ms (2.1–2.4 ms)"),
+        ((0.250, 0.258, 0.266), 0.004, "0.26 s (0.250–0.266 s)"),
+        ((2.0, 2.0, 2.0), 0.0, "2.00 s (2.00–2.00 s)"),
     ],
 )
-def test_a_time_and_its_interval_are_told_apart(value: float, low: float, high: float, expected: str) -> None:
+def test_a_median_stands_with_what_nine_in_ten_lie_between(
+    at: tuple[float, float, float], mad: float, expected: str
+) -> None:
+    low, value, high = at
     fact = Fact(
         id="native.first_answer_time@process",
         subject="native",
@@ -100,7 +101,7 @@ def test_a_time_and_its_interval_are_told_apart(value: float, low: float, high: 
         state="measured",
         value=value,
         unit="second",
-        interval=Interval(low=low, high=high, level=0.98),
+        spread=Spread(median=value, p5=low, p95=high, mad=mad, n=7),
         n=7,
         method="median of 7 starts",
     )

@@ -61,13 +61,14 @@ def rounds(count: int) -> list[Sample]:
     ]
 
 
-def test_medians_intervals_and_the_paired_ratio() -> None:
+def test_medians_with_their_spread_and_the_paired_ratio_with_its_interval() -> None:
     found = facts(small_lab(), campaign(*rounds(8)))
     native = found["native.startup_time@process"]
     assert (native.value, native.n, native.mode, native.conditions) == (4.5, 8, "native", "warm")
-    assert native.interval is not None
-    # For eight values the first and the last miss the median with probability 2/256; the next pair with 18/256.
-    assert (native.interval.low, native.interval.high, native.interval.level) == (1, 8, 1 - 2 / 256)
+    assert native.interval is None, "runs that follow each other are alike, so a median has no honest interval"
+    assert native.spread is not None
+    assert (native.spread.median, native.spread.mad, native.spread.n) == (4.5, 2, 8)
+    assert (native.spread.p5, native.spread.p95) == pytest.approx((1.35, 7.65))
     assert found["native.first_output_time@process"].value == 2.25
     assert found["wasm.startup_time@wasmtime"].mode == "jit"
     assert found["startup_time@sandbox-noop"].subject is None
