@@ -38,6 +38,9 @@ class ExperimentPlan(Record):
     seed: int
     clock: Clock = "total"
     conditions: Conditions = "warm"
+    precise: tuple[str, ...] = Field(
+        default=(), description="Arms whose ratio to the baseline is to become precise; empty for all."
+    )
 
     @model_validator(mode="after")
     def _arms_are_told_apart(self) -> ExperimentPlan:

@@ -303,7 +303,9 @@ class CriterionSpec(Record):
 class Parameters(Record):
     """Numbers of the timed campaign and of the memory runs; `seed` makes the campaign's order repeatable."""
 
-    rounds: int = Field(default=12, ge=1, le=5000)
+    rounds: Annotated[int, Field(ge=1, le=5000)] | Literal["auto"] = Field(
+        default=12, description="`auto`: as many as the precision of the lab's ratios needs."
+    )
     warmups: int = Field(default=2, ge=0, le=100)
     seed: int = 20251127
     memory_runs: int = Field(default=3, ge=1, le=100, description="Runs per arm whose peak of memory is read.")

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from grader.errors import StatsError
 from grader.model.bench import Block, BlockDone, Calibration, ExperimentPlan, Finished
+from grader.model.lab import Parameters
 from grader.model.run import Phase, Sample
 from grader.stats.noise import calmest_pressure, doubts_about_block, doubts_about_reading, quiet_spawn
 from grader.stats.ratio import paired_ratio
@@ -70,7 +71,18 @@ def next_step(plan: ExperimentPlan, done: Sequence[BlockDone], calibration: Cali
     if (finished := _finished(plan, done, rounds)) is not None:
         return finished
     last = plan.rounds if plan.rounds is not None else MOST_ROUNDS
-    return _timed(plan, done, rounds, min(BLOCK_ROUNDS, last - rounds))
+    # A run that was cut off within a block goes on to its end, and looks where it would have looked.
+    return _timed(plan, done, rounds, min(BLOCK_ROUNDS - rounds % BLOCK_ROUNDS, last - rounds))
+
+
+def rounds_asked(parameters: Parameters) -> int | None:
+    """Return how many rounds a lab asks for; None where precision decides."""
+    return None if parameters.rounds == "auto" else parameters.rounds
+
+
+def most_rounds(parameters: Parameters) -> int:
+    """Return how many rounds there are at most."""
+    return MOST_ROUNDS if parameters.rounds == "auto" else parameters.rounds
 
 
 def used_samples(plan: ExperimentPlan, done: Sequence[BlockDone]) -> Used:
@@ -123,7 +135,7 @@ def _rounds_done(done: Sequence[BlockDone]) -> int:
 def _finished(plan: ExperimentPlan, done: Sequence[BlockDone], rounds: int) -> Finished | None:
     if plan.rounds is not None:
         return Finished(ending="rounds") if rounds >= plan.rounds else None
-    if rounds < FEWEST_ROUNDS:
+    if rounds < FEWEST_ROUNDS or rounds % BLOCK_ROUNDS:
         return None
     widths = half_widths(plan, used_samples(plan, done))
     if not widths:
@@ -138,7 +150,8 @@ def half_widths(plan: ExperimentPlan, used: Used) -> dict[str, float | None]:
     if plan.baseline not in used or not used[plan.baseline]:
         return {}
     below = times(plan, used, plan.baseline)
-    return {arm: paired_ratio(times(plan, used, arm), below).half_width for arm in used if arm != plan.baseline}
+    asked = [arm for arm in used if arm != plan.baseline and (not plan.precise or arm in plan.precise)]
+    return {arm: paired_ratio(times(plan, used, arm), below).half_width for arm in asked}
 
 
 def times(plan: ExperimentPlan, used: Used, arm: str) -> list[float]:

@@ -10,12 +10,12 @@ from grader.errors import HostError, TimeLimitError
 from grader.judging.probes import WallClock, check_run
 from grader.model.base import Record
 from grader.model.bench import Block, BlockDone, ExperimentPlan, NoiseReading
-from grader.model.lab import Parameters, StdoutJsonProbe
+from grader.model.lab import Lab, StdoutJsonProbe
 from grader.model.run import Campaign, Command, Completed, Sample
 from grader.model.trouble import trouble
 from grader.ports import Progress
 from grader.stats.bench import noise_of
-from grader.stats.experiment import next_step, warm_up
+from grader.stats.experiment import MOST_ROUNDS, next_step, rounds_asked, warm_up
 from grader.stats.noise import quiet_spawn
 from grader.stats.plan import complete_rounds
 from grader.workflow.calibration import CalibratedMeter
@@ -29,9 +29,27 @@ class TimedArm(Record):
     probe: StdoutJsonProbe | None
 
 
+def campaign_plan(lab: Lab, arms: Sequence[str]) -> ExperimentPlan:
+    """Return the plan of a campaign of these arms, some of the lab's.
+
+    Where the lab leaves the number of rounds open, the ratios to its first denominator decide.
+    """
+    pairs = [pair.partition("/")[::2] for pair in lab.timing.ratios]
+    there = [(above, below) for above, below in pairs if above in arms and below in arms]
+    baseline = there[0][1] if there else arms[0]
+    return ExperimentPlan(
+        arms=tuple(arms),
+        baseline=baseline,
+        rounds=rounds_asked(lab.parameters),
+        warmups=lab.parameters.warmups,
+        seed=lab.parameters.seed,
+        precise=tuple(above for above, below in there if below == baseline),
+    )
+
+
 def run_campaign(
+    plan: ExperimentPlan,
     arms: Sequence[TimedArm],
-    parameters: Parameters,
     run: Callable[[Command], Completed],
     save: Callable[[Sample], None],
     progress: Progress,
@@ -55,7 +73,6 @@ def run_campaign(
     Returns: The campaign; if the time was up, its complete rounds, marked as `cut`.
     """
     began = monotonic() - offset_s
-    plan = _plan(arms, parameters)
     first = complete_rounds(kept, plan.arms)
     session = _Session(
         plan=plan,
@@ -70,27 +87,20 @@ def run_campaign(
         out={sample.arm for sample in kept if sample.outcome != "ok"},
     )
     done = _earlier(kept, plan, noise, offset_s)
-    if first < parameters.rounds:
+    if not done or isinstance(next_step(plan, done, noise.calibration), Block):
         done.append(session.block(warm_up(plan, done)))
         while isinstance(step := next_step(plan, done, noise.calibration), Block):
             done.append(session.block(step))
     samples = latest([sample for block in done for sample in block.samples])
     cut = bool(done) and done[-1].cut
     return Campaign(
-        seed=parameters.seed,
-        rounds=parameters.rounds,
-        warmups=parameters.warmups,
+        seed=plan.seed,
+        rounds=plan.rounds or max([1, *(sample.round_index + 1 for sample in samples)]),
+        warmups=plan.warmups,
         arms=plan.arms,
         samples=tuple(whole_rounds(samples, plan.arms) if cut else samples),
         cut=cut,
         noise=noise_of(plan, done, noise.calibration).reasons if done else (),
-    )
-
-
-def _plan(arms: Sequence[TimedArm], parameters: Parameters) -> ExperimentPlan:
-    names = tuple(arm.name for arm in arms)
-    return ExperimentPlan(
-        arms=names, baseline=names[0], rounds=parameters.rounds, warmups=parameters.warmups, seed=parameters.seed
     )
 
 
@@ -144,7 +154,7 @@ class _Session:
                 for name in order:
                     self._once(block, block.first_round + offset, name, samples)
                 if block.phase == "timed":
-                    self.progress.advance(block.first_round + offset + 1, self.plan.rounds or 0)
+                    self.progress.advance(block.first_round + offset + 1, self.plan.rounds or MOST_ROUNDS)
         except TimeLimitError:
             cut = True
         reading = self.noise.read(self.now(), 0.0 if cut else block.pause_s)

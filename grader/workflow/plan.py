@@ -22,6 +22,7 @@ from grader.model.run import Artifact, Command, Limits
 from grader.model.steps import memory_step, probe_step
 from grader.model.submission import REPORT_ENTRY, Submission
 from grader.ports import Call, Engine
+from grader.stats.experiment import most_rounds
 
 DISCARDED = 1
 """Runs for memory whose reading does not count: a file's pages are charged to whoever touches them first."""
@@ -71,7 +72,7 @@ def _planned(submission: Submission, lab: Lab, engine: Engine) -> Iterator[Plann
                 yield from _planned_probe(probe_step(name, subject, arm), subject, arm, probe, lab, engine, unbuilt)
     yield from _planned_memory(lab, engine, unbuilt)
     probe = lab.probes[lab.timing.probe]
-    rounds = lab.parameters.warmups + lab.parameters.rounds
+    rounds = lab.parameters.warmups + most_rounds(lab.parameters)
     for timed, subject_or_none in timed_arms(lab).items():
         run = _run_of(subject_or_none, timed, probe, lab, engine, unbuilt)
         yield _step(f"time-{timed}", "time", subject_or_none, run, rounds)

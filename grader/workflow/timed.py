@@ -11,10 +11,11 @@ from grader.model.run import Artifact, Campaign, ProbeResult, SampleHeader, Save
 from grader.model.trouble import trouble
 from grader.ports import SampleLog
 from grader.stats.estimate import summary
+from grader.stats.experiment import most_rounds
 from grader.stats.plan import complete_rounds
 from grader.workflow.build import content_key
 from grader.workflow.calibration import CalibratedMeter
-from grader.workflow.campaign import TimedArm, run_campaign, sound_rounds
+from grader.workflow.campaign import TimedArm, campaign_plan, run_campaign, sound_rounds
 from grader.workflow.plan import timed_arms, why_not
 from grader.workflow.prepare import Runnable
 from grader.workflow.site import Site
@@ -77,19 +78,20 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
     names = [arm.name for arm in arms]
     there = _saved(site, key, log, names)
     kept = sound_rounds(there.samples, names) if there is not None and resume else []
-    rounds, total, warmups = complete_rounds(kept, names), lab.parameters.rounds, lab.parameters.warmups
+    rounds, total, warmups = complete_rounds(kept, names), most_rounds(lab.parameters), lab.parameters.warmups
     began = there.header.began if there is not None and kept else site.wall()
     if there is not None and not resume and (again := complete_rounds(there.samples, names)):
         site.progress.note(f"{again} saved rounds are timed again; --resume would keep them")
     if there is not None and resume and (half := len(there.samples) - len(kept)):
         site.progress.note(f"{half} saved runs are run again: their round is incomplete, or comes after one that broke")
     left = f"round {rounds + 1} to {total}" if rounds else f"{total} rounds"
+    left = f"up to {left}" if lab.parameters.rounds == "auto" and not rounds else left
     site.progress.step("time", f"{left} of {len(arms)} arms, after {warmups} to warm up")
     noise = CalibratedMeter(site.listen(), site.store if site.use_cache else None, site.host)
     save = log.begin(SampleHeader(key=key, rounds=total, began=began), kept)
     campaign = run_campaign(
+        campaign_plan(lab, names),
         arms,
-        lab.parameters,
         site.engine.run_once,
         save,
         site.progress,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
@@ -9,7 +10,7 @@ from grader.model.lab import Parameters, StdoutJsonProbe
 from grader.model.run import Campaign, Command, Completed, Sample
 from grader.testing import FakeHost, FakeNoiseMeter, FakeProgress, completed
 from grader.workflow.calibration import CalibratedMeter
-from grader.workflow.campaign import TimedArm, latest, run_campaign, whole_rounds
+from grader.workflow.campaign import TimedArm, campaign_plan, latest, run_campaign, whole_rounds
 from tests.samplelab import NOW, right_output, small_lab
 
 PROBE = small_lab().probes["once"]
@@ -38,9 +39,11 @@ class Bench:
             for arm in self.behaviour
         ]
         noise = CalibratedMeter(self.noise, None, FakeHost().fingerprint(()))
+        lab = small_lab(parameters=parameters.model_dump())
+        lab = lab.model_copy(update={"timing": lab.timing.model_copy(update={"ratios": ("b/a",)})})
         return run_campaign(
+            campaign_plan(lab, [arm.name for arm in arms]),
             arms,
-            parameters,
             self.run,
             self.saved.append,
             self.progress,
@@ -187,6 +190,37 @@ def test_a_campaign_that_was_complete_runs_nothing() -> None:
     bench = Bench({"a": right, "b": right})
     assert bench.campaign(kept=kept).samples == kept
     assert bench.order == []
+
+
+AUTO = PARAMETERS.model_copy(update={"rounds": "auto"})
+
+
+def taking(centre_s: float, wide: float) -> Callable[[int], Completed]:
+    """Return an arm whose runs lie within that share of their centre, no two alike."""
+    return lambda run: completed(right_output(), total_s=centre_s * (1 + wide * math.sin(run * run + 1000 * centre_s)))
+
+
+def test_without_a_number_of_rounds_the_ratios_of_the_lab_decide() -> None:
+    precise, rough, control = taking(0.01, 0.01), taking(0.02, 0.01), taking(0.001, 0.9)
+    bench = Bench({"a": precise, "b": rough, "control": control})
+    made = bench.campaign(AUTO)
+    assert made.rounds == 10, "the control arm is as rough as it likes: no ratio of the lab's is of it"
+    assert {s.round_index for s in made.samples} == set(range(10))
+    assert Bench({"a": precise, "b": taking(0.02, 0.9)}).campaign(AUTO).rounds == 40
+
+
+def test_a_campaign_of_no_fixed_length_goes_on_where_it_was_cut_off_and_ends_where_it_would_have() -> None:
+    def arms() -> dict[str, Callable[[int], Completed]]:
+        return {"a": taking(0.01, 0.02), "b": taking(0.02, 0.15)}
+
+    whole = Bench(arms()).campaign(AUTO)
+    assert 10 < whole.rounds < 40
+    orders = [s.arm for s in whole.samples]
+    for rounds in (3, 12):
+        bench = Bench(arms())
+        made = bench.campaign(AUTO, kept=whole.samples[: 2 * rounds])
+        assert made.rounds % 5 == 0
+        assert [s.arm for s in made.samples][: len(orders)] == orders[: len(made.samples)]
 
 
 def sample(arm: str, round_index: int, attempt: int, outcome: str = "ok") -> Sample:
