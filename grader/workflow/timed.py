@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from grader.errors import TimeLimitError
 from grader.model.base import TIME_IS_UP, Message, Record, canonical_json
+from grader.model.bench import NoiseReading
 from grader.model.lab import Lab, StdoutJsonProbe
 from grader.model.run import Artifact, Campaign, ProbeResult, SampleHeader
 from grader.model.trouble import trouble
@@ -98,13 +99,16 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
         site.keep("campaign", key, campaign)
     if not campaign.samples and campaign.cut:
         return Timed(campaign=None, step=_not_run(Message(code=TIME_IS_UP)))
-    return Timed(campaign=campaign, step=_step(campaign, cached=False), resumed_rounds=rounds)
+    step = _step(campaign, cached=False, readings=noise.readings)
+    return Timed(campaign=campaign, step=step, resumed_rounds=rounds)
 
 
-def _step(campaign: Campaign, *, cached: bool) -> StepOutput:
+def _step(campaign: Campaign, *, cached: bool, readings: Sequence[NoiseReading] = ()) -> StepOutput:
+    """Return what the step's folder holds; how busy the host was goes to stderr, one reading a line."""
     reason = Message(code=TIME_IS_UP) if campaign.cut else None
     meta = StepMeta(step=TIMING_STEP, cached=cached, state="measured", reason=reason)
-    return StepOutput(meta=meta, stdout=_summaries(campaign).encode(), stderr=b"")
+    noise = b"".join(canonical_json(reading) + b"\n" for reading in readings)
+    return StepOutput(meta=meta, stdout=_summaries(campaign).encode(), stderr=noise)
 
 
 def _not_run(reason: Message) -> StepOutput:
