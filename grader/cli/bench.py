@@ -28,9 +28,7 @@ def bench_command(
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(
-            "--baseline", metavar="NAME", help="The arm that divides the others; the first if not given."
-        ),
+        typer.Option("--baseline", metavar="NAME", help="The arm that divides the others; the first if not given."),
     ] = None,
     expect_json: Annotated[
         bool,
