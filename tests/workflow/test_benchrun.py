@@ -94,7 +94,7 @@ def test_a_server_is_timed_to_its_first_valid_answer_and_stopped() -> None:
 
 
 def test_an_answer_counts_only_if_it_is_what_was_expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grader.workflow.benchrun.PATIENCE_S", 0.05)
+    monkeypatch.setattr("grader.workflow.benchrun.PATIENCE_S", 0.0)
     server = FakeServer({"/now": http_answer("starting")})
     bad = server_arm(server, Expectation(regex="ready")).run(30.0)
     assert bad.reason is not None
