@@ -17,6 +17,7 @@ from grader.adapters.hostlock import DEFAULT_LOCK, FileHostLock
 from grader.adapters.localserver import ephemeral_ports
 from grader.adapters.output import SampleFile
 from grader.adapters.scales import HostScales
+from grader.adapters.store import DiskStore, cache_root
 from grader.cli.benchargs import (
     AUTO_LIMIT_S,
     NamedCommand,
@@ -39,8 +40,7 @@ from grader.cli.bencharms import (
     tools_of,
 )
 from grader.cli.benchfiles import Targets, samples_file, told_where
-from grader.cli.progress import ConsoleProgress
-from grader.cli.wiring import open_store, waiting_note
+from grader.cli.progress import ConsoleProgress, waiting_note
 from grader.errors import UsageError
 from grader.judging.expected import Expectation
 from grader.model.base import Language, Record
@@ -107,7 +107,8 @@ def bench_session(asked: Asked) -> Bench:
     progress = ConsoleProgress(quiet=asked.quiet)
     if meant.url is not None and meant.url.port in ephemeral_ports():
         progress.note(f"port {meant.url.port} may be given to somebody else at any time; one below 32768 is safer")
-    store = open_store(asked.cache)
+    # Not through `wiring`: that loads all that a grading needs.
+    store = DiskStore(asked.cache.absolute() if asked.cache is not None else cache_root(os.environ))
     log = SampleFile(asked.targets.samples or samples_file(store.root))
     track = _track(asked, meant, programs, store, log, progress)
 

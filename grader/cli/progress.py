@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 
 _PLAIN_EVERY_S = 5.0
 _ESTIMATE_AFTER_S = 1.0
@@ -72,3 +73,10 @@ def _left(spent_s: float, done: int, left: int) -> str:
         return ""
     left_s = spent_s / done * left
     return f", about {left_s / 60:.0f} min left" if left_s >= 100 else f", about {left_s:.0f} s left"
+
+
+def waiting_note(holders: Sequence[int]) -> str:
+    """Name the processes that hold the lock, as far as this user may know them."""
+    if not holders:
+        return "waiting for the host lock"
+    return f"waiting for the host lock; held by process {', '.join(map(str, holders))}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from grader.adapters.intake import LocalIntake
 from grader.adapters.sandbox import Sandbox
 from grader.adapters.store import DiskStore, cache_root
 from grader.adapters.trusted import Trusted
+from grader.cli.progress import waiting_note
 from grader.errors import HostError
 from grader.model.lab import Lab
 from grader.ports import Progress, Runner
@@ -87,10 +87,3 @@ def wire(options: WiringOptions, lab: Lab, progress: Progress, limit_s: float | 
         progress=progress,
         budget=budget,
     )
-
-
-def waiting_note(holders: Sequence[int]) -> str:
-    """Name the processes that hold the lock, as far as this user may know them."""
-    if not holders:
-        return "waiting for the host lock"
-    return f"waiting for the host lock; held by process {', '.join(map(str, holders))}"

@@ -24,6 +24,8 @@ CONNECT_PAUSE_S = 0.0005
 CONNECT_S = 0.002
 """For one attempt.  A loopback answers at once; what is lost while it comes up is sent again a whole second later."""
 REQUEST_S = 5.0
+LEAST_S = 0.25
+"""What a request gets at least, however little of the wait is left."""
 PATIENCE_S = 2.0
 """Longest wait for a right answer once somebody listens: some servers do so before they are ready."""
 GRACE_S = 5.0
@@ -163,16 +165,20 @@ class ServerArm:
     def _first_answer(self, server: Server, timeout_s: float) -> tuple[Answer, float]:
         """Ask until the answer is valid, the server has ended or the wait is over; return the time since its start."""
         deadline = time.monotonic() + timeout_s
+        wrong: Answer | None = None
         while True:
             ended = server.ended()
-            left = max(CONNECT_S, min(REQUEST_S, deadline - time.monotonic()))
+            left = min(REQUEST_S, max(LEAST_S, deadline - time.monotonic()))
             answer = self._checked(ask(server, self._url.path, self._url.port, timeout_s=left, connect_s=CONNECT_S))
             first_s = (time.perf_counter_ns() - server.started_ns()) / 1e9
             now = time.monotonic()
             if answer.reason is not None and answer.reason.code != "answer.refused":
                 deadline = min(deadline, now + PATIENCE_S)
+            if answer.status is not None:
+                wrong = answer
             if answer.reason is None or ended or now >= deadline:
-                return answer, first_s
+                # Of two answers that do not count, a wrong one tells more than the end of our wait.
+                return (answer if answer.reason is None or wrong is None else wrong), first_s
             time.sleep(CONNECT_PAUSE_S)
 
     def _checked(self, answer: Answer) -> Answer:

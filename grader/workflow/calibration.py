@@ -24,16 +24,16 @@ class CalibratedMeter:
         self._meter = meter
         self._store = store
         self._key = digest(canonical_json(host.model_copy(update={"tools": ()})))
-        self._readings: list[NoiseReading] = []
+        self.readings: list[NoiseReading] = []
         self.calibration = None if store is None else load_record(store, KIND, self._key, Calibration)
 
     def read(self, at_s: float, pause_s: float = 0.0) -> NoiseReading:
         reading = self._meter.read(at_s, pause_s)
-        self._readings.append(reading)
+        self.readings.append(reading)
         return reading
 
     def learn(self) -> None:
         """Keep what these readings add to the calibration; the one in use stays as it is."""
-        learned = calibrated(self.calibration, self._readings)
+        learned = calibrated(self.calibration, self.readings)
         if self._store is not None and learned is not None and learned != self.calibration:
             self._store.save(KIND, self._key, canonical_json(learned))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from grader.errors import TimeLimitError
 from grader.model.base import TIME_IS_UP, Message, Record, canonical_json
+from grader.model.bench import NoiseReading
 from grader.model.lab import Lab, StdoutJsonProbe
 from grader.model.run import Artifact, Campaign, ProbeResult, SampleHeader, SavedSamples
 from grader.model.trouble import trouble
@@ -38,6 +39,13 @@ class Timed(Record):
     resumed_rounds: int = 0
 
 
+class _Timing(Record):
+    """A campaign with all that was read of the noise meanwhile."""
+
+    campaign: Campaign
+    readings: tuple[NoiseReading, ...]
+
+
 def time_submission(
     site: Site, lab: Lab, runnable: Runnable, probes: Sequence[ProbeResult], log: SampleLog, *, resume: bool
 ) -> Timed | None:
@@ -66,11 +74,11 @@ def time_submission(
 
 def _earlier(site: Site, key: str, log: SampleLog) -> Timed | None:
     """Return the campaign that is kept; what a run that was killed after keeping it has left in `log` is not needed."""
-    campaign = site.earlier("campaign", key, Campaign)
-    if campaign is None:
+    timing = site.earlier("campaign", key, _Timing)
+    if timing is None:
         return None
     log.drop(key)
-    return Timed(campaign=campaign, step=_step(campaign, cached=True))
+    return Timed(campaign=timing.campaign, step=_step(timing, cached=True))
 
 
 def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLog, *, resume: bool) -> Timed:
@@ -102,11 +110,12 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
         monotonic=site.monotonic,
     )
     noise.learn()
+    timing = _Timing(campaign=campaign, readings=tuple(noise.readings))
     if _repeatable(campaign):
-        site.keep("campaign", key, campaign)
+        site.keep("campaign", key, timing)
     if not campaign.samples and campaign.cut:
         return Timed(campaign=None, step=_not_run(Message(code=TIME_IS_UP)))
-    return Timed(campaign=campaign, step=_step(campaign, cached=False), resumed_rounds=rounds)
+    return Timed(campaign=campaign, step=_step(timing, cached=False), resumed_rounds=rounds)
 
 
 def _saved(site: Site, key: str, log: SampleLog, names: Sequence[str]) -> SavedSamples | None:
@@ -124,10 +133,12 @@ def _saved(site: Site, key: str, log: SampleLog, names: Sequence[str]) -> SavedS
     return saved
 
 
-def _step(campaign: Campaign, *, cached: bool) -> StepOutput:
-    reason = Message(code=TIME_IS_UP) if campaign.cut else None
+def _step(timing: _Timing, *, cached: bool) -> StepOutput:
+    """Return what the step's folder holds; how busy the host was goes to stderr, one reading a line."""
+    reason = Message(code=TIME_IS_UP) if timing.campaign.cut else None
     meta = StepMeta(step=TIMING_STEP, state="measured", reason=reason)
-    return StepOutput(meta=meta, stdout=_summaries(campaign).encode(), stderr=b"", cached=cached)
+    noise = b"".join(canonical_json(reading) + b"\n" for reading in timing.readings)
+    return StepOutput(meta=meta, stdout=_summaries(timing.campaign).encode(), stderr=noise, cached=cached)
 
 
 def _not_run(reason: Message) -> StepOutput:

@@ -147,7 +147,7 @@ os._exit(0)
 """
     done = spawn.spawn(
         [sys.executable, "-c", script, str(tmp_path / "said")],
-        {"PYTHONPATH": str(Path(__file__).parents[2])},
+        {"PYTHONPATH": os.pathsep.join(sys.path)},
         timeout_s=60,
         output_bytes=1 << 16,
     )

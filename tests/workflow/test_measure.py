@@ -9,6 +9,7 @@ import pytest
 
 from grader.errors import HostError
 from grader.model.base import Message
+from grader.model.bench import NoiseReading
 from grader.model.grade import Fact
 from grader.model.lab import BuildSource, Lab
 from grader.model.run import BuildResult, Completed
@@ -268,6 +269,8 @@ def test_steps_keep_the_evidence_without_a_path_of_this_host(desk: Desk, tmp_pat
     meta = json.loads(files["build-native/meta.json"])
     assert (meta["schema"], meta["state"], meta["artifact_size"]) == ("grader/step/1", "built", len("program native"))
     assert b"process 8 " in files["time/stdout"]
+    readings = [NoiseReading.model_validate_json(line) for line in files["time/stderr"].splitlines()]
+    assert len(readings) == 1 + 2, "before the first of 8 rounds, after the fifth and at the end"
     assert not any(str(tmp_path).encode() in content for content in files.values())
 
 
