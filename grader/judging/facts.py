@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 from grader.judging.probes import NO_SERVER
+from grader.model.absent import absent_fact
 from grader.model.base import Message
 from grader.model.grade import Fact
 from grader.model.lab import HttpProbe, Lab, Metric, Probe, StdoutJsonProbe
@@ -67,20 +68,22 @@ def facts_from_probes(lab: Lab, probes: Sequence[ProbeResult], builds: Sequence[
     facts: list[Fact] = []
     for result in probes:
         name = lab.probes[result.probe].metric
-        artifact = compilers.get(result.subject)
         reason = result.reason or Message(code="fact.no-value", params={"probe": result.probe})
         ours = result.state == "not_run" or reason.blameless
-        fact = _absent(
-            name, lab.metrics.get(name), result.subject, result.arm, ("not_run" if ours else "failed", reason)
+        metric = lab.metrics.get(name)
+        fact = absent_fact(
+            name,
+            result.subject,
+            result.arm,
+            reason,
+            state="not_run" if ours else "failed",
+            unit=metric.unit if metric else None,
+            artifact=compilers.get(result.subject),
         )
         folder = f"steps/{probe_step(result.probe, result.subject, result.arm)}"
         # Answers of servers and routes are in the step's record; what the programs printed is beside it.
         answers = (f"{folder}/meta.json",) if result.answers else ()
-        changes: dict[str, object] = {
-            "evidence": (*answers, f"{folder}/stdout"),
-            "comparable": artifact.comparable if artifact else True,
-            "compiler": (artifact.compiler or None) if artifact else None,
-        }
+        changes: dict[str, object] = {"evidence": (*answers, f"{folder}/stdout")}
         if result.state == "passed":
             method = _how_probed(lab.probes[result.probe], result)
             changes |= {"state": "measured", "value": result.value, "n": 1, "method": method, "reason": None}
@@ -141,18 +144,8 @@ def ratios_not_measured(lab: Lab, facts: Sequence[Fact]) -> tuple[Fact, ...]:
         missing = most_telling(t for arm in pair.split("/") if (t := times.get(arm)) and t.state != "measured")
         if missing is not None and missing.reason is not None:
             absent = ("failed" if missing.state == "failed" else "not_run", missing.reason)
-        found.append(
-            Fact(
-                id=f"startup_time.ratio@{pair}",
-                subject=None,
-                metric="startup_time.ratio",
-                arm=pair,
-                state=absent[0],
-                value=None,
-                unit="ratio",
-                reason=absent[1],
-            )
-        )
+        state, reason = absent
+        found.append(absent_fact("startup_time.ratio", None, pair, reason, state=state, unit="ratio"))
     return tuple(found)
 
 
@@ -214,13 +207,4 @@ def _of_build(build: BuildResult) -> Absent:
 
 def _absent(name: str, metric: Metric | None, subject: str | None, arm: str, absent: Absent) -> Fact:
     state, reason = absent
-    return Fact(
-        id=f"{subject}.{name}@{arm}" if subject else f"{name}@{arm}",
-        subject=subject,
-        metric=name,
-        arm=arm,
-        state=state,
-        value=None,
-        unit=metric.unit if metric else None,
-        reason=reason,
-    )
+    return absent_fact(name, subject, arm, reason, state=state, unit=metric.unit if metric else None)
