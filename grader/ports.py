@@ -218,6 +218,22 @@ class Intake(Protocol):
         """Return whether `tree` holds these files with these bytes, and nothing else."""
 
 
+class Clock(Protocol):
+    """The clocks of this host."""
+
+    def wall(self) -> float:
+        """Return the Unix time in seconds, which programs' output is set against."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for waits and for when in a campaign a run began."""
+
+    def ticks_ns(self) -> int:
+        """Return nanoseconds on the finest clock, that of `Server.started_ns`."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
 class Host(Protocol):
     """Facts about this host."""
 

@@ -78,9 +78,9 @@ def _run(site: Site, empty: PeakRuns, command: Command, probe: StdoutJsonProbe |
     """Run until all counted readings are there or a run is bad: then there is no figure at all."""
     peaks: list[tuple[MemoryReading, ...]] = []
     for number in range(DISCARDED + runs):
-        before = site.wall()
+        before = site.clock.wall()
         completed = site.engine.memory(command)
-        reason = _bad(probe, completed, WallClock(before=before, after=site.wall()))
+        reason = _bad(probe, completed, WallClock(before=before, after=site.clock.wall()))
         if reason is not None:
             return empty.model_copy(update={"reason": reason, "completed": completed})
         if number >= DISCARDED:
