@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from grader.bootstrap import lockremedy
 from grader.errors import HostError
 
-MODE = 0o666
 _ELSEWHERE = "name another file with GRADER_LOCK"
 _OR_ELSEWHERE = f"or {_ELSEWHERE}"
 _TRIES = 100
@@ -48,18 +47,17 @@ def _make(path: Path) -> None:
     try:
         fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
-            os.fchmod(fd, MODE)
+            os.fchmod(fd, lockremedy.MODE)
             with suppress(FileExistsError):
                 os.link(name, path)
         finally:
             os.close(fd)
             Path(name).unlink()
     except OSError as error:
-        there = path.parent.is_dir()
         raise HostError(
             f"the host lock is not there and cannot be made: {error.strerror}",
             where=str(path),
-            hint=f"as root: `install {'' if there else '-D '}-m 0666 /dev/null {_quoted(path)}`; {_OR_ELSEWHERE}",
+            hint=f"as root: `{lockremedy.to_make(path)}`; {_OR_ELSEWHERE}",
         ) from error
 
 
@@ -76,7 +74,7 @@ def _closed(path: Path, error: OSError) -> HostError:
         return HostError(
             f"the host lock is closed to this user: mode {stat.S_IMODE(found.st_mode):04o}, user id {found.st_uid}",
             where=str(path),
-            hint=f"as root: `chmod 0666 {_quoted(path)}`; {_OR_ELSEWHERE}",
+            hint=f"as root: `{lockremedy.to_open(path)}`; {_OR_ELSEWHERE}",
         )
     return HostError(f"the host lock cannot be opened: {error.strerror}", where=str(path), hint=_ELSEWHERE)
 
@@ -88,13 +86,8 @@ def _not_plain(path: Path, mode: int) -> HostError:
     """
     kinds = {stat.S_ISLNK: "a link", stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
     kind = next((name for is_kind, name in kinds.items() if is_kind(mode)), "a device")
-    removes = "rmdir" if stat.S_ISDIR(mode) else "rm"
     return HostError(
         f"the host lock is {kind}, not a plain file",
         where=str(path),
-        hint=f"as root: `{removes} {_quoted(path)}`, and the next grading makes it anew; {_OR_ELSEWHERE}",
+        hint=f"as root: `{lockremedy.to_remove(path, mode)}`, and the next grading makes it anew; {_OR_ELSEWHERE}",
     )
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))
