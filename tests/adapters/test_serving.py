@@ -29,6 +29,7 @@ from grader.model.base import Message
 from grader.model.run import Bind, Command, Limits
 from tests.adapters.conftest import PlainUser
 from tests.adapters.talk import Request, Talk, ask, talk
+from tests.survivors import survivors
 
 Serve = Callable[..., Talk]
 
@@ -64,18 +65,6 @@ def runner() -> Sandbox:
 @pytest.fixture
 def mark() -> str:
     return f"mark-{uuid.uuid4().hex}"
-
-
-def survivors(mark: str) -> list[str]:
-    """Return the host's processes that have `mark` in their command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if mark.encode() in path.read_bytes() and path.parent.name != str(os.getpid()):
-                found.append(path.parent.name)
-        except OSError:
-            continue
-    return found
 
 
 def my_children() -> str:
