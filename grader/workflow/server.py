@@ -136,6 +136,8 @@ class _Serving:
             answer = self._ask(server, self.probe.get[0], left, self.waits.connect_s)
             seconds = (self.clock.ticks_ns() - server.started_ns()) / 1e9
             now = self.clock.monotonic()
+            if left < self.waits.request_s:
+                answer = _waited_in_all(answer, self.ready_s)
             if answer.reason is not None and answer.reason.code != "answer.refused":
                 deadline = min(deadline, now + self.waits.patience_s)
                 if wrong is not None and answer.reason.code == "answer.timeout":
@@ -198,6 +200,17 @@ def settled_memory(server: Server, waits: Waits, clock: Clock) -> tuple[MemoryRe
             return readings
     unsettled = f"; still moving after {waits.settle_s:g} s"
     return tuple(r.model_copy(update={"method": r.method + unsettled}) for r in last[-1])
+
+
+def _waited_in_all(answer: Answer, ready_s: float) -> Answer:
+    """Return an answer that did not come in what was left of the wait, with the whole wait as its time.
+
+    What was left is a reading of the clock: equal submissions would have unequal reasons.
+    """
+    if answer.reason is None or answer.reason.code != "answer.timeout":
+        return answer
+    params = answer.reason.params | {"seconds": ready_s}
+    return answer.model_copy(update={"reason": answer.reason.model_copy(update={"params": params})})
 
 
 def _lasting(result: ProbeResult) -> bool:

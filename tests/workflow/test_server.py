@@ -240,6 +240,20 @@ def test_a_wrong_answer_tells_more_than_the_end_of_the_wait_for_a_better_one(rig
     assert fact.reason == Message(code="answer.status", params={"path": "/", "found": 503})
 
 
+class LateAndMute(Late):
+    """Listens when the wait is nearly over, and never says a word."""
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection:
+            while connection.recv(4096):
+                pass
+
+
+def test_a_wait_that_is_cut_short_by_its_end_is_told_as_the_whole_wait(rig: Rig) -> None:
+    (fact,) = rig.facts(lambda: LateAndMute(rig.desk.clock, 19.7))["native.server_mode@process"]
+    assert fact.reason == Message(code="answer.timeout", params={"path": "/", "seconds": 20.0})
+
+
 @pytest.mark.parametrize(("how", "told"), [("terminated", "at SIGTERM"), ("killed", "outlived SIGTERM")])
 def test_how_it_ended_is_told_and_is_no_fault(rig: Rig, how: str, told: str) -> None:
     (mode,) = rig.facts(lambda: serves(how=how))["native.server_mode@process"]
