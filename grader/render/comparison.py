@@ -20,6 +20,7 @@ from grader.units import format_seconds, telling_half_width
 TOTAL, FIRST_OUTPUT, FIRST_ANSWER = "startup_time", "first_output_time", "first_answer_time"
 NOTHING = "—"
 QUOTE_CHARACTERS = 60
+"""Of a claim in the comparison's own column: two or three lines of a cell; the page quotes more of it."""
 _LIST_MARK = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+(?=[^\W\d]|\*\*|`)")
 """Before a word only: `- 5 %` is a number."""
 VERDICTS = {
