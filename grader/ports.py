@@ -109,7 +109,8 @@ class Runner(Protocol):
 class HostLock(Protocol):
     """Host-wide reader/writer lock with a turnstile: builds share, timing excludes and never starves.
 
-    Both wait `timeout_s` at most, without it as long as it takes.  Raises: TimeLimitError after that.
+    Both wait `timeout_s` at most, without it as long as it takes.
+    Raises: TimeLimitError after that; LockError if it cannot be used, which ends a run rather than one step of it.
     """
 
     def shared(self, timeout_s: float | None = None) -> AbstractContextManager[None]:

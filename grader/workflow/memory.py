@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from grader.errors import HostError
+from grader.errors import HostError, LockError
 from grader.judging.probes import WallClock, check_run
 from grader.model.base import Message, Record, canonical_json
 from grader.model.lab import Lab, StdoutJsonProbe
@@ -63,6 +63,8 @@ def _peaks_of(
     try:
         with site.lock.shared():
             made = _run(site, empty, command, probe if subject is not None else None, runs)
+    except LockError:
+        raise
     except HostError as error:
         return Peaks(runs=empty.model_copy(update={"reason": trouble("infra.run-broke", error)}), cached=False)
     # Others share the lock and may have read the same meanwhile: equal inputs give equal facts.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from grader.errors import HostError, SubmissionError
+from grader.errors import HostError, LockError, SubmissionError
 from grader.model.base import Message, canonical_json, digest
 from grader.model.lab import Lab
 from grader.model.run import Artifact
@@ -46,6 +46,8 @@ def prepare_arms(
         except SubmissionError as error:
             params = {"arm": arm, "detail": without_host_paths(error.what)}
             missing[f"arm:{arm}"] = Message(code="run.not-prepared", params=params)
+        except LockError:
+            raise
         except HostError as error:
             missing[f"arm:{arm}"] = trouble("infra.run-broke", error)
     return runnable, missing

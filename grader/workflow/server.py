@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from grader.errors import HostError
+from grader.errors import HostError, LockError
 from grader.judging.http import judge_answer
 from grader.judging.probes import NO_SERVER, VALID, WallClock
 from grader.judging.server import printed_word, spread, unexpected_failure, why_no_answer
@@ -57,6 +57,8 @@ def probe_server(site: Site, name: str, probe: HttpProbe, arm: str, artifact: Ar
                 return stored
             result = serving.time_starts(result)
             return probing.done(result, lasting=_lasting(result))
+    except LockError:
+        raise
     except HostError as error:
         return probing.broken(error)
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from grader.errors import HostError
+from grader.errors import HostError, LockError
 from grader.model.base import Message
 from grader.model.grade import Fact
 from grader.model.lab import HttpProbe, Lab
 from grader.model.run import MemoryReading, ProbeResult
-from grader.testing import FakeClock, FakeServer, completed, http_answer
+from grader.testing import FakeClock, FakeLock, FakeServer, completed, http_answer
 from grader.workflow.waits import STANDARD, Waits
 from tests.samplelab import NOW, engine, right_output, serving_lab
 from tests.workflow.test_measure import Desk, facts
@@ -398,6 +398,38 @@ def test_too_few_requests_in_time_leave_the_idle_figure_and_a_reason(rig: Rig) -
     gap = by_condition["after-1000-requests"]
     assert gap.reason is not None
     assert (gap.state, gap.reason.code) == ("not_run", "fact.requests-unfinished")
+
+
+class Breaking(FakeLock):
+    """A lock that can be taken so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    def _hold(self, mode: str, timeout_s: float | None) -> Iterator[None]:
+        if self.left == 0:
+            raise LockError("the host lock is closed to this user")
+        self.left -= 1
+        yield from super()._hold(mode, timeout_s)
+
+
+def test_a_lock_that_cannot_be_used_ends_the_run_whoever_wants_it(tmp_path: Path) -> None:
+    """No later step would fare better, and a grade in which some are missing says less than the error."""
+    whole = rig_in(tmp_path / "whole")
+    whole.facts()
+    times = len(whole.desk.lock.events) // 2
+    assert times > 6, "builds, probes, servers, timed starts, peaks, the campaign"
+    for taken in range(times):
+        rig = rig_in(tmp_path / str(taken))
+        rig.desk.lock = Breaking(taken)
+        with pytest.raises(LockError):
+            rig.facts()
+
+
+def rig_in(folder: Path) -> Rig:
+    folder.mkdir()
+    return Rig(folder)
 
 
 def test_what_the_engine_lacks_is_the_reason(rig: Rig) -> None:
