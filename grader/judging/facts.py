@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
-from grader.judging.probes import NO_SERVER
 from grader.model.absent import absent_fact
 from grader.model.base import Message
 from grader.model.grade import Fact
@@ -95,7 +94,7 @@ def _how_probed(probe: Probe, result: ProbeResult) -> str:
     if isinstance(probe, StdoutJsonProbe):
         return f"one run of probe {result.probe}, its output checked"
     if isinstance(probe, HttpProbe):
-        if (result.value or "").startswith(NO_SERVER):
+        if result.expected_failure is not None:
             return "one start, its failure expected"
         ended = _ENDS[result.server.stopped] if result.server is not None else "its end unknown"
         return f"answers on {len(probe.get)} routes checked; {ended}"

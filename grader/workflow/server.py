@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from grader.errors import HostError, LockError
 from grader.judging.http import judge_answer
-from grader.judging.probes import NO_SERVER, VALID, WallClock
+from grader.judging.probes import FAILED_AS_EXPECTED, VALID, WallClock
 from grader.judging.server import printed_word, spread, unexpected_failure, why_no_answer
 from grader.model.base import Message, Record, canonical_json
 from grader.model.lab import HttpGet, HttpProbe
@@ -22,7 +22,7 @@ from grader.workflow.probing import Probed, Probing, start_probing
 from grader.workflow.site import Site
 from grader.workflow.waits import Waits
 
-RECIPE = "4"
+RECIPE = "5"
 """Raised when the same server would be asked, timed or judged otherwise."""
 
 
@@ -82,7 +82,8 @@ class _Serving:
         failed = answers[0].reason is not None and stopped.how == "by-itself"
         printed = printed_word(words, done) if failed else None
         if printed is not None:
-            return self.probing.judged(None, f"{NO_SERVER}{printed}", done, answers=answers, server=run)
+            result = self.probing.judged(None, f"{FAILED_AS_EXPECTED}{printed}", done, answers=answers, server=run)
+            return result.model_copy(update={"expected_failure": printed})
         reason = unexpected_failure(words, done) if failed else self._why(answers, stopped)
         return self.probing.judged(reason, VALID, done, answers=answers, server=run)
 
