@@ -158,19 +158,7 @@ class _Session:
         return self._facts(runnable, {**self.site.engine.capabilities(), **missing})
 
     def _build(self, subject: str, work: Path) -> None:
-        site = self.site
-        step = self.lab.steps[subject]
-        built = build_subject(
-            subject,
-            step,
-            self.submission,
-            site.engine,
-            site.store,
-            site.lock,
-            site.progress,
-            work=work,
-            use_cache=site.use_cache,
-        )
+        built = build_subject(self.site, subject, self.lab.steps[subject], self.submission, work)
         self.builds.append(built.result)
         self.steps.append(step_of_build(built.result, cached=built.cached))
 
