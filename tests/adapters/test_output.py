@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -301,7 +302,7 @@ def test_saved_runs_that_cannot_be_removed_are_one_clear_error(tmp_path: Path, m
     log = SampleFile(Path("out.samples.jsonl"))
     log.begin(HEADER, ())
     with closed_to_us(tmp_path):
-        for removal in (lambda: log.drop(HEADER.key), log.remove):
+        for removal in (partial(log.drop, HEADER.key), log.remove):
             with pytest.raises(HostError, match="cannot remove the saved runs, which are kept elsewhere") as caught:
                 removal()
             assert caught.value.where == "out.samples.jsonl"
