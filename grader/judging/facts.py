@@ -64,11 +64,17 @@ def _size_fact(name: str, metric: Metric, build: BuildResult, arm: str) -> Fact:
 def facts_from_probes(lab: Lab, probes: Sequence[ProbeResult], builds: Sequence[BuildResult]) -> tuple[Fact, ...]:
     """Return one fact per probe and arm that was run."""
     compilers = {b.subject: b.artifact for b in builds}
+    passed = {result.probe for result in probes if result.state == "passed"}
     facts: list[Fact] = []
     for result in probes:
         name = lab.probes[result.probe].metric
         reason = result.reason or Message(code="fact.no-value", params={"probe": result.probe})
-        ours = result.state == "not_run" or reason.blameless
+        artifact = compilers.get(result.subject)
+        if reason.code == "run.timeout" and artifact and not artifact.comparable and result.probe in passed:
+            # Compiling the large module of another compiler takes as long as the host is busy; the source is sound.
+            slow = {"compiler": artifact.compiler, "seconds": reason.params["seconds"]}
+            reason = Message(code="fact.other-compiler-slow", params=slow)
+        ours = result.state == "not_run" or reason.blameless or reason.code == "fact.other-compiler-slow"
         metric = lab.metrics.get(name)
         fact = absent_fact(
             name,
@@ -77,7 +83,7 @@ def facts_from_probes(lab: Lab, probes: Sequence[ProbeResult], builds: Sequence[
             reason,
             state="not_run" if ours else "failed",
             unit=metric.unit if metric else None,
-            artifact=compilers.get(result.subject),
+            artifact=artifact,
         )
         folder = f"steps/{probe_step(result.probe, result.subject, result.arm)}"
         # Answers of servers and routes are in the step's record; what the programs printed is beside it.

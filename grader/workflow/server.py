@@ -22,7 +22,7 @@ from grader.workflow.probing import Probed, Probing, start_probing
 from grader.workflow.site import Site
 from grader.workflow.waits import Waits
 
-RECIPE = "5"
+RECIPE = "6"
 """Raised when the same server would be asked, timed or judged otherwise."""
 
 
@@ -108,7 +108,8 @@ class _Serving:
             self._let_die(server, answers[-1])
             stopped = server.stop(self.waits.grace_s)
         run = ServerRun(idle=idle, after_requests=after, requests=asked, stopped=stopped.how)
-        return self.probing.judged(self._why(answers, stopped), VALID, stopped.completed, answers=answers, server=run)
+        reason = self._why(answers, stopped, asked)
+        return self.probing.judged(reason, VALID, stopped.completed, answers=answers, server=run)
 
     def time_starts(self, served: ProbeResult) -> ProbeResult:
         """Start a server that serves again and again, each time until its first valid answer."""
@@ -174,12 +175,13 @@ class _Serving:
         while not server.ended() and self.clock.monotonic() < deadline:
             self.clock.sleep(self.waits.untimed_pause_s)
 
-    def _why(self, answers: Sequence[Answer], stopped: Stopped) -> Message | None:
+    def _why(self, answers: Sequence[Answer], stopped: Stopped, asked: int = 0) -> Message | None:
         wrong = next((a for a in answers if a.reason is not None), None)
         ended = stopped.how == "by-itself"
         if wrong is None:
             return None
-        return why_no_answer(wrong, stopped.completed, ended=ended, waited_s=self.ready_s)
+        counts = {"asked": asked, "requests": self.waits.requests}
+        return why_no_answer(wrong, stopped.completed, ended=ended, waited_s=self.ready_s, **counts)
 
 
 class _First(Record):

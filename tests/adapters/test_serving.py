@@ -141,7 +141,7 @@ def test_log_without_end_ends_the_server_at_the_cap(serve: Serve, mark: str) -> 
 
 
 def test_time_limit_is_that_of_the_servers_whole_life(serve: Serve, mark: str) -> None:
-    said = serve("stays", word=mark, timeout_s=0.5, wait_for_end=True)
+    said = serve("stays", word=mark, timeout_s=4, wait_for_end=True)
     assert said.answers[0]
     assert (said.ended, said.stopped.how, said.stopped.completed.outcome) == (True, "killed", "timeout")
     assert survivors(mark) == []

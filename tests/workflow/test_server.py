@@ -175,8 +175,8 @@ def test_a_server_that_listens_late_is_waited_for(rig: Rig) -> None:
         (lambda: FakeServer(RIGHT | {"/": b"garbage\r\n"}), "answer.not-http", "/"),
         (lambda: dies("panic: no port\n"), "server.exited", "/"),
         (lambda: FakeServer(RIGHT, dies_after=1), "server.exited", "/api/time"),
-        (lambda: serves(dies_after=9), "server.exited", "/api/time"),
-        (lambda: serves(dies_after=22), "server.exited", "/"),
+        (lambda: serves(dies_after=9), "server.exited-later", "/api/time"),
+        (lambda: serves(dies_after=22), "server.exited-later", "/"),
         (lambda: FakeServer(RIGHT, dies_after=0), "server.exited", "/"),
         (
             lambda: FakeServer(RIGHT | {"/api/time": http_answer("{}", "application/json")}),
@@ -220,7 +220,7 @@ def test_a_server_that_hung_up_is_given_a_moment_to_end_by_itself(rig: Rig) -> N
 
     (fact,) = rig.facts(made)["native.server_mode@process"]
     assert fact.reason is not None
-    assert fact.reason.code == "server.exited"
+    assert fact.reason.code == "server.exited-later"
 
 
 class Stalls(FakeServer):
