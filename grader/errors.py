@@ -6,6 +6,7 @@ GraderError
 ├── SubmissionError   the student: becomes a finding or a failed step, never a traceback
 │   └── IntakeError   what was handed in cannot be read safely (exit 2)
 ├── HostError         us or the host: an engine, a disk, a lock (exit 3)
+│   ├── LockError       the host lock cannot be used: nothing more can be measured
 │   └── TimeLimitError  the time that the caller gave is up: what is left is not run
 ├── StatsError        the numbers do not support the asked-for statement
 └── StoppedError      somebody ended the run (exit 130)
@@ -56,6 +57,10 @@ class HostError(GraderError):
     """This host or one of its tools failed; never the student's fault."""
 
     exit_code = 3
+
+
+class LockError(HostError):
+    """The host lock cannot be used: a lasting state of the host, which no other step would fare better with."""
 
 
 class TimeLimitError(HostError):

@@ -110,7 +110,8 @@ class Runner(Protocol):
 class HostLock(Protocol):
     """Host-wide reader/writer lock with a turnstile: builds share, timing excludes and never starves.
 
-    Both wait `timeout_s` at most, without it as long as it takes.  Raises: TimeLimitError after that.
+    Both wait `timeout_s` at most, without it as long as it takes.
+    Raises: TimeLimitError after that; LockError if it cannot be used, which ends a run rather than one step of it.
     """
 
     def shared(self, timeout_s: float | None = None) -> AbstractContextManager[None]:
@@ -217,6 +218,22 @@ class Intake(Protocol):
 
     def intact(self, tree: Path, entries: Sequence[ManifestEntry]) -> bool:
         """Return whether `tree` holds these files with these bytes, and nothing else."""
+
+
+class Clock(Protocol):
+    """The clocks of this host."""
+
+    def wall(self) -> float:
+        """Return the Unix time in seconds, which programs' output is set against."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for waits and for when in a campaign a run began."""
+
+    def ticks_ns(self) -> int:
+        """Return nanoseconds on the finest clock, that of `Server.started_ns`."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
 
 
 class Host(Protocol):

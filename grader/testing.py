@@ -63,7 +63,8 @@ class FakeServer:
         how: How it ends when it is stopped, unless it has ended by itself.
         end: What became of the program, as `stop` tells it.
 
-    `asked` are the paths of all requests that it answered, in order; `stops` counts the calls of `stop`.
+    `asked` are the paths of all requests that it answered, in order; `stops` counts the calls of `stop`,
+    `grace_s` is what the first one gave.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class FakeServer:
         self.end = end or completed()
         self.asked: list[str] = []
         self.stops = 0
+        self.grace_s: float | None = None
         self._started_ns = time.perf_counter_ns()
         self._talks: list[threading.Thread] = []
 
@@ -120,6 +122,8 @@ class FakeServer:
     def stop(self, grace_s: float) -> Stopped:
         if self.stops == 0 and self.ended():
             self.how = "by-itself"
+        if self.stops == 0:
+            self.grace_s = grace_s
         self.stops += 1
         for talk in self._talks:
             talk.join()
@@ -368,6 +372,26 @@ class FakeSamples:
     def remove(self) -> None:
         if self.begun is not None:
             self.drop(self.begun)
+
+
+class FakeClock:
+    """A clock that goes only while somebody sleeps; its wall stands still."""
+
+    def __init__(self, wall_s: float = 0.0) -> None:
+        self.wall_s = wall_s
+        self.now_ns = 1_000_000_000
+
+    def wall(self) -> float:
+        return self.wall_s
+
+    def monotonic(self) -> float:
+        return self.now_ns / 1e9
+
+    def ticks_ns(self) -> int:
+        return self.now_ns
+
+    def sleep(self, seconds: float) -> None:
+        self.now_ns += round(seconds * 1e9)
 
 
 class FakeProgress:

@@ -326,8 +326,17 @@ def format_seconds(value: Number, unit: str | None = None, *, half_width: float 
 
 
 def format_percent(value: Number, *, half_width: float | None = None) -> str:
-    """Write a percentage: `47.8%`; one decimal, rounded half to even, where no half-width is given."""
-    return f"{_rounded(Fraction(value), _decimals(Fraction(half_width)) if half_width else 1)}%"
+    """Write a percentage: `47.8%`; one decimal, rounded half to even, where no half-width is given.
+
+    What is less than 100 is not written as 100: `99.98%`, with four decimals at most.
+    """
+    exact = Fraction(value)
+    if half_width:
+        return f"{_rounded(exact, _decimals(Fraction(half_width)))}%"
+    decimals = 1
+    while decimals < 4 and exact < 100 and Fraction(_rounded(exact, decimals)) >= 100:
+        decimals += 1
+    return f"{_rounded(exact, decimals)}%"
 
 
 def format_ratio(value: Number, *, half_width: float | None = None) -> str:

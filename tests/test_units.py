@@ -192,6 +192,8 @@ def test_sizes_times_and_factors_look_like_this() -> None:
     assert format_seconds(2.3, "ms") == "2300 ms"
     assert format_seconds(2.3, "ms", half_width=0.1) == "2.3 s"
     assert format_percent(47.84) == "47.8%"
+    assert format_percent(99.9814) == "99.98%"
+    assert format_percent(100) == "100.0%"
     assert format_ratio(1.624) == "1.62×"
     assert format_ratio(0.63) == "0.63× (1.6× slower)"
     assert format_ratio(0.999) == "1.00×"

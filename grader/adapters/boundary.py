@@ -15,7 +15,13 @@ from grader.adapters.processes import children, terminate
 from grader.errors import HostError
 
 _GONE_S = 20.0
+"""For processes that were killed to be gone: the kernel needs milliseconds, unless a disk does not answer."""
+_GONE_PAUSE_S = 0.0005
+"""Between two looks: each run ends with one, so it is to cost less than the run."""
 _POLL_MS = 5
+"""Between two looks whether all has ended, where the pipe says nothing; what it says wakes us at once."""
+_SAID_BYTES = 1 << 16
+"""More than bubblewrap ever says: three lines, of numbers."""
 
 
 class Boundary:
@@ -36,7 +42,7 @@ class Boundary:
     def read(self) -> None:
         """Take in what was said by now."""
         try:
-            text = os.read(self._fd, 1 << 16)
+            text = os.read(self._fd, _SAID_BYTES)
         except BlockingIOError:
             return
         *lines, self._begun = (self._begun + text).split(b"\n")
@@ -86,7 +92,7 @@ class Boundary:
                     where=str(self.pid),
                     hint="see what they wait for with `ps`, often a disk that does not answer",
                 )
-            time.sleep(0.0005)
+            time.sleep(_GONE_PAUSE_S)
 
     def _kill(self) -> None:
         """Its number may be another process's by now, so it is held first and its namespace compared then."""

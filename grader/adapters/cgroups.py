@@ -28,6 +28,9 @@ _OF_A_RUN = "of a cgroup made for this run; the boundary's own processes are in 
 _DELEGATE = "run it as root, or below `systemd-run --user --scope -p Delegate=yes`"
 _NAME = re.compile(r"lab-grader-(?P<namespace>\d+)-(?P<pid>\d+)-(?P<start>\d+)-\d+")
 _END_S = 20.0
+"""For members that were killed to be gone: the kernel needs milliseconds, unless a disk does not answer."""
+_END_PAUSE_S = 0.0005
+"""Between two rounds of killing: each run ends with one, so it is to cost less than the run."""
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _counter = itertools.count(1)
 
@@ -250,7 +253,7 @@ def _empty(directories: set[Path]) -> None:
                 f"{len(members)} processes of a run cannot be killed",
                 hint="see what they wait for with `ps`, often a disk that does not answer",
             )
-        time.sleep(0.0005)
+        time.sleep(_END_PAUSE_S)
 
 
 def _remove(directory: Path) -> None:

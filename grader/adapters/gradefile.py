@@ -53,7 +53,10 @@ def load_stored(path: Path) -> StoredGrade:
     try:
         data = read_plain_file(find_grade(path), MAX_GRADE_BYTES)
     except IntakeError as error:
-        raise IntakeError(error.what, where=shown(where), hint=HINT) from error
+        what = (
+            "there is no `grade.json` in this folder" if path.is_dir() and not find_grade(path).exists() else error.what
+        )
+        raise IntakeError(what, where=shown(where), hint=HINT) from error
     try:
         document: object = from_json(data)
     except ValueError as error:

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from grader.adapters.lockfile import open_lock_file
-from grader.errors import HostError, TimeLimitError
+from grader.errors import LockError, TimeLimitError
 
 DEFAULT_LOCK = Path("/run/lock/lab-grader.lock")
 
@@ -53,7 +53,7 @@ class FileHostLock:
     def shared(self, timeout_s: float | None = None) -> Iterator[None]:
         """Hold while building or probing; wait `timeout_s` seconds at most.
 
-        Raises: TimeLimitError if it is not ours by then; HostError if the lock file cannot be used.
+        Raises: TimeLimitError if it is not ours by then; LockError if the lock file cannot be used.
         """
         with self._opened() as fd:
             self._pass(fd, fcntl.LOCK_SH, timeout_s)
@@ -65,7 +65,7 @@ class FileHostLock:
     def exclusive(self, timeout_s: float | None = None) -> Iterator[None]:
         """Hold while timing; wait `timeout_s` seconds at most.
 
-        Raises: TimeLimitError if it is not ours by then; HostError if the lock file cannot be used.
+        Raises: TimeLimitError if it is not ours by then; LockError if the lock file cannot be used.
         """
         with self._opened() as fd:
             self._pass(fd, fcntl.LOCK_EX, timeout_s)
@@ -100,7 +100,7 @@ class FileHostLock:
         while (found := _locked_by_another(fd, ticket)) is not None:
             start, length = found
             if length == 0:  # To the end of all files: none of ours.
-                raise HostError(
+                raise LockError(
                     "another program has locked the bytes of the host lock",
                     where=str(self._path),
                     hint="find out which in `/proc/locks`; only `flock` takes part",

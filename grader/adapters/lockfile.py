@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from grader.errors import HostError
+from grader.bootstrap import lockremedy
+from grader.errors import LockError
 
-MODE = 0o666
 _ELSEWHERE = "name another file with GRADER_LOCK"
 _OR_ELSEWHERE = f"or {_ELSEWHERE}"
 _TRIES = 100
@@ -21,7 +20,7 @@ _TRIES = 100
 def open_lock_file(path: Path) -> int:
     """Return a descriptor of the file, for reading and writing; nothing is ever written to it.
 
-    Raises: HostError if it is not a plain file that this user may open, or is missing and cannot be made.
+    Raises: LockError if it is not a plain file that this user may open, or is missing and cannot be made.
     """
     for _ in range(_TRIES):
         try:
@@ -36,7 +35,7 @@ def open_lock_file(path: Path) -> int:
             os.close(fd)
             raise _not_plain(path, mode)
         return fd
-    raise HostError("the host lock comes and goes", where=str(path), hint=f"find out who removes it, {_OR_ELSEWHERE}")
+    raise LockError("the host lock comes and goes", where=str(path), hint=f"find out who removes it, {_OR_ELSEWHERE}")
 
 
 def _make(path: Path) -> None:
@@ -48,53 +47,47 @@ def _make(path: Path) -> None:
     try:
         fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
-            os.fchmod(fd, MODE)
+            os.fchmod(fd, lockremedy.MODE)
             with suppress(FileExistsError):
                 os.link(name, path)
         finally:
             os.close(fd)
             Path(name).unlink()
     except OSError as error:
-        there = path.parent.is_dir()
-        raise HostError(
+        raise LockError(
             f"the host lock is not there and cannot be made: {error.strerror}",
             where=str(path),
-            hint=f"as root: `install {'' if there else '-D '}-m 0666 /dev/null {_quoted(path)}`; {_OR_ELSEWHERE}",
+            hint=f"as root: `{lockremedy.to_make(path)}`; {_OR_ELSEWHERE}",
         ) from error
 
 
-def _closed(path: Path, error: OSError) -> HostError:
+def _closed(path: Path, error: OSError) -> LockError:
     """Return the error for a file that is there and cannot be opened."""
     try:
         found = path.lstat()
     except OSError:
         hint = f"as root: give others the right to enter `{path.parent}`; {_OR_ELSEWHERE}"
-        return HostError(f"the host lock cannot be reached: {error.strerror}", where=str(path), hint=hint)
+        return LockError(f"the host lock cannot be reached: {error.strerror}", where=str(path), hint=hint)
     if not stat.S_ISREG(found.st_mode):
         return _not_plain(path, found.st_mode)
     if isinstance(error, PermissionError):
-        return HostError(
+        return LockError(
             f"the host lock is closed to this user: mode {stat.S_IMODE(found.st_mode):04o}, user id {found.st_uid}",
             where=str(path),
-            hint=f"as root: `chmod 0666 {_quoted(path)}`; {_OR_ELSEWHERE}",
+            hint=f"as root: `{lockremedy.to_open(path)}`; {_OR_ELSEWHERE}",
         )
-    return HostError(f"the host lock cannot be opened: {error.strerror}", where=str(path), hint=_ELSEWHERE)
+    return LockError(f"the host lock cannot be opened: {error.strerror}", where=str(path), hint=_ELSEWHERE)
 
 
-def _not_plain(path: Path, mode: int) -> HostError:
+def _not_plain(path: Path, mode: int) -> LockError:
     """Return the error for anything but a plain file.
 
     In a folder that everyone may write, a link would let somebody choose which file is made or kept busy.
     """
     kinds = {stat.S_ISLNK: "a link", stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
     kind = next((name for is_kind, name in kinds.items() if is_kind(mode)), "a device")
-    removes = "rmdir" if stat.S_ISDIR(mode) else "rm"
-    return HostError(
+    return LockError(
         f"the host lock is {kind}, not a plain file",
         where=str(path),
-        hint=f"as root: `{removes} {_quoted(path)}`, and the next grading makes it anew; {_OR_ELSEWHERE}",
+        hint=f"as root: `{lockremedy.to_remove(path, mode)}`, and the next grading makes it anew; {_OR_ELSEWHERE}",
     )
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))

@@ -16,6 +16,7 @@ from grader.errors import HostError
 
 LOOPBACK = "127.0.0.1"
 _HELPER_S = 20.0
+"""For each answer of the helper: a Python without its site needs tens of milliseconds."""
 _HINT = "run `grader doctor --for grade`"
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from grader.bootstrap import environment, packages
+from grader.bootstrap import environment, lockremedy, packages
 from grader.bootstrap.checks import Check, State
 
 GB = 1_000_000_000
@@ -154,19 +153,16 @@ def host_lock(environ: Mapping[str, str]) -> Check:
     """Tell whether this user can take the host lock."""
     path = Path(environ.get("GRADER_LOCK") or HOST_LOCK)
     params = {"found": str(path)}
-    quoted = shlex.quote(str(path))
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        remove = "rm" if path.is_symlink() or not path.is_dir() else "rmdir"
-        return Check("host-lock", "missing", "doctor.host-lock.other", params, f"sudo {remove} {quoted}")
+        remedy = f"sudo {lockremedy.to_remove(path, path.lstat().st_mode)}"
+        return Check("host-lock", "missing", "doctor.host-lock.other", params, remedy)
     if path.exists():
         if os.access(path, os.R_OK | os.W_OK):
             return Check("host-lock", "ok", "doctor.host-lock", params)
-        return Check("host-lock", "missing", "doctor.host-lock.closed", params, f"sudo chmod 0666 {quoted}")
+        return Check("host-lock", "missing", "doctor.host-lock.closed", params, f"sudo {lockremedy.to_open(path)}")
     if os.access(path.parent, os.W_OK | os.X_OK):
         return Check("host-lock", "ok", "doctor.host-lock.creatable", params)
-    install = "install" if path.parent.is_dir() else "install -D"
-    remedy = f"sudo {install} -m 0666 /dev/null {quoted}"
-    return Check("host-lock", "missing", "doctor.host-lock.absent", params, remedy)
+    return Check("host-lock", "missing", "doctor.host-lock.absent", params, f"sudo {lockremedy.to_make(path)}")
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path:

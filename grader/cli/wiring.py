@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from grader.adapters.clock import SystemClock
 from grader.adapters.embedded import EmbeddedEngine
 from grader.adapters.host import LocalHost
 from grader.adapters.hostlock import DEFAULT_LOCK, FileHostLock
@@ -85,5 +86,6 @@ def wire(options: WiringOptions, lab: Lab, progress: Progress, limit_s: float | 
         lock=BoundedLock(waiting, budget),
         host=host,
         progress=progress,
+        clock=SystemClock(),
         budget=budget,
     )

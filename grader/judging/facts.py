@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
-from grader.judging.probes import NO_SERVER
+from grader.model.absent import absent_fact
 from grader.model.base import Message
 from grader.model.grade import Fact
 from grader.model.lab import HttpProbe, Lab, Metric, Probe, StdoutJsonProbe
@@ -64,23 +64,31 @@ def _size_fact(name: str, metric: Metric, build: BuildResult, arm: str) -> Fact:
 def facts_from_probes(lab: Lab, probes: Sequence[ProbeResult], builds: Sequence[BuildResult]) -> tuple[Fact, ...]:
     """Return one fact per probe and arm that was run."""
     compilers = {b.subject: b.artifact for b in builds}
+    passed = {result.probe for result in probes if result.state == "passed"}
     facts: list[Fact] = []
     for result in probes:
         name = lab.probes[result.probe].metric
-        artifact = compilers.get(result.subject)
         reason = result.reason or Message(code="fact.no-value", params={"probe": result.probe})
-        ours = result.state == "not_run" or reason.blameless
-        fact = _absent(
-            name, lab.metrics.get(name), result.subject, result.arm, ("not_run" if ours else "failed", reason)
+        artifact = compilers.get(result.subject)
+        if reason.code == "run.timeout" and artifact and not artifact.comparable and result.probe in passed:
+            # Compiling the large module of another compiler takes as long as the host is busy; the source is sound.
+            slow = {"compiler": artifact.compiler, "seconds": reason.params["seconds"]}
+            reason = Message(code="fact.other-compiler-slow", params=slow)
+        ours = result.state == "not_run" or reason.blameless or reason.code == "fact.other-compiler-slow"
+        metric = lab.metrics.get(name)
+        fact = absent_fact(
+            name,
+            result.subject,
+            result.arm,
+            reason,
+            state="not_run" if ours else "failed",
+            unit=metric.unit if metric else None,
+            artifact=artifact,
         )
         folder = f"steps/{probe_step(result.probe, result.subject, result.arm)}"
         # Answers of servers and routes are in the step's record; what the programs printed is beside it.
         answers = (f"{folder}/meta.json",) if result.answers else ()
-        changes: dict[str, object] = {
-            "evidence": (*answers, f"{folder}/stdout"),
-            "comparable": artifact.comparable if artifact else True,
-            "compiler": (artifact.compiler or None) if artifact else None,
-        }
+        changes: dict[str, object] = {"evidence": (*answers, f"{folder}/stdout")}
         if result.state == "passed":
             method = _how_probed(lab.probes[result.probe], result)
             changes |= {"state": "measured", "value": result.value, "n": 1, "method": method, "reason": None}
@@ -92,7 +100,7 @@ def _how_probed(probe: Probe, result: ProbeResult) -> str:
     if isinstance(probe, StdoutJsonProbe):
         return f"one run of probe {result.probe}, its output checked"
     if isinstance(probe, HttpProbe):
-        if (result.value or "").startswith(NO_SERVER):
+        if result.expected_failure is not None:
             return "one start, its failure expected"
         ended = _ENDS[result.server.stopped] if result.server is not None else "its end unknown"
         return f"answers on {len(probe.get)} routes checked; {ended}"
@@ -141,18 +149,8 @@ def ratios_not_measured(lab: Lab, facts: Sequence[Fact]) -> tuple[Fact, ...]:
         missing = most_telling(t for arm in pair.split("/") if (t := times.get(arm)) and t.state != "measured")
         if missing is not None and missing.reason is not None:
             absent = ("failed" if missing.state == "failed" else "not_run", missing.reason)
-        found.append(
-            Fact(
-                id=f"startup_time.ratio@{pair}",
-                subject=None,
-                metric="startup_time.ratio",
-                arm=pair,
-                state=absent[0],
-                value=None,
-                unit="ratio",
-                reason=absent[1],
-            )
-        )
+        state, reason = absent
+        found.append(absent_fact("startup_time.ratio", None, pair, reason, state=state, unit="ratio"))
     return tuple(found)
 
 
@@ -214,13 +212,4 @@ def _of_build(build: BuildResult) -> Absent:
 
 def _absent(name: str, metric: Metric | None, subject: str | None, arm: str, absent: Absent) -> Fact:
     state, reason = absent
-    return Fact(
-        id=f"{subject}.{name}@{arm}" if subject else f"{name}@{arm}",
-        subject=subject,
-        metric=name,
-        arm=arm,
-        state=state,
-        value=None,
-        unit=metric.unit if metric else None,
-        reason=reason,
-    )
+    return absent_fact(name, subject, arm, reason, state=state, unit=metric.unit if metric else None)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from grader.judging.derive import SCALE
 from grader.judging.expression import evaluate_formula
-from grader.judging.probes import NO_SERVER
+from grader.model.absent import absent_fact
 from grader.model.arms import MODE_OF_ARM
 from grader.model.base import Message
 from grader.model.grade import Conditions, Fact, FactState
@@ -97,9 +97,8 @@ def _of_server(lab: Lab, metric: str, result: ProbeResult, empty: Fact) -> Itera
         reason = result.reason or Message(code="fact.no-value", params={"probe": result.probe})
         state: FactState = "not_run" if result.state == "not_run" or reason.blameless else "failed"
         return (_without(empty, state, reason),)
-    value = result.value or ""
-    if value.startswith(NO_SERVER):
-        return (_without(empty, "not_run", _no_server(lab, metric, value.removeprefix(NO_SERVER))),)
+    if result.expected_failure is not None:
+        return (_without(empty, "not_run", _no_server(lab, metric, result.expected_failure)),)
     probe = lab.probes[result.probe]
     if result.server is None or (isinstance(probe, HttpProbe) and result.subject in probe.expect_failure):
         # It came up where nobody expected it to, so it was only asked.
@@ -165,20 +164,9 @@ def _read(empty: Fact, reading: MemoryReading, conditions: Conditions, how: str)
 
 
 def _empty(metric: str, subject: str | None, arm: str, artifacts: Mapping[str, Artifact]) -> Fact:
-    artifact = artifacts.get(subject or "")
-    return Fact(
-        id=f"{subject}.{metric}@{arm}" if subject else f"{metric}@{arm}",
-        subject=subject,
-        metric=metric,
-        arm=arm,
-        mode=MODE_OF_ARM.get(arm),
-        state="not_run",
-        value=None,
-        unit="byte",
-        reason=Message(code="fact.not-measured", params={"arm": arm}),
-        comparable=artifact.comparable if artifact else True,
-        compiler=(artifact.compiler or None) if artifact else None,
-    )
+    reason = Message(code="fact.not-measured", params={"arm": arm})
+    fact = absent_fact(metric, subject, arm, reason, unit="byte", artifact=artifacts.get(subject or ""))
+    return fact.model_copy(update={"mode": MODE_OF_ARM.get(arm)})
 
 
 def _without(empty: Fact, state: FactState, reason: Message) -> Fact:

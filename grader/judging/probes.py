@@ -14,8 +14,8 @@ from grader.model.run import Completed, ProbeResult
 VALID = "valid"
 """Value of a passed probe: what was printed differs from run to run and stays in the step's output."""
 
-NO_SERVER = "no server: "
-"""Begins the value of a server that failed as expected; the words that it printed follow."""
+FAILED_AS_EXPECTED = "no server: "
+"""Begins the value of such a server, as people read it; the words that it printed follow."""
 
 _SHOWN = 60
 """Characters of a value that a message quotes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grader.judging.probes import last_words, shown
-from grader.model.base import Message
+from grader.model.base import Message, Scalar
 from grader.model.run import Answer, Completed, MemoryReading
 
 
@@ -23,11 +23,14 @@ def unexpected_failure(words: Sequence[str], completed: Completed) -> Message:
     return Message(code="server.other-failure", params={"expected": ", ".join(words), "said": said})
 
 
-def why_no_answer(answer: Answer, completed: Completed, *, ended: bool, waited_s: float) -> Message:
+def why_no_answer(
+    answer: Answer, completed: Completed, *, ended: bool, waited_s: float, asked: int = 0, requests: int = 0
+) -> Message:
     """Return the reason that tells most of a server whose answer was not what it should be.
 
     Args:
         answer: The first that was wrong, or that did not come.
+        asked: How many of the `requests` in a row were answered rightly before it.
         ended: Whether the server ended by itself.
         waited_s: How long nobody answered.
     """
@@ -36,12 +39,14 @@ def why_no_answer(answer: Answer, completed: Completed, *, ended: bool, waited_s
         return completed.reason
     if answer.status is not None:
         return answer.reason
-    if ended and completed.signal is not None:
-        params = {"path": answer.path, "signal": completed.signal, "said": last_words(completed)}
-        return Message(code="server.killed", params=params)
     if ended:
-        params = {"path": answer.path, "exit": completed.exit_code, "said": last_words(completed)}
-        return Message(code="server.exited", params=params)
+        exited = completed.signal is None
+        how: dict[str, Scalar] = {"exit": completed.exit_code} if exited else {"signal": completed.signal}
+        params: dict[str, Scalar] = {"path": answer.path, **how, "said": last_words(completed)}
+        if asked:
+            params |= {"answers": asked, "requests": requests}
+            return Message(code="server.exited-later" if exited else "server.killed-later", params=params)
+        return Message(code="server.exited" if exited else "server.killed", params=params)
     if answer.reason.code == "answer.refused":
         params = {"path": answer.path, "port": answer.reason.params["port"], "seconds": waited_s}
         return Message(code="server.no-answer", params=params)

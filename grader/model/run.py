@@ -235,8 +235,8 @@ class ServerRun(Record):
 class ProbeResult(Record):
     """What one probe of one arm saw.
 
-    `value` is None unless the probe passed: `valid`, or for a server that is expected to fail and did
-    `no server: ` with the expected words that it printed.
+    `value` is None unless the probe passed.  `expected_failure` holds the expected words that a server printed which
+    was to fail and did; the probe passed then.
     """
 
     probe: str
@@ -244,6 +244,7 @@ class ProbeResult(Record):
     arm: str
     state: Literal["passed", "failed", "not_run"]
     value: str | None = None
+    expected_failure: str | None = None
     reason: Message | None = None
     completed: Completed | None = None
     answers: tuple[Answer, ...] = ()

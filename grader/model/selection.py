@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from grader.model.grade import Fact
 from grader.model.lab import Derived, Lab
 
-NO_SERVER = frozenset({"fact.no-server", "fact.no-server-but"})
+_FAILED_AS_EXPECTED = frozenset({"fact.no-server", "fact.no-server-but"})
 """Codes of the reason of a fact that cannot be, as the server that it is of failed as expected."""
 
 
@@ -57,7 +57,7 @@ def _silence(fact: Fact) -> int:
 
 def has_none(lab: Lab, claim_id: str, facts: Sequence[Fact]) -> bool:
     """Return whether there is nothing to measure: a server that fails as it should has no memory."""
-    return any(f.reason is not None and f.reason.code in NO_SERVER for f in facts_for(lab, claim_id, facts))
+    return any(f.reason is not None and f.reason.code in _FAILED_AS_EXPECTED for f in facts_for(lab, claim_id, facts))
 
 
 def is_exact(lab: Lab, fact: Fact) -> bool:

@@ -35,6 +35,8 @@ def words(message: Message, own: Mapping[str, str] | None = None, *, language: L
     template = (own or {}).get(message.code) or LANGUAGES[language].get(message.code) or EN.get(message.code)
     if template is None:
         return message.code
+    if message.params.get("said") == "":
+        template = template.removesuffix(": {said}")  # A program that said nothing is not quoted.
     return template.format_map(_Blank(in_words(message, own, language=language))).strip()
 
 

@@ -20,6 +20,7 @@ from grader.render.spreads import median_text, tails_text
 TOTAL, FIRST_OUTPUT, FIRST_ANSWER = "startup_time", "first_output_time", "first_answer_time"
 NOTHING = "—"
 QUOTE_CHARACTERS = 60
+"""Of a claim in the comparison's own column: two or three lines of a cell; the page quotes more of it."""
 _LIST_MARK = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+(?=[^\W\d]|\*\*|`)")
 """Before a word only: `- 5 %` is a number."""
 VERDICTS = {

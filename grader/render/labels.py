@@ -103,6 +103,7 @@ KINDS: Mapping[str, Mapping[str, str]] = {
     "criterion.table-gaps": {"cells": "cell", "rows": "row"},
     "criterion.table-incomplete": {"cells": "cell"},
     "criterion.table-rows-absent": {"rows": "row"},
+    "fact.other-compiler-slow": {"seconds": "seconds"},
     "fact.no-server-but": {"instead": "metric"},
     "fact.not-measured": {"arm": "arm"},
     "fact.other-source": {"label": "arm"},

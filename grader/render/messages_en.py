@@ -222,6 +222,8 @@ EN: dict[str, str] = {
     "fact.no-value": "probe {probe} gave neither value nor reason",
     "fact.not-measured": "not measured here: {arm}",
     "fact.nothing-to-time": "there was nothing that could be timed",
+    "fact.other-compiler-slow": "{compiler} built this module, not the lab's compiler, and it did not end within "
+    "{seconds} s; the native program of the same source passed, so this is held against nobody",
     "fact.other-source": "what was measured is another file: {label}",
     "fact.requests-unfinished": "only {done} of {requests} requests were answered in time",
     "feedback.all-provided": (
@@ -424,7 +426,11 @@ EN: dict[str, str] = {
     "sandbox.refused": "this host refuses the sandbox: {detail}",
     "sandbox.trusted": "no sandbox: the code ran with the caller's own rights (`--trust`)",
     "server.exited": "the server ended with exit code {exit} before it answered `{path}`: {said}",
+    "server.exited-later": "the server ended with exit code {exit} after {answers} right answers; it is asked "
+    "{requests} times in a row: {said}",
     "server.killed": "the server was ended by signal {signal} before it answered `{path}`: {said}",
+    "server.killed-later": "the server was ended by signal {signal} after {answers} right answers; it is asked "
+    "{requests} times in a row: {said}",
     "server.no-answer": "nobody listened on port {port} within {seconds} s; asked for `{path}`",
     "server.other-failure": "the server was expected to end with one of: {expected}; it said: {said}",
     "timing.bad-run": "a run in round {round} failed ({arm})",

@@ -229,6 +229,8 @@ RU: dict[str, str] = {
     "fact.no-value": "проверка {probe} не дала ни значения, ни причины",
     "fact.not-measured": "здесь не измерено: {arm}",
     "fact.nothing-to-time": "измерять время было не у чего",
+    "fact.other-compiler-slow": "модуль собран компилятором {compiler}, а не компилятором работы, и не завершился "
+    "за {seconds} с; обычная программа из того же кода прошла, так что вины работы в этом нет",
     "fact.other-source": "измерен другой файл: {label}",
     "fact.requests-unfinished": "вовремя отвечено на {done} из {requests} запросов",
     "feedback.all-provided": "Здесь только файлы курса, а в отчёте нет ничего своего: оценивать пока нечего.",
@@ -431,7 +433,11 @@ RU: dict[str, str] = {
     "sandbox.refused": "эта машина не даёт создать песочницу: {detail}",
     "sandbox.trusted": "без песочницы: код выполнялся с правами того, кто запустил проверку (`--trust`)",
     "server.exited": "сервер завершился с кодом {exit}, не ответив на `{path}`: {said}",
+    "server.exited-later": "сервер завершился с кодом {exit} после {answers} верных ответов, а запросов подряд будет "
+    "{requests}: {said}",
     "server.killed": "сервер завершён сигналом {signal}, не ответив на `{path}`: {said}",
+    "server.killed-later": "сервер завершён сигналом {signal} после {answers} верных ответов, а запросов подряд будет "
+    "{requests}: {said}",
     "server.no-answer": "за {seconds} с на порту {port} никто не начал слушать; запрашивалось `{path}`",
     "server.other-failure": "ожидалось, что сервер завершится с одним из сообщений: {expected}; он сообщил: {said}",
     "timing.bad-run": "запуск не удался ({arm}; номер круга: {round})",

@@ -50,6 +50,7 @@ MOST_CHARACTERS = 4000
 """Of one text; a report may hold a megabyte without a space."""
 
 QUOTE_CHARACTERS = 300
+"""Of a report's text beside a criterion: about four lines; the report itself is at hand."""
 
 TABLE_ROWS, TABLE_LINE_CHARACTERS = 60, 2000
 """The longest known comparison table has 12 rows."""

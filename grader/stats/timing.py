@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from grader.model.absent import absent_fact
 from grader.model.arms import MODE_OF_ARM
 from grader.model.base import Message
 from grader.model.grade import Compared, Fact
@@ -73,21 +74,9 @@ def facts_from_starts(lab: Lab, probes: Sequence[ProbeResult], artifacts: Mappin
 
 
 def _start_fact(metric: str, result: ProbeResult, artifact: Artifact | None) -> Fact:
-    empty = Fact(
-        id=f"{result.subject}.{metric}@{result.arm}",
-        subject=result.subject,
-        metric=metric,
-        arm=result.arm,
-        mode=MODE_OF_ARM.get(result.arm),
-        conditions="warm",
-        state="not_run",
-        value=None,
-        unit="second",
-        reason=result.reason or Message(code="fact.no-starts", params={"said": result.value}),
-        evidence=(f"steps/{probe_step(result.probe, result.subject, result.arm)}/meta.json",),
-        comparable=artifact.comparable if artifact else True,
-        compiler=(artifact.compiler or None) if artifact else None,
-    )
+    reason = result.reason or Message(code="fact.no-starts", params={"said": result.value})
+    step = probe_step(result.probe, result.subject, result.arm)
+    empty = _empty(metric, result.subject, result.arm, reason, (f"steps/{step}/meta.json",), artifact)
     if result.state == "failed" and result.reason is not None and not result.reason.blameless:
         return empty.model_copy(update={"state": "failed"})
     seconds = result.server.first_answers_s if result.server is not None and result.state == "passed" else ()
@@ -99,21 +88,7 @@ def _start_fact(metric: str, result: ProbeResult, artifact: Artifact | None) -> 
 
 def _arm_fact(campaign: Campaign, metric: str, arm: str, subject: str | None, artifact: Artifact | None) -> Fact:
     runs = [s for s in campaign.samples if s.arm == arm]
-    empty = Fact(
-        id=f"{subject}.{metric}@{arm}" if subject else f"{metric}@{arm}",
-        subject=subject,
-        metric=metric,
-        arm=arm,
-        mode=MODE_OF_ARM.get(arm),
-        conditions="warm",
-        state="not_run",
-        value=None,
-        unit="second",
-        reason=Message(code="timing.not-timed", params={"arm": arm}),
-        evidence=EVIDENCE,
-        comparable=artifact.comparable if artifact else True,
-        compiler=(artifact.compiler or None) if artifact else None,
-    )
+    empty = _empty(metric, subject, arm, Message(code="timing.not-timed", params={"arm": arm}), EVIDENCE, artifact)
     bad = next((s for s in runs if s.outcome != "ok"), None)
     if bad is not None:
         return _without_number(empty, bad)
@@ -176,6 +151,13 @@ def _compared(found: RatioEstimate, above: Sequence[Sample], below: Sequence[Sam
         loop_denominator=printed[denominator],
         loop_ratio=told.loop_ratios[0].ratio,
     )
+
+
+def _empty(
+    metric: str, subject: str | None, arm: str, reason: Message, evidence: tuple[str, ...], artifact: Artifact | None
+) -> Fact:
+    fact = absent_fact(metric, subject, arm, reason, unit="second", artifact=artifact)
+    return fact.model_copy(update={"mode": MODE_OF_ARM.get(arm), "conditions": "warm", "evidence": evidence})
 
 
 def _without_number(empty: Fact, bad: Sample) -> Fact:

@@ -10,9 +10,10 @@ from grader.model.lab import BuildSource, CommittedFile, Step
 from grader.model.run import BuildResult
 from grader.model.submission import Submission
 from grader.model.trouble import trouble
-from grader.ports import Engine, HostLock, Progress, Store
+from grader.ports import Engine
 from grader.workflow.plan import choose_source, source_dir, source_key
 from grader.workflow.records import load_record, read_record
+from grader.workflow.site import Site
 
 RECIPE = "1"
 """Raised when the same inputs would give another artifact or another reason."""
@@ -31,18 +32,7 @@ class _NothingMadeError(Exception):
     """Leaves `Store.directory` without an entry."""
 
 
-def build_subject(
-    subject: str,
-    step: Step,
-    submission: Submission,
-    engine: Engine,
-    store: Store,
-    lock: HostLock,
-    progress: Progress,
-    *,
-    work: Path,
-    use_cache: bool,
-) -> Built:
+def build_subject(site: Site, subject: str, step: Step, submission: Submission, work: Path) -> Built:
     """Build one subject, or take what an earlier build of the same content gave.
 
     An artifact is kept with its record in one directory; of builds without one only a student's failure is kept,
@@ -51,22 +41,23 @@ def build_subject(
     Args:
         work: Holds the artifact where the cache is not used; the caller keeps it as long as the artifact is needed.
     """
+    engine, store = site.engine, site.store
     source = choose_source(submission, step, engine.capabilities())
     if isinstance(source, Message):
         return Built(result=BuildResult(subject=subject, state="not_run", artifact=None, reason=source), cached=False)
     made: list[BuildResult] = []
 
     def build(folder: Path) -> BuildResult:
-        progress.step(f"build {subject}")
+        site.progress.step(f"build {subject}")
         try:
-            with lock.shared():
+            with site.lock.shared():
                 made.append(engine.build(subject, step, source, source_dir(submission), folder))
         except TimeLimitError as error:
             reason = trouble("infra.build-broke", error)
             made.append(BuildResult(subject=subject, state="not_run", artifact=None, reason=reason))
         return made[-1]
 
-    if not use_cache:
+    if not site.use_cache:
         folder = work / f"build-{subject}"
         folder.mkdir()
         return Built(result=build(folder), cached=False)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from grader.model.base import Record
-from grader.model.lab import Lab
+from grader.model.lab import HttpProbe, Lab
 from grader.workflow.plan import Kind, PlannedStep
-from grader.workflow.server import LIFE_S
+from grader.workflow.waits import STANDARD
 
 
 class Effort(Record):
@@ -46,4 +46,7 @@ def _cap_s(lab: Lab, step: PlannedStep) -> float:
     if step.kind in ("build", "prepare"):
         assert step.subject is not None  # only the control arm has none
         return lab.steps[step.subject].timeout_s
-    return LIFE_S if step.kind == "server" else lab.parameters.run_timeout_s
+    run_s = lab.parameters.run_timeout_s
+    if step.kind != "server":
+        return run_s
+    return max(STANDARD.life_s(probe, run_s) for probe in lab.probes.values() if isinstance(probe, HttpProbe))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grader.judging.facts import (
@@ -21,7 +20,7 @@ from grader.model.run import BuildResult, Campaign, LockSpan, PeakRuns, ProbeRes
 from grader.model.selection import preference
 from grader.model.steps import build_step
 from grader.model.submission import Submission
-from grader.ports import Engine, Host, HostLock, Progress, SampleLog, Store
+from grader.ports import Clock, Engine, Host, HostLock, Progress, SampleLog, Store
 from grader.stats.timing import facts_from_campaign, facts_from_starts
 from grader.workflow.build import build_subject
 from grader.workflow.memory import read_peaks
@@ -31,6 +30,7 @@ from grader.workflow.probe import probes_of, run_probe
 from grader.workflow.site import Site
 from grader.workflow.steps import StepOutput, step_of_build, step_of_peaks, step_of_probe
 from grader.workflow.timed import time_submission
+from grader.workflow.waits import STANDARD, Waits
 from grader.workflow.working import Working
 
 
@@ -87,8 +87,8 @@ def measure_submission(
     use_cache: bool,
     samples: SampleLog,
     resume: bool = False,
-    wall: Callable[[], float] = time.time,
-    monotonic: Callable[[], float] = time.monotonic,
+    clock: Clock,
+    waits: Waits = STANDARD,
 ) -> Measured:
     """Build, probe and time a submission, and return facts for every quantity that the lab names.
 
@@ -98,9 +98,9 @@ def measure_submission(
     Args:
         resume: Keep the complete rounds that a run which was cut off has left in `samples`.
     """
-    working = Working(lock, monotonic, wall)
+    working = Working(lock, clock.monotonic, clock.wall)
     fingerprint = host.fingerprint(engine.tools())
-    site = Site(engine, store, working, progress, fingerprint, run_limits(lab), use_cache, wall, monotonic, host.listen)
+    site = Site(engine, store, working, progress, fingerprint, run_limits(lab), use_cache, clock, waits, host.listen)
     session = _Session(site, lab, submission)
     with store.scratch() as work:
         facts = session.measure(work, samples, resume=resume)
@@ -158,19 +158,7 @@ class _Session:
         return self._facts(runnable, {**self.site.engine.capabilities(), **missing})
 
     def _build(self, subject: str, work: Path) -> None:
-        site = self.site
-        step = self.lab.steps[subject]
-        built = build_subject(
-            subject,
-            step,
-            self.submission,
-            site.engine,
-            site.store,
-            site.lock,
-            site.progress,
-            work=work,
-            use_cache=site.use_cache,
-        )
+        built = build_subject(self.site, subject, self.lab.steps[subject], self.submission, work)
         self.builds.append(built.result)
         self.steps.append(step_of_build(built.result, cached=built.cached))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from grader.errors import HostError
+from grader.errors import HostError, LockError
 from grader.judging.probes import WallClock, check_run
 from grader.model.base import Message, Record, canonical_json
 from grader.model.lab import Lab, StdoutJsonProbe
@@ -63,6 +63,8 @@ def _peaks_of(
     try:
         with site.lock.shared():
             made = _run(site, empty, command, probe if subject is not None else None, runs)
+    except LockError:
+        raise
     except HostError as error:
         return Peaks(runs=empty.model_copy(update={"reason": trouble("infra.run-broke", error)}), cached=False)
     # Others share the lock and may have read the same meanwhile: equal inputs give equal facts.
@@ -78,9 +80,9 @@ def _run(site: Site, empty: PeakRuns, command: Command, probe: StdoutJsonProbe |
     """Run until all counted readings are there or a run is bad: then there is no figure at all."""
     peaks: list[tuple[MemoryReading, ...]] = []
     for number in range(DISCARDED + runs):
-        before = site.wall()
+        before = site.clock.wall()
         completed = site.engine.memory(command)
-        reason = _bad(probe, completed, WallClock(before=before, after=site.wall()))
+        reason = _bad(probe, completed, WallClock(before=before, after=site.clock.wall()))
         if reason is not None:
             return empty.model_copy(update={"reason": reason, "completed": completed})
         if number >= DISCARDED:

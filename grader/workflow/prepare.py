@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from grader.errors import HostError, SubmissionError
+from grader.errors import HostError, LockError, SubmissionError
 from grader.model.base import Message, canonical_json, digest
 from grader.model.lab import Lab
 from grader.model.run import Artifact
 from grader.model.trouble import trouble, without_host_paths
-from grader.ports import Engine, HostLock, Store
 from grader.workflow.build import content_key
 from grader.workflow.plan import used_arms, why_not
 from grader.workflow.records import read_record
@@ -40,41 +39,39 @@ def prepare_arms(
         if artifact is None or why_not(site.engine.capabilities(), f"arm:{arm}") is not None:
             continue
         try:
-            runnable[subject, arm] = prepare_artifact(
-                arm, artifact, site.engine, site.store, site.lock, work=work, use_cache=site.use_cache
-            )
+            runnable[subject, arm] = prepare_artifact(site, arm, artifact, work)
         except SubmissionError as error:
             params = {"arm": arm, "detail": without_host_paths(error.what)}
             missing[f"arm:{arm}"] = Message(code="run.not-prepared", params=params)
+        except LockError:
+            raise
         except HostError as error:
             missing[f"arm:{arm}"] = trouble("infra.run-broke", error)
     return runnable, missing
 
 
-def prepare_artifact(
-    arm: str, artifact: Artifact, engine: Engine, store: Store, lock: HostLock, *, work: Path, use_cache: bool
-) -> Artifact:
+def prepare_artifact(site: Site, arm: str, artifact: Artifact, work: Path) -> Artifact:
     """Return what the arm runs, its path in the store, in `work` or the artifact's own.
 
     Raises: SubmissionError if the artifact cannot be prepared; HostError if this host broke.
     """
-    if not use_cache:
+    engine = site.engine
+    if not site.use_cache:
         folder = work / f"prepare-{arm}-{artifact.subject}"
         folder.mkdir()
-        with lock.shared():
+        with site.lock.shared():
             return engine.prepare(arm, artifact, folder)
 
     def fill(folder: Path) -> None:
-        with lock.shared():
+        with site.lock.shared():
             made = engine.prepare(arm, artifact, folder)
         if made.path == artifact.path:
             raise _AsItIsError
         (folder / RECORD).write_bytes(canonical_json(made.model_copy(update={"path": Path(made.path).name})))
 
-    tools = (canonical_json(tool) for tool in engine.tools())
-    key = content_key(RECIPE, engine.name, arm, artifact.subject, artifact.sha256, *tools)
+    key = content_key(RECIPE, engine.name, arm, artifact.subject, artifact.sha256, *site.tools())
     try:
-        folder = store.directory("prepared", key, fill, lambda kept: _read(kept) is not None)
+        folder = site.store.directory("prepared", key, fill, lambda kept: _read(kept) is not None)
     except _AsItIsError:
         return artifact
     prepared = _read(folder)

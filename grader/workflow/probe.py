@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from grader.errors import HostError
+from grader.errors import HostError, LockError
 from grader.judging.cgi import answer_of_run
 from grader.judging.http import judge_answer
 from grader.judging.probes import VALID, WallClock, judge_probe
@@ -53,7 +53,9 @@ def _probe_once(site: Site, name: str, probe: StdoutJsonProbe, arm: str, artifac
     site.progress.step(f"probe {name}", f"{artifact.subject} on {arm}")
     try:
         with site.lock.shared():
-            completed, clock = _clocked(site.engine.run_once, command, site.wall)
+            completed, clock = _clocked(site.engine.run_once, command, site.clock.wall)
+    except LockError:
+        raise
     except HostError as error:
         return probing.broken(error)
     result = judge_probe(name, probe, artifact.subject, arm, completed, clock)
@@ -72,10 +74,12 @@ def _probe_cgi(site: Site, name: str, probe: CgiProbe, arm: str, artifact: Artif
     try:
         with site.lock.shared():
             for get, command in zip(probe.get, commands, strict=True):
-                completed, clock = _clocked(site.engine.run_once, command, site.wall)
+                completed, clock = _clocked(site.engine.run_once, command, site.clock.wall)
                 answers.append(judge_answer(get, answer_of_run(get.path, completed), clock))
                 if answers[-1].reason is not None:
                     break
+    except LockError:
+        raise
     except HostError as error:
         return probing.broken(error)
     result = probing.judged(answers[-1].reason, VALID, completed, answers=answers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from grader.model.base import Language, Record
 from grader.model.grade import ManualMark
 from grader.model.run import LockSpan
 from grader.model.submission import IntakeCaps, Submission
-from grader.ports import Engine, Host, HostLock, Intake, Progress, Results, Runner, Store
+from grader.ports import Clock, Engine, Host, HostLock, Intake, Progress, Results, Runner, Store
 from grader.render.fill import FillStyle
 from grader.workflow.budget import Budget
 from grader.workflow.freeze import freeze, report_bytes
@@ -42,10 +41,7 @@ class Job(Record):
 
 @dataclass(frozen=True)
 class Desk:
-    """The ports that a grading works with, and its clocks.
-
-    `wall`, Unix seconds, is what programs' output is set against; `monotonic` tells when in a campaign a run began.
-    """
+    """The ports that a grading works with."""
 
     store: Store
     intake: Intake
@@ -54,9 +50,8 @@ class Desk:
     lock: HostLock
     host: Host
     progress: Progress
+    clock: Clock
     budget: Budget = field(default_factory=Budget)
-    wall: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
 
 
 # Formats of `run.json`: grader/run/1 is the first.
@@ -108,7 +103,7 @@ def run_grading(
     Args:
         results: Asked once it is known what is graded and before anything is built; may refuse it.
     """
-    began, clock = datetime.now(UTC), time.monotonic()
+    began, began_s = desk.clock.wall(), desk.clock.monotonic()
     desk.progress.step("freeze", job.source)
     submission = _freeze(job, used, desk)
     if desk.budget.left_s() == 0:
@@ -125,7 +120,7 @@ def run_grading(
     graded = output_files(
         used, grade, report, measured.runs, measured.logs, measured.step_files(), job.style, job.language
     )
-    run = _run_record(began, time.monotonic() - clock, measured, used, desk, version)
+    run = _run_record(began, desk.clock.monotonic() - began_s, measured, used, desk, version)
     place.write(graded.files | {"run.json": run})
     if not measured.left_out:
         place.samples.remove()
@@ -159,15 +154,14 @@ def _measure(job: Job, used: LabUsed, desk: Desk, submission: Submission, place:
         use_cache=job.use_cache,
         samples=place.samples,
         resume=job.resume,
-        wall=desk.wall,
-        monotonic=desk.monotonic,
+        clock=desk.clock,
     )
 
 
-def _run_record(began: datetime, total_s: float, measured: Measured, used: LabUsed, desk: Desk, version: str) -> bytes:
+def _run_record(began: float, total_s: float, measured: Measured, used: LabUsed, desk: Desk, version: str) -> bytes:
     record = RunRecord(
-        started=began.replace(microsecond=0),
-        finished=datetime.now(UTC).replace(microsecond=0),
+        started=datetime.fromtimestamp(int(began), UTC),
+        finished=datetime.fromtimestamp(int(desk.clock.wall()), UTC),
         total_s=round(total_s, 3),
         work_s=round(measured.work_s, 3),
         overhead_s=round(total_s - measured.work_s, 3),

@@ -6,53 +6,24 @@ find its file in the page cache, as the timed runs of the command line do.
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from grader.errors import HostError
+from grader.errors import HostError, LockError
 from grader.judging.http import judge_answer
-from grader.judging.memory import REQUESTS
-from grader.judging.probes import NO_SERVER, VALID, WallClock
+from grader.judging.probes import FAILED_AS_EXPECTED, VALID, WallClock
 from grader.judging.server import printed_word, spread, unexpected_failure, why_no_answer
 from grader.model.base import Message, Record, canonical_json
 from grader.model.lab import HttpGet, HttpProbe
 from grader.model.run import Answer, Artifact, Command, MemoryReading, ProbeResult, ServerRun
-from grader.ports import Server, Stopped
+from grader.ports import Clock, Server, Stopped
 from grader.workflow.httpclient import ask
 from grader.workflow.probing import Probed, Probing, start_probing
 from grader.workflow.site import Site
+from grader.workflow.waits import Waits
 
-RECIPE = "3"
+RECIPE = "6"
 """Raised when the same server would be asked, timed or judged otherwise."""
-
-LIFE_S = 150.0
-"""Cap on one start, from spawn to stop; more than all the waits below together."""
-READY_S = 20.0
-"""Longest wait for the first valid answer of a server that should serve."""
-PATIENCE_S = 2.0
-"""Longest wait for a right answer once somebody listens: some servers do so before they are ready."""
-REQUEST_S = 5.0
-DYING_S = 0.5
-"""Longest wait for the end of a server that hung up: it may be about to end by itself, which tells more."""
-GRACE_S = 5.0
-"""What a server has to end itself after SIGTERM."""
-
-CONNECT_PAUSE_S = 0.0005
-"""Between two attempts to connect: with the attempt itself well below a millisecond, the error of a timed start."""
-CONNECT_S = 0.002
-"""For one attempt.  A loopback answers at once; what is lost while it comes up is sent again a whole second later."""
-UNTIMED_PAUSE_S = 0.02
-
-REQUESTS_S = 60.0
-"""Longest time for all of them; a server that needs longer has no figure after them."""
-
-READ_EVERY_S = 0.1
-READINGS = 5
-"""So many readings in a row have to lie within `STEADY`."""
-STEADY = 0.02
-SETTLE_S = 3.0
-"""Longest wait for that; then the last reading counts, and says so."""
 
 
 def probe_server(site: Site, name: str, probe: HttpProbe, arm: str, artifact: Artifact) -> Probed:
@@ -61,7 +32,8 @@ def probe_server(site: Site, name: str, probe: HttpProbe, arm: str, artifact: Ar
     Where its failure is expected it is started once and only asked.  A run that hit a limit, a wait that was too
     long and a broken host are not kept.
     """
-    limits = site.limits.model_copy(update={"timeout_s": LIFE_S})
+    life_s = site.waits.life_s(probe, site.limits.timeout_s)
+    limits = site.limits.model_copy(update={"timeout_s": life_s})
     command = site.engine.command(arm, artifact, probe, limits)
     host = canonical_json(site.host).decode()
     probing = start_probing(site, name, probe, arm, artifact, (command,), RECIPE, host)
@@ -71,7 +43,7 @@ def probe_server(site: Site, name: str, probe: HttpProbe, arm: str, artifact: Ar
     site.progress.step(f"probe {name}", f"{artifact.subject} on {arm}")
     expected = probe.expect_failure.get(artifact.subject)
     # What should fail is waited for as any run is: compiling a large module takes long while others work.
-    ready_s = site.limits.timeout_s if expected else min(READY_S, site.limits.timeout_s)
+    ready_s = site.limits.timeout_s if expected else min(site.waits.ready_s, site.limits.timeout_s)
     serving = _Serving(probing, probe, command, ready_s)
     try:
         with site.lock.shared():
@@ -85,6 +57,8 @@ def probe_server(site: Site, name: str, probe: HttpProbe, arm: str, artifact: Ar
                 return stored
             result = serving.time_starts(result)
             return probing.done(result, lasting=_lasting(result))
+    except LockError:
+        raise
     except HostError as error:
         return probing.broken(error)
 
@@ -94,21 +68,22 @@ class _Serving:
 
     def __init__(self, probing: Probing, probe: HttpProbe, command: Command, ready_s: float) -> None:
         self.probing, self.probe, self.command, self.ready_s = probing, probe, command, ready_s
-        self.site = probing.site
+        self.site, self.clock, self.waits = probing.site, probing.site.clock, probing.site.waits
 
     def expect(self, words: Sequence[str]) -> ProbeResult:
         """Start a server that should fail, and see which of the words its failure prints."""
         with self.site.engine.serve(self.command, self.probe.port) as server:
-            first = self._first_answer(server, UNTIMED_PAUSE_S)
+            first = self._first_answer(server, self.waits.untimed_pause_s)
             answers = [first.answer]
             if first.answer.reason is None:
-                answers += [self._ask(server, get, REQUEST_S) for get in self.probe.get[1:]]
-            stopped = server.stop(GRACE_S)
+                answers += [self._ask(server, get, self.waits.request_s) for get in self.probe.get[1:]]
+            stopped = server.stop(self.waits.grace_s)
         run, done = ServerRun(stopped=stopped.how), stopped.completed
         failed = answers[0].reason is not None and stopped.how == "by-itself"
         printed = printed_word(words, done) if failed else None
         if printed is not None:
-            return self.probing.judged(None, f"{NO_SERVER}{printed}", done, answers=answers, server=run)
+            result = self.probing.judged(None, f"{FAILED_AS_EXPECTED}{printed}", done, answers=answers, server=run)
+            return result.model_copy(update={"expected_failure": printed})
         reason = unexpected_failure(words, done) if failed else self._why(answers, stopped)
         return self.probing.judged(reason, VALID, done, answers=answers, server=run)
 
@@ -118,22 +93,23 @@ class _Serving:
         after: tuple[MemoryReading, ...] = ()
         asked = 0
         with self.site.engine.serve(self.command, self.probe.port) as server:
-            answers = [self._first_answer(server, UNTIMED_PAUSE_S).answer]
+            answers = [self._first_answer(server, self.waits.untimed_pause_s).answer]
             for get in self.probe.get[1:]:
                 if answers[-1].reason is None:
-                    answers.append(self._ask(server, get, REQUEST_S))
+                    answers.append(self._ask(server, get, self.waits.request_s))
             if answers[-1].reason is None:
-                idle = settled_memory(server)
+                idle = settled_memory(server, self.waits, self.clock)
                 asked, wrong = self._ask_many(server)
                 answers += [wrong] if wrong is not None else []
-                after = settled_memory(server) if asked == REQUESTS else ()
+                after = settled_memory(server, self.waits, self.clock) if asked == self.waits.requests else ()
             if answers[-1].reason is None and server.ended():
                 # It has answered all, and nobody told it to end: a server that is gone answers nobody.
-                answers.append(self._ask(server, self.probe.get[0], REQUEST_S))
-            _let_die(server, answers[-1])
-            stopped = server.stop(GRACE_S)
+                answers.append(self._ask(server, self.probe.get[0], self.waits.request_s))
+            self._let_die(server, answers[-1])
+            stopped = server.stop(self.waits.grace_s)
         run = ServerRun(idle=idle, after_requests=after, requests=asked, stopped=stopped.how)
-        return self.probing.judged(self._why(answers, stopped), VALID, stopped.completed, answers=answers, server=run)
+        reason = self._why(answers, stopped, asked)
+        return self.probing.judged(reason, VALID, stopped.completed, answers=answers, server=run)
 
     def time_starts(self, served: ProbeResult) -> ProbeResult:
         """Start a server that serves again and again, each time until its first valid answer."""
@@ -142,8 +118,9 @@ class _Serving:
         for number in range(self.probe.starts):
             self.site.progress.advance(number, self.probe.starts)
             with self.site.engine.serve(self.command, self.probe.port) as server:
-                first = self._first_answer(server, CONNECT_PAUSE_S)
-                stopped = server.stop(GRACE_S)
+                first = self._first_answer(server, self.waits.connect_pause_s)
+                # That it ends when it is told to was seen before; the host is not kept waiting for it.
+                stopped = server.stop(0.0)
             if first.answer.reason is not None:
                 reason = self._why([first.answer], stopped)
                 answers = (*served.answers, first.answer)
@@ -155,45 +132,56 @@ class _Serving:
 
     def _first_answer(self, server: Server, pause_s: float) -> _First:
         """Ask the first route until the answer is valid, the server has ended or the wait is over."""
-        deadline = time.monotonic() + self.ready_s
+        deadline = self.clock.monotonic() + self.ready_s
         wrong: Answer | None = None
         while True:
             ended = server.ended()
-            left = max(CONNECT_S, min(REQUEST_S, deadline - time.monotonic()))
-            answer = self._ask(server, self.probe.get[0], left, CONNECT_S)
-            seconds = (time.perf_counter_ns() - server.started_ns()) / 1e9
-            now = time.monotonic()
+            left = max(self.waits.connect_s, min(self.waits.request_s, deadline - self.clock.monotonic()))
+            answer = self._ask(server, self.probe.get[0], left, self.waits.connect_s)
+            seconds = (self.clock.ticks_ns() - server.started_ns()) / 1e9
+            now = self.clock.monotonic()
+            if left < self.waits.request_s:
+                answer = _waited_in_all(answer, self.ready_s)
             if answer.reason is not None and answer.reason.code != "answer.refused":
-                deadline = min(deadline, now + PATIENCE_S)
+                deadline = min(deadline, now + self.waits.patience_s)
                 if wrong is not None and answer.reason.code == "answer.timeout":
                     answer = wrong  # the end of our wait cut this one short, so it says less than the one before
                 wrong = answer
             if answer.reason is None or ended or now >= deadline:
                 return _First(answer=answer, seconds=seconds)
-            time.sleep(pause_s)
+            self.clock.sleep(pause_s)
 
     def _ask_many(self, server: Server) -> tuple[int, Answer | None]:
         """Ask the routes in turn; return how many answers were right, and the first wrong one."""
-        deadline = time.monotonic() + REQUESTS_S
-        for number in range(REQUESTS):
-            if time.monotonic() >= deadline:
+        deadline = self.clock.monotonic() + self.waits.requests_s
+        for number in range(self.waits.requests):
+            if self.clock.monotonic() >= deadline:
                 return number, None
-            answer = self._ask(server, self.probe.get[number % len(self.probe.get)], REQUEST_S)
+            answer = self._ask(server, self.probe.get[number % len(self.probe.get)], self.waits.request_s)
             if answer.reason is not None:
                 return number, answer
-        return REQUESTS, None
+        return self.waits.requests, None
 
     def _ask(self, server: Server, get: HttpGet, timeout_s: float, connect_s: float | None = None) -> Answer:
-        before = self.site.wall()
+        before = self.clock.wall()
         answer = ask(server, get.path, self.probe.port, timeout_s=timeout_s, connect_s=connect_s)
-        return judge_answer(get, answer, WallClock(before=before, after=self.site.wall()))
+        return judge_answer(get, answer, WallClock(before=before, after=self.clock.wall()))
 
-    def _why(self, answers: Sequence[Answer], stopped: Stopped) -> Message | None:
+    def _let_die(self, server: Server, answer: Answer) -> None:
+        """Wait for the end of a server whose last answer looks as if it had died over it."""
+        if answer.reason is None or answer.reason.code not in ("answer.closed", "answer.refused"):
+            return
+        deadline = self.clock.monotonic() + self.waits.dying_s
+        while not server.ended() and self.clock.monotonic() < deadline:
+            self.clock.sleep(self.waits.untimed_pause_s)
+
+    def _why(self, answers: Sequence[Answer], stopped: Stopped, asked: int = 0) -> Message | None:
         wrong = next((a for a in answers if a.reason is not None), None)
         ended = stopped.how == "by-itself"
         if wrong is None:
             return None
-        return why_no_answer(wrong, stopped.completed, ended=ended, waited_s=self.ready_s)
+        counts = {"asked": asked, "requests": self.waits.requests}
+        return why_no_answer(wrong, stopped.completed, ended=ended, waited_s=self.ready_s, **counts)
 
 
 class _First(Record):
@@ -203,29 +191,31 @@ class _First(Record):
     seconds: float
 
 
-def settled_memory(server: Server, *, sleep: Callable[[float], None] = time.sleep) -> tuple[MemoryReading, ...]:
+def settled_memory(server: Server, waits: Waits, clock: Clock) -> tuple[MemoryReading, ...]:
     """Read the memory until it holds still; return the last readings, empty where this host can give none."""
-    last: deque[tuple[MemoryReading, ...]] = deque(maxlen=READINGS)
-    for number in range(round(SETTLE_S / READ_EVERY_S)):
+    last: deque[tuple[MemoryReading, ...]] = deque(maxlen=waits.readings)
+    for number in range(round(waits.settle_s / waits.read_every_s)):
         if number:
-            sleep(READ_EVERY_S)
+            clock.sleep(waits.read_every_s)
         readings = server.memory()
         if not readings:
             return ()
         last.append(readings)
-        if len(last) == READINGS and spread(last) <= STEADY:
+        if len(last) == waits.readings and spread(last) <= waits.steady:
             return readings
-    unsettled = f"; still moving after {SETTLE_S:g} s"
+    unsettled = f"; still moving after {waits.settle_s:g} s"
     return tuple(r.model_copy(update={"method": r.method + unsettled}) for r in last[-1])
 
 
-def _let_die(server: Server, answer: Answer) -> None:
-    """Wait for the end of a server whose last answer looks as if it had died over it."""
-    if answer.reason is None or answer.reason.code not in ("answer.closed", "answer.refused"):
-        return
-    deadline = time.monotonic() + DYING_S
-    while not server.ended() and time.monotonic() < deadline:
-        time.sleep(UNTIMED_PAUSE_S)
+def _waited_in_all(answer: Answer, ready_s: float) -> Answer:
+    """Return an answer that did not come in what was left of the wait, with the whole wait as its time.
+
+    What was left is a reading of the clock: equal submissions would have unequal reasons.
+    """
+    if answer.reason is None or answer.reason.code != "answer.timeout":
+        return answer
+    params = answer.reason.params | {"seconds": ready_s}
+    return answer.model_copy(update={"reason": answer.reason.model_copy(update={"params": params})})
 
 
 def _lasting(result: ProbeResult) -> bool:

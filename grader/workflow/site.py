@@ -9,15 +9,16 @@ from typing import TypeVar
 from grader.model.base import Record, canonical_json
 from grader.model.host import Fingerprint
 from grader.model.run import Limits
-from grader.ports import Engine, HostLock, NoiseMeter, Progress, Store
+from grader.ports import Clock, Engine, HostLock, NoiseMeter, Progress, Store
 from grader.workflow.records import load_record
+from grader.workflow.waits import Waits
 
 Stored = TypeVar("Stored", bound=Record)
 
 
 @dataclass(frozen=True)
 class Site:
-    """The ports that measuring uses, what this host is, the caps on one run of a program, and two clocks.
+    """The ports that measuring uses, what this host is, the caps on one run of a program, and on waits for a server.
 
     Unless `use_cache`, nothing is read from the store or kept in it.
     """
@@ -29,8 +30,8 @@ class Site:
     host: Fingerprint
     limits: Limits
     use_cache: bool
-    wall: Callable[[], float]
-    monotonic: Callable[[], float]
+    clock: Clock
+    waits: Waits
     listen: Callable[[], NoiseMeter]
 
     def earlier(self, kind: str, key: str, model: type[Stored]) -> Stored | None:

@@ -87,7 +87,7 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
     there = _saved(site, key, log, names)
     kept = sound_rounds(there.samples, names) if there is not None and resume else []
     rounds, total, warmups = complete_rounds(kept, names), most_rounds(lab.parameters), lab.parameters.warmups
-    began = there.header.began if there is not None and kept else site.wall()
+    began = there.header.began if there is not None and kept else site.clock.wall()
     if there is not None and not resume and (again := complete_rounds(there.samples, names)):
         site.progress.note(f"{again} saved rounds are timed again; --resume would keep them")
     if there is not None and resume and (half := len(there.samples) - len(kept)):
@@ -105,9 +105,9 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
         site.progress,
         noise,
         kept=kept,
-        offset_s=max([site.wall() - began, *(sample.started_s for sample in kept)]) if kept else 0.0,
-        wall=site.wall,
-        monotonic=site.monotonic,
+        offset_s=max([site.clock.wall() - began, *(sample.started_s for sample in kept)]) if kept else 0.0,
+        wall=site.clock.wall,
+        monotonic=site.clock.monotonic,
     )
     noise.learn()
     timing = _Timing(campaign=campaign, readings=tuple(noise.readings))

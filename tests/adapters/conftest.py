@@ -6,12 +6,10 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pydantic
 import pytest
 
 from grader.adapters.sandbox import Sandbox
@@ -19,8 +17,8 @@ from grader.model.base import Record
 from grader.model.run import Bind, Command, Completed, Limits
 from grader.ports import SandboxStatus
 from tests.adapters.talk import Request, Talk
+from tests.users import IMPORTS, open_folder, python_for
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PLAIN_UID = 64990
 
 _WORKER = """
@@ -58,9 +56,8 @@ def go_program() -> Path | None:
 @pytest.fixture(scope="session")
 def shared_dir() -> Iterator[Path]:
     """A directory that every user may enter: pytest's own is for its user alone."""
-    with tempfile.TemporaryDirectory(prefix="grader-test-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -122,20 +119,14 @@ class PlainUser:
 def _plain_python() -> list[str]:
     """Return how a user without rights starts this Python with this package."""
     drop = ["/usr/bin/setpriv", f"--reuid={PLAIN_UID}", f"--regid={PLAIN_UID}", "--clear-groups"]
-    paths = f"{REPOSITORY}:{Path(pydantic.__file__).parents[1]}"
-    env = ["/usr/bin/env", "-i", f"PYTHONPATH={paths}", "PYTHONDONTWRITEBYTECODE=1"]
-    system = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-    for python in (sys.executable, system):
-        line = [*(drop if os.geteuid() == 0 else ()), *env, python]
-        try:
-            tried = subprocess.run(
-                [*line, "-c", "import tests.adapters.talk, grader.adapters.sandbox"], capture_output=True, check=False
-            )
-        except OSError:
-            continue
-        if tried.returncode == 0:
-            return line
-    pytest.skip("needs: user: no Python that a plain user may run has this package's libraries")
+    env = ["/usr/bin/env", "-i", *(f"{name}={value}" for name, value in IMPORTS.items())]
+    line = [*(drop if os.geteuid() == 0 else ()), *env]
+
+    def start(python: str) -> subprocess.Popen[str]:
+        tried = [*line, python, "-c", "import tests.adapters.talk, grader.adapters.sandbox"]
+        return subprocess.Popen(tried, stderr=subprocess.DEVNULL, text=True)
+
+    return [*line, python_for(start)]
 
 
 Run = Callable[..., Completed]

@@ -64,6 +64,10 @@ def test_what_is_no_file_is_told_with_the_same_hint(tmp_path: Path, name: str) -
     assert "hint: give the `grade.json`" in refusal(tmp_path / name)
 
 
+def test_a_folder_without_a_grade_is_not_called_missing(tmp_path: Path) -> None:
+    assert "there is no `grade.json` in this folder" in refusal(tmp_path)
+
+
 def test_a_grade_that_is_cut_off_anywhere_is_refused(stored: Path) -> None:
     whole = stored.read_bytes().rstrip()
     for cut in range(1, len(whole), len(whole) // 50):

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -301,8 +302,7 @@ def test_saved_runs_that_cannot_be_removed_are_one_clear_error(tmp_path: Path, m
     log = SampleFile(Path("out.samples.jsonl"))
     log.begin(HEADER, ())
     with closed_to_us(tmp_path):
-        removals: tuple[Callable[[], None], ...] = (lambda: log.drop(HEADER.key), log.remove)
-        for removal in removals:
+        for removal in (partial(log.drop, HEADER.key), log.remove):
             with pytest.raises(HostError, match="cannot remove the saved runs, which are kept elsewhere") as caught:
                 removal()
             assert caught.value.where == "out.samples.jsonl"

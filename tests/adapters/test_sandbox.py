@@ -22,6 +22,7 @@ from grader.adapters.sandbox import HOSTNAME, NOOP_OUTPUT, UIDS, Sandbox
 from grader.errors import HostError
 from grader.model.run import Bind, Command, Completed, Limits
 from grader.ports import SandboxStatus
+from tests.survivors import survivors
 
 Run = Any
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs: root: it makes users, namespaces or set-id files")
@@ -36,18 +37,6 @@ def outside(attack: Path, *args: str) -> str:
 def held(done: Completed, why: str = "") -> bool:
     assert done.stdout.startswith("held:"), (done.stdout, done.stderr, done.reason)
     return why in done.stdout
-
-
-def survivors(mark: str) -> list[str]:
-    """Return the host's processes that have `mark` in their command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if mark.encode() in path.read_bytes() and path.parent.name != str(os.getpid()):
-                found.append(path.parent.name)
-        except OSError:
-            continue
-    return found
 
 
 @pytest.fixture

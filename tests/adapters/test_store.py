@@ -327,14 +327,9 @@ def test_a_cache_sweeps_nothing_of_others_in_a_folder_called_work(tmp_path: Path
 
 def test_prune_of_a_folder_that_is_no_cache_removes_nothing(tmp_path: Path) -> None:
     """`--cache` names any folder, and people mistype it."""
-    files: tuple[str, ...] = (
-        "a/b/c.data",
-        f"fact/ab/{KEY}.data",
-        f"frozen/ab/{KEY}.dir/thesis.txt",
-        f"fact/cd/{KEY}.data",
-        "x.data",
-    )
-    files += ("work/thesis.txt", "work/thesis/a", "work/draft.lock", "work/draft/b", f"work/{'0f' * 8}/c")
+    places = ("a/b/c.data", f"fact/ab/{KEY}.data", f"frozen/ab/{KEY}.dir/thesis.txt", f"fact/cd/{KEY}.data", "x.data")
+    work = ("work/thesis.txt", "work/thesis/a", "work/draft.lock", "work/draft/b", f"work/{'0f' * 8}/c")
+    files = (*places, *work)
     write_mine(tmp_path, files)
     (tmp_path / "fact/ab" / f"{'ab' * 31}cd.data").symlink_to(tmp_path / "x.data")
     assert DiskStore(tmp_path).prune(0, 0).removed == 0

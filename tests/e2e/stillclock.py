@@ -19,17 +19,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import FrameType
 from typing import Any
 
 import grader
+from grader.adapters.clock import SystemClock
 from grader.adapters.output import SAMPLES_SUFFIX
 from grader.cli import session
 from grader.cli.app import main
 from grader.cli.wiring import wire
 from grader.model.run import Command, Completed, MemoryReading
 from grader.ports import Engine, Progress, Server
-from grader.workflow import server as serving
 from grader.workflow.run import Desk
 
 PACKAGE = str(Path(grader.__file__).parent)
@@ -45,6 +45,19 @@ RUNNING_S = 0.05
 NOW_S = 1_764_272_795.0
 STARTED_NS, ANSWERED_NS = 1_000_000_000, 1_004_000_000
 GAUGE = MemoryReading(notion="cgroup", size_bytes=5_000_000, method="a gauge that stands still")
+
+
+class StillClock(SystemClock):
+    """A clock that tells one time only; who sleeps waits all the same."""
+
+    def wall(self) -> float:
+        return NOW_S
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def ticks_ns(self) -> int:
+        return ANSWERED_NS
 
 
 class StillServer:
@@ -161,12 +174,10 @@ def still(cutter: Cutter | None) -> None:
             desk,
             engine=StillEngine(desk.engine, samples),
             progress=steps,
-            wall=lambda: NOW_S,
-            monotonic=lambda: 0.0,
+            clock=StillClock(),
         )
 
-    clock = SimpleNamespace(monotonic=time.monotonic, sleep=time.sleep, perf_counter_ns=lambda: ANSWERED_NS)
-    vars(session)["wire"], vars(serving)["time"] = still_wire, clock
+    vars(session)["wire"] = still_wire
 
 
 if __name__ == "__main__":

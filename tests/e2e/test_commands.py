@@ -177,8 +177,8 @@ def test_a_dry_run_tells_what_would_run_and_how_long_and_leaves_nothing(
     assert next(line for line in lines if line.startswith("build-native: ")).endswith("-o /out/program main.go")
     assert "probe-server-native-process:starts: 7 × /app/program" in lines
     assert "timed runs: 4;" in lines[-1], "one round of four arms"
-    # 3 builds of 300 s, 6 runs and 16 for memory and 4 timed of 60 s, 9 servers of 150 s.
-    assert "At most 64 min" in lines[-1]
+    # 3 builds of 300 s, 6 runs and 16 for memory and 4 timed of 60 s, 9 servers of 156.5 s.
+    assert "At most 65 min" in lines[-1]
     limited = grader(command, solution, "--lab", quick_lab, "--dry-run", "--time-limit", "5m", cwd=place, env=cache)
     assert "At most 5 min" in limited.stdout.splitlines()[-1]
     assert list(place.iterdir()) == []

@@ -8,19 +8,17 @@ import re
 import shutil
 import stat
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import pydantic
 import pytest
 
 from grader.model.run import LockSpan
-from tests.e2e.conftest import ROOT, SOLUTION
+from tests.e2e.conftest import SOLUTION
+from tests.users import IMPORTS, open_folder, python_for
 
 pytestmark = [
     pytest.mark.serial,
@@ -72,8 +70,7 @@ class User:
                 "PATH": os.environ["PATH"],
                 "HOME": str(self.home),
                 "XDG_CACHE_HOME": str(self.home / "cache"),
-                "PYTHONPATH": f"{ROOT}:{Path(pydantic.__file__).parents[1]}",
-                "PYTHONDONTWRITEBYTECODE": "1",
+                **IMPORTS,
             },
             text=True,
             stdout=stdout,
@@ -83,10 +80,9 @@ class User:
 
 @pytest.fixture(scope="module")
 def common() -> Iterator[Path]:
-    """A folder that everybody may read: pytest's own are for root alone."""
-    with tempfile.TemporaryDirectory(prefix="grader-test-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+    """A folder that everybody may read."""
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -121,15 +117,11 @@ def _user(common: Path, uid: int) -> User:
     for folder in (home, home / "cache"):
         os.chown(folder, uid, uid)
         folder.chmod(0o755)  # That nobody else reads the cache must be the cache's own doing.
-    system = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-    for python in (sys.executable, system):
-        user = User(uid, home, python)
-        try:
-            if user.start("-c", "import grader.cli.wiring", stderr=subprocess.DEVNULL).wait() == 0:
-                return user
-        except OSError:
-            continue
-    pytest.skip("needs: user: no Python that a plain user may run has this package's libraries")
+
+    def start(python: str) -> subprocess.Popen[str]:
+        return User(uid, home, python).start("-c", "import grader.cli.wiring", stderr=subprocess.DEVNULL)
+
+    return User(uid, home, python_for(start))
 
 
 class Builder:

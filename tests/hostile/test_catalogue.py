@@ -53,6 +53,12 @@ def test_each_case_says_in_a_sentence_what_it_tries_and_what_holds_it() -> None:
         assert set(case.held_by) <= DEFENCES.keys()
 
 
+def test_what_a_case_must_say_or_print_are_words() -> None:
+    """An empty text is in every text, and would prove nothing."""
+    empty = [case.name for case in CASES if "" in (*case.expect.says, *case.expect.prints.values(), *case.expect.never)]
+    assert empty == []
+
+
 def test_every_defence_holds_some_case() -> None:
     assert {name for case in CASES for name in case.held_by} == DEFENCES.keys()
 

@@ -43,7 +43,7 @@ WITH_REPORTS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def before(arena: Arena) -> tuple[Path, bytes]:
     """The reference solution and its grade, from before anything hostile was graded."""
     folder = reference(arena.root / "reference")

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pydantic
 import pytest
 
-from tests.hostile.arena import ROOT, Arena, meanwhile, state
+from tests.hostile.arena import Arena, meanwhile, state
 from tests.hostile.cases.honest import reference
 from tests.hostile.catalogue import Case, Place
 from tests.hostile.families import FAMILIES
 from tests.hostile.test_corpus import check
+from tests.users import IMPORTS, python_for
 
 pytestmark = [pytest.mark.once, pytest.mark.serial, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -127,11 +126,15 @@ def test_without_user_namespaces_nothing_of_a_plain_users_submission_is_run(home
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "GRADER_LOCK": str(home / "lock"),
-        "PYTHONPATH": f"{ROOT}:{Path(pydantic.__file__).parents[1]}",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        **IMPORTS,
     }
     with no_user_namespaces() as as_nobody:
-        python = _python(as_nobody, environment)
+
+        def start(python: str) -> subprocess.Popen[str]:
+            tried = [*as_nobody, python, "-c", "import grader.cli.wiring"]
+            return subprocess.Popen(tried, env=environment, cwd="/", stderr=subprocess.DEVNULL, text=True)
+
+        python = python_for(start)
 
         def grader(*arguments: str) -> subprocess.CompletedProcess[str]:
             argv = [*as_nobody, python, "-P", "-m", "grader", *arguments]
@@ -147,13 +150,3 @@ def test_without_user_namespaces_nothing_of_a_plain_users_submission_is_run(home
     facts = json.loads((home / "out" / "grade.json").read_text("utf-8"))["facts"]
     assert {fact["state"] for fact in facts if fact["arm"] != "committed"} == {"not_run"}
     assert {f["reason"]["code"] for f in facts if f["arm"] == "process"} == {"sandbox.refused"}
-
-
-def _python(as_nobody: tuple[str, ...], environment: dict[str, str]) -> str:
-    """Return a Python that this user may run and that has this package's libraries."""
-    system = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-    for python in (sys.executable, system):
-        tried = [*as_nobody, python, "-c", "import grader.cli.wiring"]
-        if subprocess.run(tried, env=environment, cwd="/", capture_output=True, check=False).returncode == 0:
-            return python
-    pytest.skip("needs: user: no Python that a plain user may run has this package's libraries")

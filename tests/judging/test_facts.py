@@ -65,6 +65,23 @@ def test_only_the_students_own_failure_is_a_failure(state: str, expected: str) -
         assert (fact.state, fact.reason) == (expected, reason)
 
 
+@pytest.mark.parametrize(
+    ("other", "native", "code", "state"),
+    [
+        (True, "passed", "run.timeout", "not_run"),
+        (True, "failed", "run.timeout", "failed"),
+        (False, "passed", "run.timeout", "failed"),
+        (True, "passed", "probe.exit", "failed"),
+    ],
+    ids=["sound source", "native fails too", "the lab's compiler", "another failure"],
+)
+def test_a_module_of_another_compiler_may_be_slow(other: bool, native: str, code: str, state: str) -> None:
+    late = Message(code=code, params={"seconds": 60.0})
+    probes = [probed(native, WHY if native == "failed" else None), probed("failed", late, "wasm", "wasmtime")]
+    facts = by_id(facts_from_probes(LAB, probes, [built("native"), built("wasm", comparable=not other)]))
+    assert facts["wasm.cli_output@wasmtime"].state == state
+
+
 def test_without_any_artifact_every_arm_of_it_tells_the_same_reason() -> None:
     facts = by_id(facts_from_builds(LAB, [no_build("wasm", "failed")]))
     assert {facts[f"wasm.binary_size@{arm}"].state for arm in ("committed", "build")} == {"failed"}

@@ -52,7 +52,7 @@ def test_each_notion_is_a_fact_before_and_after_the_requests() -> None:
 
 
 def test_a_module_that_fails_as_it_should_points_to_the_figure_of_one_run() -> None:
-    result = served("wasm", "wasmtime", value="no server: Netdev not set", server={"stopped": "by-itself"})
+    result = served("wasm", "wasmtime", expected_failure="Netdev not set", server={"stopped": "by-itself"})
     (fact,) = facts_from_servers(LAB, [result], {})
     expected = Message(code="fact.no-server-but", params={"said": "Netdev not set", "instead": "memory_peak"})
     assert (fact.state, fact.value, fact.mode, fact.reason) == ("not_run", None, "jit", expected)

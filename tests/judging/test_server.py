@@ -73,6 +73,21 @@ def test_the_reason_that_tells_most_is_given(
     assert (reason.code, reason.params["path"]) == (expected, "/")
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"outcome": "failed", "exit_code": 1}, "server.exited-later"),
+        ({"outcome": "failed", "exit_code": None, "signal": 11}, "server.killed-later"),
+    ],
+)
+def test_a_server_that_dies_among_many_requests_is_told_how_far_it_came(
+    changes: dict[str, object], expected: str
+) -> None:
+    done = completed("", **changes)
+    reason = why_no_answer(wrong(REFUSED), done, ended=True, waited_s=20, asked=300, requests=1000)
+    assert (reason.code, reason.params["answers"], reason.params["requests"]) == (expected, 300, 1000)
+
+
 def test_an_exit_with_0_is_told_as_one() -> None:
     assert why_no_answer(wrong(REFUSED), completed(), ended=True, waited_s=20).params["exit"] == 0
 

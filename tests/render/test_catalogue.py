@@ -33,6 +33,12 @@ def test_every_code_in_the_program_has_a_wording_in_every_language() -> None:
         assert used - set(catalogue) - set(WORDING) == set(), language
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_program_that_said_nothing_is_not_quoted(language: Language) -> None:
+    sentence = words(Message(code="probe.exit", params={"exit": 3, "said": ""}), language=language)
+    assert sentence.endswith("3")
+
+
 def test_every_wording_is_of_a_code_that_the_program_has() -> None:
     files = [f for f in PACKAGE.rglob("*.*") if f.suffix in (".py", ".j2") and not f.name.startswith("messages_")] + [
         *PACKAGE.rglob("*.j2")

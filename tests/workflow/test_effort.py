@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from grader.model.lab import HttpProbe
 from grader.workflow.effort import effort_of
 from grader.workflow.plan import PlannedStep
-from grader.workflow.server import LIFE_S
+from grader.workflow.waits import STANDARD
 from tests.samplelab import small_lab
 
 LAB = small_lab(parameters={"run_timeout_s": 7})
@@ -25,7 +26,8 @@ def test_runs_are_counted_by_kind_and_capped_as_each_of_them_is() -> None:
         ],
     )
     assert (effort.builds, effort.probes, effort.memory_runs, effort.timed_runs) == (2, 4, 4, 10)
-    assert effort.at_most_s == 2 * LAB.steps["native"].timeout_s + 7 + 3 * LIFE_S + 4 * 7 + 10 * 7
+    server_s = max(STANDARD.life_s(p, 7) for p in LAB.probes.values() if isinstance(p, HttpProbe))
+    assert effort.at_most_s == 2 * LAB.steps["native"].timeout_s + 7 + 3 * server_s + 4 * 7 + 10 * 7
 
 
 def test_what_is_not_run_takes_no_time() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from grader.model.run import BuildResult, Completed
 from grader.model.submission import Submission
 from grader.model.trouble import trouble
 from grader.testing import (
+    FakeClock,
     FakeEngine,
     FakeHost,
     FakeLock,
@@ -26,6 +27,7 @@ from grader.testing import (
     completed,
 )
 from grader.workflow.measure import Measured, measure_submission
+from grader.workflow.waits import STANDARD
 from tests.samplelab import NOW, engine, right_output, small_lab, submission
 
 LAB = small_lab()
@@ -41,7 +43,8 @@ class Desk:
         self.submission: Submission = submission(folder / "submission")
         self.lock = FakeLock()
         self.samples = FakeSamples()
-        self.clock: Callable[[], float] = lambda: 1.0
+        self.clock = FakeClock(NOW)
+        self.waits = STANDARD
 
     def measure(self, fake: FakeEngine, *, use_cache: bool = True, resume: bool = False) -> Measured:
         return measure_submission(
@@ -55,8 +58,8 @@ class Desk:
             use_cache=use_cache,
             samples=self.samples,
             resume=resume,
-            wall=lambda: NOW,
-            monotonic=self.clock,
+            clock=self.clock,
+            waits=self.waits,
         )
 
 
@@ -306,22 +309,20 @@ def test_a_record_of_another_version_is_made_anew(desk: Desk, kind: str) -> None
 
 
 def test_work_is_what_is_done_under_the_lock_and_not_the_wait_for_it(desk: Desk) -> None:
-    now = [0.0]
-
     class Busy(FakeLock):
         @contextmanager
         def shared(self, timeout_s: float | None = None) -> Iterator[None]:
-            now[0] += 1000
+            desk.clock.sleep(1000)
             with super().shared():
                 yield
 
         exclusive = shared
 
     def slow() -> Completed:
-        now[0] += 3
+        desk.clock.sleep(3)
         return completed(right_output())
 
-    desk.lock, desk.clock = Busy(), lambda: now[0]
+    desk.lock = Busy()
     runs = {"process": slow, "wasmtime": completed_right}
     assert desk.measure(engine(runs=runs)).work_s == 3 * (1 + 2 + 8)
     assert desk.measure(engine(runs=runs)).work_s == 0

@@ -15,7 +15,17 @@ from grader.model.base import Message
 from grader.model.run import Command, Completed, Sample, SampleHeader
 from grader.model.submission import Copied, IntakeCaps, ManifestEntry, Submission
 from grader.ports import Source
-from grader.testing import FakeEngine, FakeHost, FakeLock, FakeProgress, FakeRunner, FakeSamples, FakeStore, completed
+from grader.testing import (
+    FakeClock,
+    FakeEngine,
+    FakeHost,
+    FakeLock,
+    FakeProgress,
+    FakeRunner,
+    FakeSamples,
+    FakeStore,
+    completed,
+)
 from grader.workflow.grade import LabUsed
 from grader.workflow.run import Desk, Finished, Job, run_grading
 from tests.samplelab import NOW, engine, right_output, small_lab
@@ -126,8 +136,7 @@ class World:
             lock=FakeLock(),
             host=FakeHost(),
             progress=self.progress,
-            wall=lambda: NOW,
-            monotonic=lambda: 0.0,
+            clock=FakeClock(NOW),
         )
         job = Job(source="handed-in", max_report_bytes=1000, resume=resume, use_cache=use_cache)
         return run_grading(job, USED, desk, self._results, marks={}, version="1")

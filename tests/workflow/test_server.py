@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from grader.errors import HostError
+from grader.errors import HostError, LockError
 from grader.model.base import Message
 from grader.model.grade import Fact
-from grader.model.lab import Lab
+from grader.model.lab import HttpProbe, Lab
 from grader.model.run import MemoryReading, ProbeResult
-from grader.testing import FakeServer, completed, http_answer
-from grader.workflow import server as module
+from grader.testing import FakeClock, FakeLock, FakeServer, completed, http_answer
+from grader.workflow.waits import STANDARD, Waits
 from tests.samplelab import NOW, engine, right_output, serving_lab
 from tests.workflow.test_measure import Desk, facts
 
@@ -43,13 +43,8 @@ def dies(said: str, **changes: object) -> FakeServer:
     return FakeServer({}, refusals=None, dies_after=0, end=end)
 
 
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "READY_S", 0.3)
-    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
-    monkeypatch.setattr(module, "READ_EVERY_S", 0.001)
-    monkeypatch.setattr(module, "SETTLE_S", 0.02)
-    monkeypatch.setattr(module, "REQUESTS", 20)
+WAITS = Waits(patience_s=0.05, requests=20)
+"""Patience is waited for in truth, by a real socket; all other waits are the fake clock's."""
 
 
 class Rig:
@@ -57,6 +52,7 @@ class Rig:
 
     def __init__(self, folder: Path, lab: Lab | None = None) -> None:
         self.desk = Desk(folder, lab or serving_lab())
+        self.desk.waits = WAITS
         self.started: list[FakeServer] = []
 
     def facts(self, native: Start = serves, wasm: Start = lambda: dies("Netdev not set\n")) -> dict[str, list[Fact]]:
@@ -110,6 +106,51 @@ def test_only_timed_starts_have_the_host_to_themselves(rig: Rig) -> None:
     assert rig.desk.lock.events[events.index("+exclusive") - 1] == "-shared"
 
 
+class Late(FakeServer):
+    """Listens so many seconds after its start, on the clock of who asks; each attempt to connect takes 0.1 ms."""
+
+    def __init__(self, clock: FakeClock, after_s: float) -> None:
+        super().__init__(RIGHT, memory=still())
+        self.clock, self.began_ns, self.after_s = clock, clock.ticks_ns(), after_s
+
+    def started_ns(self) -> int:
+        return self.began_ns
+
+    def connect(self, timeout_s: float) -> socket.socket:
+        self.clock.sleep(0.0001)
+        if (self.clock.ticks_ns() - self.began_ns) / 1e9 < self.after_s:
+            raise ConnectionRefusedError("refused")
+        return super().connect(timeout_s)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.0007, 0.05, 1.2345, 15.0])
+def test_a_timed_start_is_at_most_a_millisecond_too_long(rig: Rig, after_s: float) -> None:
+    rig.facts(lambda: Late(rig.desk.clock, after_s))
+    served = rig.probe().server
+    assert served is not None
+    assert len(served.first_answers_s) == 7
+    assert all(0 <= seconds - after_s <= 0.001 for seconds in served.first_answers_s)
+
+
+def test_a_server_that_ignores_sigterm_does_not_keep_the_host_to_itself(rig: Rig) -> None:
+    rig.facts(lambda: serves(how="killed"))
+    asked, *timed = [s.grace_s for s in rig.started if s.asked]
+    assert asked == WAITS.grace_s
+    assert timed == [0.0] * 7
+
+
+@pytest.mark.parametrize("routes", [1, 2, 50])
+@pytest.mark.parametrize("expected", [{}, {"wasm": ("no",)}])
+def test_a_server_may_live_longer_than_all_that_it_is_waited_for(routes: int, expected: dict[str, object]) -> None:
+    probe = serving_lab().probes["server"]
+    assert isinstance(probe, HttpProbe)
+    probe = probe.model_copy(update={"get": probe.get[:1] * routes, "expect_failure": expected})
+    ready_s = 60 if expected else STANDARD.ready_s
+    asked_s = routes * STANDARD.request_s + STANDARD.requests_s
+    after_s = 2 * STANDARD.settle_s + STANDARD.dying_s + STANDARD.grace_s
+    assert STANDARD.life_s(probe, 60) > ready_s + asked_s + after_s
+
+
 def test_every_server_is_stopped(rig: Rig) -> None:
     rig.facts()
     assert len(rig.started) == 9
@@ -134,8 +175,8 @@ def test_a_server_that_listens_late_is_waited_for(rig: Rig) -> None:
         (lambda: FakeServer(RIGHT | {"/": b"garbage\r\n"}), "answer.not-http", "/"),
         (lambda: dies("panic: no port\n"), "server.exited", "/"),
         (lambda: FakeServer(RIGHT, dies_after=1), "server.exited", "/api/time"),
-        (lambda: serves(dies_after=9), "server.exited", "/api/time"),
-        (lambda: serves(dies_after=22), "server.exited", "/"),
+        (lambda: serves(dies_after=9), "server.exited-later", "/api/time"),
+        (lambda: serves(dies_after=22), "server.exited-later", "/"),
         (lambda: FakeServer(RIGHT, dies_after=0), "server.exited", "/"),
         (
             lambda: FakeServer(RIGHT | {"/api/time": http_answer("{}", "application/json")}),
@@ -179,7 +220,7 @@ def test_a_server_that_hung_up_is_given_a_moment_to_end_by_itself(rig: Rig) -> N
 
     (fact,) = rig.facts(made)["native.server_mode@process"]
     assert fact.reason is not None
-    assert fact.reason.code == "server.exited"
+    assert fact.reason.code == "server.exited-later"
 
 
 class Stalls(FakeServer):
@@ -197,6 +238,20 @@ def test_a_wrong_answer_tells_more_than_the_end_of_the_wait_for_a_better_one(rig
     (fact,) = rig.facts(lambda: Stalls({"/": PAGE.replace(b"200", b"503")}))["native.server_mode@process"]
     assert fact.reason is not None
     assert fact.reason == Message(code="answer.status", params={"path": "/", "found": 503})
+
+
+class LateAndMute(Late):
+    """Listens when the wait is nearly over, and never says a word."""
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection:
+            while connection.recv(4096):
+                pass
+
+
+def test_a_wait_that_is_cut_short_by_its_end_is_told_as_the_whole_wait(rig: Rig) -> None:
+    (fact,) = rig.facts(lambda: LateAndMute(rig.desk.clock, 19.7))["native.server_mode@process"]
+    assert fact.reason == Message(code="answer.timeout", params={"path": "/", "seconds": 20.0})
 
 
 @pytest.mark.parametrize(("how", "told"), [("terminated", "at SIGTERM"), ("killed", "outlived SIGTERM")])
@@ -273,7 +328,7 @@ def test_a_failure_that_is_expected_may_take_as_long_as_any_run(rig: Rig) -> Non
             return super().connect(timeout_s)
 
         def ended(self) -> bool:
-            return self.stops > 0 or self.attempts * module.UNTIMED_PAUSE_S > 2 * module.READY_S
+            return self.stops > 0 or self.attempts * WAITS.untimed_pause_s > 2 * WAITS.ready_s
 
     end = completed("", outcome="failed", exit_code=2, stderr="Netdev not set\n")
     (mode,) = rig.facts(wasm=lambda: Compiling(refusals=None, end=end))["wasm.server_mode@wasmtime"]
@@ -336,13 +391,45 @@ def test_a_host_that_reads_no_memory_leaves_a_reason(rig: Rig) -> None:
     assert found["native.server_mode@process"][0].state == "measured"
 
 
-def test_too_few_requests_in_time_leave_the_idle_figure_and_a_reason(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REQUESTS_S", 0.0)
+def test_too_few_requests_in_time_leave_the_idle_figure_and_a_reason(rig: Rig) -> None:
+    rig.desk.waits = WAITS.model_copy(update={"requests_s": 0.0})
     by_condition = {f.conditions: f for f in rig.facts()["native.memory_idle@process"] if f.notion != "smaps"}
     assert by_condition["warm"].state == "measured"
     gap = by_condition["after-1000-requests"]
     assert gap.reason is not None
     assert (gap.state, gap.reason.code) == ("not_run", "fact.requests-unfinished")
+
+
+class Breaking(FakeLock):
+    """A lock that can be taken so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    def _hold(self, mode: str, timeout_s: float | None) -> Iterator[None]:
+        if self.left == 0:
+            raise LockError("the host lock is closed to this user")
+        self.left -= 1
+        yield from super()._hold(mode, timeout_s)
+
+
+def test_a_lock_that_cannot_be_used_ends_the_run_whoever_wants_it(tmp_path: Path) -> None:
+    """No later step would fare better, and a grade in which some are missing says less than the error."""
+    whole = rig_in(tmp_path / "whole")
+    whole.facts()
+    times = len(whole.desk.lock.events) // 2
+    assert times > 6, "builds, probes, servers, timed starts, peaks, the campaign"
+    for taken in range(times):
+        rig = rig_in(tmp_path / str(taken))
+        rig.desk.lock = Breaking(taken)
+        with pytest.raises(LockError):
+            rig.facts()
+
+
+def rig_in(folder: Path) -> Rig:
+    folder.mkdir()
+    return Rig(folder)
 
 
 def test_what_the_engine_lacks_is_the_reason(rig: Rig) -> None:

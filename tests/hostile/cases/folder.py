@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from tests.hostile.cases.report import SOLUTION
@@ -19,8 +20,9 @@ _HELD_BY = ("intake",)
 _READ = Outcome(criteria={"t4.table": "pass", "t1.once": "fail"})
 
 
-_EITHER = Outcome(exit=(0, 2))
-"""A race has two ends: refused, or read whole at a moment when all was honest."""
+_EITHER = Outcome(exit=(0, 2), criteria={"t1.once": "fail"}, findings=())
+"""A race has two ends: refused, or read at a moment when all was honest, with a file or without."""
+_EITHER_WHOLE = replace(_EITHER, criteria=_READ.criteria)
 
 
 def _refused(says: str) -> Outcome:
@@ -311,7 +313,7 @@ FAMILY = Family(
             "The report grows while it is read.",
             _with(lambda folder, place: None),
             _HELD_BY,
-            _EITHER,
+            _EITHER_WHOLE,
             meanwhile=_growing,
             changes_itself=True,
             times=3,

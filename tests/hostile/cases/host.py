@@ -104,8 +104,14 @@ _NAMESPACE = """
 _SYSTEM_CALLS = """
 	// add_key, request_key, keyctl, bpf, userfaultfd, perf_event_open, io_uring_setup, process_vm_readv, init_module,
 	// kexec_load, open_by_handle_at, settimeofday, reboot, swapon, ptrace, setns
-	seen := ""
-	for _, number := range []uintptr{248, 249, 250, 321, 323, 298, 425, 310, 175, 246, 304, 164, 169, 167, 101, 308} {
+	numbers, seen := map[string][]uintptr{
+		"amd64": {248, 249, 250, 321, 323, 298, 425, 310, 175, 246, 304, 164, 169, 167, 101, 308},
+		"arm64": {217, 218, 219, 280, 282, 241, 425, 270, 105, 104, 265, 170, 142, 224, 117, 268},
+	}[runtime.GOARCH], ""
+	if numbers == nil {
+		seen = "no numbers are known here"
+	}
+	for _, number := range numbers {
 		if _, _, no := syscall.Syscall6(number, 0, 0, 0, 0, 0, 0); no != syscall.EPERM && no != syscall.ENOSYS {
 			seen += fmt.Sprint(number, " ", no, "; ")
 		}
@@ -296,7 +302,7 @@ FAMILY = Family(
         Case(
             "system-calls",
             "Tries sixteen system calls that reach deep into the kernel.",
-            native(_SYSTEM_CALLS, "syscall"),
+            native(_SYSTEM_CALLS, "runtime", "syscall"),
             ("system call filter",),
             _held(),
         ),

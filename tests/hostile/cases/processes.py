@@ -67,8 +67,9 @@ _MEMORY = """
 _MEMORY_FILE = """
 	name := []byte("hostile\\x00")
 	block := make([]byte, 16<<20)
+	memfdCreate := map[string]uintptr{"amd64": 319, "arm64": 279}[runtime.GOARCH]
 	for {
-		fd, _, no := syscall.Syscall(319, uintptr(unsafe.Pointer(&name[0])), 0, 0)
+		fd, _, no := syscall.Syscall(memfdCreate, uintptr(unsafe.Pointer(&name[0])), 0, 0)
 		if no != 0 {
 			panic(no)
 		}
@@ -246,7 +247,7 @@ FAMILY = Family(
         Case(
             "memory-hog-in-a-nameless-file",
             "Fills a memfd, which no limit of a process counts.",
-            native(_MEMORY_FILE, "syscall", "unsafe"),
+            native(_MEMORY_FILE, "runtime", "syscall", "unsafe"),
             ("memory cap",),
             _stopped("run.memory-limit"),
             pace="slow runs",

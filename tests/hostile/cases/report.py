@@ -167,7 +167,12 @@ FAMILY = Family(
             "table-of-10000-rows",
             "A table with 10,000 rows.",
             table([("Binary Size", "1 MB", "2 MB", "x", "y")] * 10_000),
-            Outcome(),
+            Outcome(
+                verdicts={"native.binary_size": "contradicted", "native.image_size": "missing"},
+                criteria={"t4.table": "fail", "t4.derived": "fail", "t1.once": "fail"},
+                findings=("native-binary-unknown",),
+                points_at_most=0.5,
+            ),
         ),
         _bomb(
             "table-of-3000-columns",
@@ -178,7 +183,11 @@ FAMILY = Family(
             "cell-of-a-megabyte",
             "A cell of 1 MB.",
             table([("Binary Size", "4.48 MiB " + "x" * 1_000_000, "1 MB", "", "")]),
-            Outcome(),
+            Outcome(
+                verdicts={"native.binary_size": "consistent", "wasm.binary_size": "contradicted"},
+                criteria={"t2.binary_size": "pass", "t4.table": "fail", "t1.once": "fail"},
+                points_at_most=0.5,
+            ),
         ),
         _bomb(
             "giant-numbers",
@@ -198,7 +207,17 @@ FAMILY = Family(
                     )
                 )
             ),
-            Outcome(),
+            Outcome(
+                verdicts={
+                    "native.binary_size": "unverifiable",
+                    "wasm.binary_size": "unverifiable",
+                    "native.startup_time": "unverifiable",
+                    "wasm.image_size": "contradicted",  # less than nothing
+                },
+                criteria={"t2.binary_size": "fail", "t3.binary_size": "fail", "t1.once": "fail"},
+                findings=(),
+                points_at_most=0,
+            ),
         ),
         _bomb("lab-words", "The lab's own patterns, fed with what makes a careless one run for hours.", _LAB_WORDS),
         _bomb(
@@ -212,14 +231,24 @@ FAMILY = Family(
             "html",
             "Scripts, handlers, frames, beacons, styles and template code in the cells of the table.",
             table(_rows(_ACTIVE)) + "\n" + "\n\n".join(_ACTIVE),
-            Outcome(never=("HOSTILEHOSTILE",)),
+            Outcome(
+                verdicts={"native.image_size": "consistent", "wasm.image_size": "contradicted"},
+                criteria={"t4.table": "fail", "t2.image_size": "pass"},
+                findings=(),
+                never=("HOSTILEHOSTILE",),
+                points_at_most=0.5,
+            ),
             "escaping",
         ),
         _claims(
             "formulas",
             "Cells and names that a spreadsheet runs.",
             table(_rows(_FORMULAS)),
-            Outcome(),
+            Outcome(
+                verdicts={"native.binary_size": "unverifiable", "wasm.binary_size": "contradicted"},
+                criteria={"t2.binary_size": "fail", "t3.binary_size": "review", "t1.once": "fail"},
+                points_at_most=0,
+            ),
             "escaping",
         ),
         _claims(
