@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from grader.errors import HostError, TimeLimitError
 from grader.judging.probes import WallClock, check_run
-from grader.model.base import Record
+from grader.model.base import Message, Record
 from grader.model.bench import Block, BlockDone, ExperimentPlan, NoiseReading
 from grader.model.lab import Lab, StdoutJsonProbe
 from grader.model.run import Campaign, Command, Completed, Sample
 from grader.model.trouble import trouble
 from grader.ports import Progress
 from grader.stats.bench import noise_of
-from grader.stats.experiment import MOST_ROUNDS, next_step, rounds_asked, warm_up
+from grader.stats.experiment import MOST_ROUNDS, REPEATS, next_step, rounds_asked, warm_up
 from grader.stats.noise import quiet_spawn
 from grader.stats.plan import complete_rounds
 from grader.workflow.calibration import CalibratedMeter
@@ -100,7 +100,7 @@ def run_campaign(
         arms=plan.arms,
         samples=tuple(whole_rounds(samples, plan.arms) if cut else samples),
         cut=cut,
-        noise=noise_of(plan, done, noise.calibration).reasons if done else (),
+        noise=_noise(plan, done, noise, kept),
     )
 
 
@@ -108,7 +108,8 @@ def _earlier(kept: Sequence[Sample], plan: ExperimentPlan, noise: CalibratedMete
     """Return the rounds of an earlier session as a block between two readings.
 
     What was read then is not kept, but a contaminated block is followed by its repetition: what is left when a session
-    ends was found to be quiet, or its last block was not looked at yet.  So both readings are those of a quiet host.
+    ends was found to be quiet, was given up, or was not looked at yet.  Both readings are those of a quiet host, and
+    `_noise` names what may have been given up.
     """
     rounds = complete_rounds(kept, plan.arms)
     if not rounds:
@@ -120,6 +121,16 @@ def _earlier(kept: Sequence[Sample], plan: ExperimentPlan, noise: CalibratedMete
         BlockDone(block=Block(phase="warm-up"), samples=(), reading=quiet),
         BlockDone(block=Block(orders=orders), samples=tuple(kept), reading=quiet),
     ]
+
+
+def _noise(
+    plan: ExperimentPlan, done: Sequence[BlockDone], noise: CalibratedMeter, kept: Sequence[Sample]
+) -> tuple[Message, ...]:
+    """Return why the host was not quiet.  Of an earlier session only the repeats are known: the last may be in vain."""
+    reasons = noise_of(plan, done, noise.calibration).reasons if done else ()
+    if any(sample.attempt >= REPEATS for sample in kept):
+        reasons += (Message(code="noise.given-up", params={"times": REPEATS}),)
+    return reasons
 
 
 @dataclass

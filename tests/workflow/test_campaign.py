@@ -185,6 +185,13 @@ def test_kept_rounds_are_not_run_again_whatever_the_host_does_now() -> None:
     assert [s.round_index for s in made.samples if s.arm == "a"] == list(range(6))
 
 
+def test_rounds_that_were_repeated_in_vain_before_it_was_cut_off_leave_their_mark() -> None:
+    first = Bench({"a": right, "b": right}, *[QUIET_S, BUSY_S] * 4, QUIET_S).campaign()
+    assert {s.attempt for s in first.samples if s.round_index < 5} == {3}
+    resumed = Bench({"a": right, "b": right}).campaign(kept=first.samples[: 2 * 5])
+    assert [reason.code for reason in resumed.noise] == ["noise.given-up"]
+
+
 def test_a_campaign_that_was_complete_runs_nothing() -> None:
     kept = Bench({"a": right, "b": right}).campaign().samples
     bench = Bench({"a": right, "b": right})

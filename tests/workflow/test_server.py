@@ -93,7 +93,8 @@ def test_a_server_is_asked_on_every_route_weighed_twice_and_timed(rig: Rig) -> N
     }
     (first,) = found["native.first_answer_time@process"]
     assert (first.state, first.n, first.unit, first.conditions) == ("measured", 7, "second", "warm")
-    assert first.interval is not None
+    assert first.spread is not None
+    assert (first.spread.n, first.interval) == (7, None)
     asked, *timed = [s for s in rig.started if s.asked]
     assert asked.asked == ["/", "/api/time", *["/", "/api/time"] * 10]
     assert [s.asked for s in timed] == [["/"]] * 7
