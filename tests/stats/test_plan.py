@@ -1,26 +1,31 @@
 from __future__ import annotations
 
-from collections import Counter
-
-from hypothesis import given
-from hypothesis import strategies as st
-
-from grader.stats.plan import plan_rounds
+from grader.model.run import Sample
+from grader.stats.plan import complete_rounds
 
 
-@given(st.lists(st.text(min_size=1), unique=True, max_size=6), st.integers(0, 20), st.integers())
-def test_every_round_holds_every_arm_once_and_the_seed_decides(arms: list[str], rounds: int, seed: int) -> None:
-    plan = plan_rounds(arms, rounds, seed)
-    assert [Counter(order) for order in plan] == [Counter(arms)] * rounds
-    assert plan_rounds(arms, rounds, seed) == plan
+def run(arm: str, round_index: int, *, good: bool = True) -> Sample:
+    return Sample(
+        arm=arm,
+        round_index=round_index,
+        outcome="ok" if good else "failed",
+        total_s=1.0 if good else None,
+        first_output_s=None,
+        exit_code=0 if good else 1,
+        started_s=0.0,
+    )
 
 
-def test_each_arm_comes_first_about_equally_often() -> None:
-    first = Counter(order[0] for order in plan_rounds(("a", "b", "c"), 3000, seed=7))
-    # 1000 expected, standard deviation 26: five of them.
-    assert all(abs(count - 1000) < 130 for count in first.values())
-    assert len(first) == 3
+def test_a_round_is_complete_once_every_arm_that_is_still_in_has_run() -> None:
+    two = [run(arm, r) for r in range(2) for arm in "ab"]
+    assert complete_rounds([], "ab") == 0
+    assert complete_rounds(two, "ab") == 2
+    assert complete_rounds(two[:3], "ab") == 1
+    assert complete_rounds([*two[2:]], "ab") == 0, "from the first on"
+    assert complete_rounds([*two, run("a", 1)], "ab") == 1, "each arm once"
 
 
-def test_another_seed_gives_another_order() -> None:
-    assert plan_rounds("abcd", 10, 1) != plan_rounds("abcd", 10, 2)
+def test_an_arm_is_out_after_its_first_bad_run() -> None:
+    out = [run("a", 0), run("b", 0, good=False), run("a", 1)]
+    assert complete_rounds(out, "ab") == 2
+    assert complete_rounds([*out, run("b", 2), run("a", 2)], "ab") == 2
