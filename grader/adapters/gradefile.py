@@ -78,9 +78,8 @@ def load_stored(path: Path) -> StoredGrade:
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         writer = _written_by(document)
         by = f"; grader {writer[:40]} wrote it, this is {__version__}" if writer not in ("", __version__) else ""
-        raise UsageError(
-            f"`{place}`: {first['msg'][:200]}{more}{by}", where=where, hint=NEWER_HINT if by else HINT
-        ) from error
+        what = "is missing" if first["type"] == "missing" else f"does not fit: {first['msg'][:200]}"
+        raise UsageError(f"`{place}` {what}{more}{by}", where=where, hint=NEWER_HINT if by else HINT) from error
 
 
 def beside(path: Path, grade: Grade) -> Beside:

@@ -46,7 +46,7 @@ def refusal(path: Path) -> str:
         (b'{"schema": 1}', "it has no `schema`"),
         (b'{"schema": "grader/run/1"}', "its schema is `grader/run/1`"),
         (b'{"schema": "grader/grade/1", "score": 1e999}', "a number that no grade holds"),
-        (b'{"schema": "grader/grade/1"}', "Field required"),
+        (b'{"schema": "grader/grade/1"}', "`lab` is missing"),
     ],
 )
 def test_what_is_no_grade_is_one_message_that_says_what_to_give(tmp_path: Path, data: bytes, said: str) -> None:
@@ -92,7 +92,10 @@ def test_an_unknown_field_of_a_newer_grader_names_both_versions(stored: Path) ->
     assert "hint: give" in refusal(change(stored, document)), "this version writes no such field"
     document["grader"]["version"] = "99.0"
     message = refusal(change(stored, document))
-    assert f"`invented`: Extra inputs are not permitted; grader 99.0 wrote it, this is {__version__}" in message
+    assert (
+        f"`invented` does not fit: Extra inputs are not permitted; grader 99.0 wrote it, this is {__version__}"
+        in message
+    )
     assert "hint: judge with the version of grader that wrote it" in message
 
 
