@@ -34,9 +34,10 @@ class Talking(FakeServer):
     def _talk(self, connection: socket.socket) -> None:
         with connection:
             try:
-                while b"\r\n\r\n" not in connection.recv(4096):
-                    pass
-                self.talk(connection)
+                while data := connection.recv(4096):
+                    if b"\r\n\r\n" in data:
+                        self.talk(connection)
+                        return
             except OSError:
                 pass  # the client hung up, as it should
 
