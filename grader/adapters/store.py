@@ -301,7 +301,10 @@ class DiskStore:
         with _disk_errors(self.root):
             return [
                 entry
-                for path in sorted(self.root.glob("*/*/*"))
+                for kind in _below(self.root)
+                if kind.name != _WORK
+                for start in _below(kind)
+                for path in _below(start)
                 if _is_entry(path)
                 if (entry := _measured(path)) is not None
             ]
@@ -409,6 +412,14 @@ def _fsync(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _below(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted; nothing if it is none, or gone by now: others use the cache meanwhile."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def _is_entry(path: Path) -> bool:
     """Return whether this store could have made `path`: a root that is no cache must lose nothing."""
     kind, start = path.parts[-3], path.parts[-2]
@@ -416,7 +427,7 @@ def _is_entry(path: Path) -> bool:
     if not named or not _KIND.fullmatch(kind) or kind == _WORK or path.is_symlink():
         return False
     if path.suffix == ".dir":
-        return path.is_dir() and {entry.name for entry in path.iterdir()} <= {"content", "complete"}
+        return path.is_dir() and {entry.name for entry in _below(path)} <= {"content", "complete"}
     with suppress(OSError), path.open("rb") as file:
         return file.read(len(_MAGIC)) in (_MAGIC, b"")
     return False

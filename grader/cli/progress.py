@@ -8,6 +8,10 @@ from collections.abc import Sequence
 
 _PLAIN_EVERY_S = 5.0
 _ESTIMATE_AFTER_S = 1.0
+_LIVE_CHARACTERS = 160
+"""Of a line that is rewritten in place."""
+_LINE_CHARACTERS = 4000
+"""Of any other: room for a path, which a person has to find whole."""
 
 
 class ConsoleProgress:
@@ -54,7 +58,7 @@ class ConsoleProgress:
 
         if self._quiet:
             return
-        line = one_line(text, 160)
+        line = one_line(text, _LIVE_CHARACTERS if again else _LINE_CHARACTERS)
         if again:
             print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
             self._open = True
