@@ -313,7 +313,7 @@ FAMILY = Family(
             "Ends after ten answers, which one look would not see.",
             _serving(_DIES),
             "strict answers",
-            _failed("server.exited"),
+            _failed("server.exited-later"),
         ),
         Case(
             "leaks",
