@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from grader.errors import IntakeError
 from grader.model.submission import IntakeCaps
 from tests.handed_in import SMALL, contents, folder, frozen, refused, state
+from tests.meanwhile import meanwhile
 
 
 def test_the_copy_is_byte_equal_and_the_original_untouched(tmp_path: Path) -> None:
@@ -241,26 +242,18 @@ def test_a_link_that_became_a_file_before_it_was_read_has_changed(
     assert (error.where, error.what) == ("link", "it changed while it was being read")
 
 
-@contextmanager
-def swapping(place: Path, other: Path) -> Iterator[None]:
+def swapping(place: Path, other: Path) -> AbstractContextManager[None]:
     """Swap the two names as fast as can be while the body runs."""
-    stop = threading.Event()
 
-    def swap() -> None:
+    def swap(over: threading.Event) -> None:
         aside = place.with_name("aside")
-        while not stop.is_set():
+        while not over.is_set():
             place.rename(aside)
             other.rename(place)
             place.rename(other)
             aside.rename(place)
 
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return meanwhile(swap)
 
 
 def _race(tmp_path: Path, name: str) -> list[str]:

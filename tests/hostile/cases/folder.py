@@ -7,21 +7,25 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from tests.hostile.cases.report import SOLUTION
 from tests.hostile.catalogue import Case, Family, Outcome, Place
 from tests.hostile.making import DOCKERFILE, SILENT_MODULE, program, put, table, wasm
+from tests.meanwhile import meanwhile
 
 _HELD_BY = ("intake",)
 _READ = Outcome(criteria={"t4.table": "pass", "t1.once": "fail"})
 
 
-_EITHER = Outcome(exit=(0, 2), criteria={"t1.once": "fail"}, findings=())
-"""A race has two ends: refused, or read at a moment when all was honest, with a file or without."""
+_EITHER = Outcome(exit=(0, 2), findings=())
+"""A race has two ends: refused, or read at a moment when all was honest, with a file or without.
+
+What the grade is then hangs on the moment: only what it must never hold can be told beforehand.
+"""
 _EITHER_WHOLE = replace(_EITHER, criteria=_READ.criteria)
 
 
@@ -151,12 +155,11 @@ def _raced(place: Place) -> Path:
     return folder
 
 
-@contextmanager
-def _swapping(place: Place) -> Iterator[None]:
+def _swapping(place: Place) -> AbstractContextManager[None]:
     """Turn files and a folder into links to a secret and back, thousands of times, while they are read."""
-    folder, over = place.folder / "lab", threading.Event()
+    folder = place.folder / "lab"
 
-    def swap() -> None:
+    def swap(over: threading.Event) -> None:
         turn = 0
         while not over.is_set():
             for name in ("submission12.md", "main.go", "Dockerfile", "notes"):
@@ -170,34 +173,20 @@ def _swapping(place: Place) -> Iterator[None]:
                     kept.rename(honest)
             turn += 1
 
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return meanwhile(swap)
 
 
-@contextmanager
-def _growing(place: Place) -> Iterator[None]:
+def _growing(place: Place) -> AbstractContextManager[None]:
     """Let the report grow without end while it is read."""
-    over = threading.Event()
 
-    def grow() -> None:
+    def grow(over: threading.Event) -> None:
         with (place.folder / "lab/submission12.md").open("a") as file:
             while not over.is_set():
                 file.write("x" * 4096)
                 file.flush()
                 over.wait(0.0005)
 
-    thread = threading.Thread(target=grow)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return meanwhile(grow)
 
 
 def _renamed(name: str) -> Callable[[Place], Path]:
