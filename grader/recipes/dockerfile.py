@@ -21,11 +21,16 @@ KEYWORDS = frozenset({
 MAX_BYTES = 64 << 10
 """A Dockerfile above this is refused unread; the largest official image's has 20 KiB."""
 
-_DIRECTIVE = re.compile(r"#\s*(syntax|escape|check)\s*=\s*(.*?)\s*$", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"\s*#\s*([a-z][a-z0-9]*)\s*=\s*(.*?)\s*$", re.IGNORECASE)
 _INSTRUCTION = re.compile(r"([A-Za-z]+)(?:\s+(.*))?$", re.DOTALL)
-_FLAG = re.compile(r"--([a-z]+)(?:=(\S*))?(?:\s+|$)")
+_FLAG = re.compile(r"--([a-z][a-z-]*)(?:=(\S*))?(?:\s+|$)")
 _HEREDOC = re.compile(r"<<-?\s*[\"']?[A-Za-z_]")
 _STAGE = re.compile(r"(?P<base>\S+)(?:\s+[Aa][Ss]\s+(?P<name>\S+))?$")
+_CONTINUED = re.compile(r"(?:^|[^\\])\\[ \t]*$")
+_CONTINUED_BY_SOME = re.compile(r"\\\\[ \t]*$")
+"""Ends in two or more: builders up to Docker 20.10 go on with the next line, later ones do not."""
+_ODD = re.compile(r"[^\S \t]|[\x00-\x08\x0e-\x1f\x7f]")
+"""What only some languages take for a space or a line's end, so that two readers may see two files."""
 _NAME_VALUE = re.compile(r"([A-Za-z_]\w*)=(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)'|(\S*))")
 
 
@@ -46,6 +51,7 @@ class Stage(Record):
     base: str
     name: str | None
     instructions: tuple[Instruction, ...]
+    flags: tuple[str, ...] = ()
 
 
 class Dockerfile(Record):
@@ -60,10 +66,14 @@ def parse_dockerfile(text: str) -> Dockerfile | Refusal:
     """Return the stages of a Dockerfile, or why it cannot be read."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         return refuse("dockerfile.too-large", allowed=MAX_BYTES)
-    lines = text.removeprefix("\ufeff").splitlines()
+    # At \n alone, as the builder does: Python ends a line at ten other characters too.
+    lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
     directives = _directives(lines)
     if directives.get("escape", "\\") != "\\":
-        return refuse("dockerfile.escape", 1, found=directives["escape"])
+        return refuse("dockerfile.escape", 1, found=directives["escape"][:10])
+    unclear = _unclear(lines)
+    if unclear is not None:
+        return unclear
     arguments: list[Instruction] = []
     stages: list[tuple[Instruction, re.Match[str], list[Instruction]]] = []
     for line, logical in _logical_lines(lines):
@@ -87,7 +97,7 @@ def parse_dockerfile(text: str) -> Dockerfile | Refusal:
         syntax=directives.get("syntax"),
         arguments=tuple(arguments),
         stages=tuple(
-            Stage(line=at.line, base=head["base"], name=head["name"], instructions=tuple(body))
+            Stage(line=at.line, base=head["base"], name=head["name"], instructions=tuple(body), flags=at.flags)
             for at, head, body in stages
         ),
     )
@@ -109,28 +119,48 @@ def environment(stage: Stage, before_line: int) -> dict[str, tuple[str, int]]:
 
 
 def _directives(lines: list[str]) -> dict[str, str]:
-    """Parser directives stand before everything else, empty lines and comments included."""
+    """Parser directives stand above everything else, and of unknown names any number.
+
+    The builder looks for them in fewer comments than this: what it might take for one is taken for one.
+    """
     found: dict[str, str] = {}
     for line in lines:
-        match = _DIRECTIVE.match(line.strip())
-        if match is None:
+        match = _DIRECTIVE.match(line)
+        if match is not None:
+            found.setdefault(match[1].lower(), match[2])
+        elif line.strip() and not _is_comment(line):
             break
-        found.setdefault(match[1].lower(), match[2])
     return found
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip(" \t").startswith("#")
+
+
+def _unclear(lines: list[str]) -> Refusal | None:
+    """Find the first line that the builder may read otherwise than this does."""
+    for number, line in enumerate(lines, 1):
+        if _is_comment(line):
+            continue
+        odd = _ODD.search(line)
+        if odd is not None:
+            return refuse("dockerfile.odd-character", number, found=f"U+{ord(odd[0]):04X}")
+        if _CONTINUED_BY_SOME.search(line):
+            return refuse("dockerfile.continuation", number)
+    return None
 
 
 def _logical_lines(lines: list[str]) -> list[tuple[int, str]]:
     """Join continuations; comment lines and empty lines inside one are dropped, as the builder does."""
     joined: list[tuple[int, str]] = []
     start, parts = 0, list[str]()
-    for number, raw in enumerate(lines, 1):
-        text = raw.rstrip()
-        if not text.strip() or text.lstrip().startswith("#"):
+    for number, text in enumerate(lines, 1):
+        if not text.strip() or _is_comment(text):
             continue
         if not parts:
             start = number
-        if text.endswith("\\"):
-            parts.append(text[:-1])
+        if _CONTINUED.search(text):
+            parts.append(text.rstrip(" \t")[:-1])
             continue
         joined.append((start, "".join([*parts, text]).strip()))
         parts = []
