@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,7 +39,7 @@ _NEW_NETWORK = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class EnginesFailed(Exception):
+class EnginesError(Exception):
     """The engines could not be started, or one of them did not do what it was told."""
 
 
@@ -136,7 +135,7 @@ class Engines:
         line = self.keeper.stdout.readline()
         problem = json.loads(line) if line else "the keeper has ended"
         if problem:
-            raise EnginesFailed(problem)
+            raise EnginesError(problem)
 
 
 def missing() -> str | None:
@@ -155,7 +154,7 @@ def running(*, shims: Path | None = None) -> Iterator[Engines]:
 
     Args:
         shims: A folder with shims, for containerd to find.
-    Raises: EnginesFailed.
+    Raises: EnginesError.
     """
     sweep()
     root = Path(tempfile.mkdtemp(prefix=PREFIX))

@@ -43,7 +43,7 @@ _SET_CHILD_SUBREAPER = 36
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 _libc = ctypes.CDLL(None, use_errno=True)
 
-Argv = Sequence[str]
+Argv = list[str]
 
 
 class Keeper:
@@ -64,8 +64,10 @@ class Keeper:
         """Start a daemon and wait until it answers; returns what went wrong."""
         argv, probe = self._daemons[name]["argv"], self._daemons[name]["probe"]
         log = os.open(self._root / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        streams = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
-        streams += [(os.POSIX_SPAWN_DUP2, log, stream) for stream in (1, 2)]  # type: ignore[list-item]
+        streams = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            *((os.POSIX_SPAWN_DUP2, log, n) for n in (1, 2)),
+        ]
         try:
             self._pids[name] = os.posix_spawn(
                 argv[0], argv, self._environ, file_actions=streams, setsid=True, setsigdef=_IGNORED_BY_PYTHON
@@ -213,7 +215,7 @@ def kill(pids: Iterable[int]) -> None:
 
 def group_mounts() -> dict[str, Path]:
     """Return where each controller's hierarchy is mounted; the one of cgroup v2 has the name ``."""
-    mounts = {}
+    mounts: dict[str, Path] = {}
     for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
@@ -228,7 +230,7 @@ def groups_of(pid: int) -> set[Path]:
     mounts = group_mounts()
 
     def read(process: str) -> set[Path]:
-        found = set()
+        found: set[Path] = set()
         for line in Path(f"/proc/{process}/cgroup").read_text("utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             mount = mounts.get(controllers.split(",")[0])
