@@ -89,10 +89,8 @@ class Keeper:
         return f"{name} does not end" if self._runs(name) else ""
 
     def end(self) -> None:
-        """Stop everything below this process and remove what it made."""
+        """Kill everything below this process and remove what it made: nothing of it is worth a daemon's own end."""
         groups = self._groups_of_namespaces()
-        for name in reversed(list(self._daemons)):
-            self.stop(name)
         wait_until(lambda: self._nothing_below(groups), STOP_S)
         remove_groups(groups - self._groups_before)
         remove_root(self._root)
@@ -251,11 +249,11 @@ def top_groups() -> Iterable[Path]:
 
 
 def remove_groups(groups: Iterable[Path]) -> None:
-    """Remove groups, what is below them, and nothing that has a member."""
+    """Remove groups and what is below them, except what is in use: others may use the same names."""
     for group in groups:
-        below = [Path(folder) for folder, _, _ in os.walk(group, topdown=False)]
-        for folder in below:
-            wait_until(lambda folder=folder: _rmdir(folder), 1)  # type: ignore[misc]
+        for folder, _, _ in os.walk(group, topdown=False):
+            below = Path(folder)
+            wait_until(lambda below=below: _removed(below) or _is_used(below), 1)  # type: ignore[misc]
 
 
 def remove_root(root: Path) -> None:
@@ -271,11 +269,17 @@ def _mounts_below(root: Path) -> list[str]:
     return [place for line in lines if (place := line.split(" ")[4]).startswith(f"{root}/")]
 
 
-def _rmdir(folder: Path) -> bool:
+def _removed(group: Path) -> bool:
     """Tell whether it is gone: a group stays busy for a moment after its last member."""
     with suppress(OSError):
-        folder.rmdir()
-    return not folder.exists()
+        group.rmdir()
+    return not group.exists()
+
+
+def _is_used(group: Path) -> bool:
+    with suppress(OSError):
+        return any(group.glob("*/")) or bool((group / "cgroup.procs").read_bytes())
+    return False
 
 
 def wait_until(done: Callable[[], bool], timeout_s: float) -> bool:

@@ -1,0 +1,168 @@
+"""Engines for tests stand beside others and leave nothing behind, however they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.engines import keeper
+from tests.engines.engines import PROGRAMS, Engines, EnginesError, missing, sweep
+from tests.engines.fixtures import started
+from tests.survivors import survivors
+
+pytestmark = [pytest.mark.serial, pytest.mark.once]
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMESPACE = "lab-grader-engine-tests"
+PLACES = ("/etc/docker", "/opt/containerd", "/run/containerd", "/run/docker", "/var/lib/containerd", "/var/lib/docker")
+GONE_S = 60.0
+OWNER = """
+import sys, time
+from pathlib import Path
+from tests.engines.engines import running
+from tests.engines.test_engines import make_busy
+with running() as engines:
+    make_busy(engines, Path(sys.argv[1]))
+    print(engines.root, engines.keeper.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What engines could leave on a host."""
+
+    mounts: frozenset[str]
+    interfaces: frozenset[str]
+    groups: frozenset[str]
+    folders: frozenset[str]
+
+    @classmethod
+    def now(cls) -> Traces:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
+        return cls(
+            mounts=frozenset(line.split(" ")[4] for line in mounts),
+            interfaces=frozenset(path.name for path in Path("/sys/class/net").iterdir()),
+            groups=frozenset(str(path) for path in keeper.top_groups() if "lab-grader-eng" in path.name),
+            folders=frozenset(place for place in PLACES if Path(place).exists()),
+        )
+
+
+def build_sleeper(engines: Engines, folder: Path) -> None:
+    """Build an image that needs nothing from anywhere."""
+    folder.mkdir(exist_ok=True)
+    (folder / "busybox").write_bytes(Path(PROGRAMS["busybox"]).read_bytes())
+    (folder / "busybox").chmod(0o755)
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY busybox /busybox\nVOLUME /data\n", "utf-8")
+    engines.run(engines.docker, "build", "-q", "-t", "sleeper", str(folder))
+
+
+def make_busy(engines: Engines, folder: Path) -> None:
+    """Leave in engines all that a test leaves there that is cut off in its midst."""
+    build_sleeper(engines, folder)
+    docker = engines.docker
+    engines.run(docker, "network", "create", "--internal", "inner")
+    engines.run(docker, "run", "-d", "--network", "inner", "sleeper", "/busybox", "sleep", "600")
+    engines.run(docker, "run", "-d", "-p", "127.0.0.1:8080:8080", "sleeper", "/busybox", "sleep", "600")
+    engines.run(docker, "save", "-o", str(folder / "sleeper.tar"), "sleeper")
+    ctr = (PROGRAMS["ctr"], "--namespace", NAMESPACE)
+    engines.run(*ctr, "images", "import", str(folder / "sleeper.tar"))
+    image = "docker.io/library/sleeper:latest"
+    engines.run(*ctr, "run", "-d", "--null-io", image, "sleeper", "/busybox", "sleep", "600")
+
+
+@pytest.fixture
+def before() -> Traces:
+    if why := missing():
+        pytest.skip(f"needs: containers: {why}")
+    return Traces.now()
+
+
+@pytest.fixture
+def owner(before: Traces, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
+    """A process that owns busy engines: it, their folder, and the pid of their keeper."""
+    argv = [sys.executable, "-c", OWNER, str(tmp_path / "context")]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        root, _, pid = process.stdout.readline().partition(" ")
+        assert Traces.now().groups > before.groups
+        assert len(survivors(root)) > 5
+        yield process, Path(root), int(pid)
+        process.kill()
+
+
+def test_nothing_is_left_when_engines_end(before: Traces, tmp_path: Path) -> None:
+    with started() as engines:
+        make_busy(engines, tmp_path / "context")
+        while_running = Traces.now()
+        assert while_running.groups > before.groups
+        assert len(survivors(str(engines.root))) > 5
+    assert not engines.root.exists()
+    assert survivors(str(engines.root)) == []
+    assert Traces.now() == before
+    assert while_running.mounts == before.mounts
+    assert while_running.interfaces == before.interfaces
+
+
+def test_nothing_is_left_when_their_owner_is_killed(
+    before: Traces, owner: tuple[subprocess.Popen[str], Path, int]
+) -> None:
+    process, root, _ = owner
+    process.kill()
+    assert keeper.wait_until(lambda: not root.exists() and not survivors(str(root)), GONE_S)
+    assert keeper.wait_until(lambda: Traces.now() == before, GONE_S), (before, Traces.now())
+
+
+def test_what_a_killed_keeper_leaves_is_swept_by_the_next_engines(
+    before: Traces, owner: tuple[subprocess.Popen[str], Path, int]
+) -> None:
+    process, root, pid = owner
+    os.kill(pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    assert len(survivors(str(root))) > 5
+    sweep()
+    assert not root.exists()
+    assert survivors(str(root)) == []
+    assert Traces.now() == before
+
+
+def test_the_sweep_leaves_engines_alone_that_are_in_use(own_engines: Engines) -> None:
+    sweep()
+    assert own_engines.run(own_engines.docker, "version").returncode == 0
+
+
+def test_two_engines_stand_side_by_side_and_end_alone(own_engines: Engines, tmp_path: Path) -> None:
+    """As with a system's daemon: the same names, ports and bridges, and neither sees the other's."""
+    listing = (own_engines.docker, "ps", "-q")
+    with started() as others:
+        make_busy(others, tmp_path / "theirs")
+        make_busy(own_engines, tmp_path / "ours")
+        assert len(own_engines.run(*listing).stdout.split()) == len(others.run(*listing).stdout.split()) == 2
+    assert len(own_engines.run(*listing).stdout.split()) == 2
+
+
+def test_a_stopped_daemon_is_gone_and_comes_back_with_its_images(own_engines: Engines, tmp_path: Path) -> None:
+    build_sleeper(own_engines, tmp_path / "context")
+    images = (own_engines.docker, "images", "-q")
+    had = own_engines.run(*images).stdout
+    assert had
+    own_engines.stop("dockerd")
+    assert own_engines.run(*images, check=False).returncode != 0
+    own_engines.start("dockerd")
+    assert own_engines.run(*images).stdout == had
+
+
+def test_a_daemon_that_does_not_start_is_told_with_its_own_words(own_engines: Engines) -> None:
+    own_engines.stop("dockerd")
+    (own_engines.root / "dockerd.json").write_text('{"none-such": true}', "utf-8")
+    with pytest.raises(EnginesError, match=r"dockerd ended: .*none-such"):
+        own_engines.start("dockerd")
