@@ -5,6 +5,7 @@ import re
 GROUPS = {
     "browser": "Debian's chromium on PATH",
     "cgroups": "may make cgroups",
+    "containers": "root, Debian's docker.io, containerd, docker-registry and buildah, and Rust for the tests' shim",
     "git": "git on PATH",
     "go": "the Go toolchain of the lock file",
     "hyperfine": "hyperfine on PATH",

@@ -13,8 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from grader.bootstrap import environment, packages
 from grader.errors import GraderError, HostError, UsageError
+from tests.caching import cache, is_complete, scratch
+from tests.engines import debian, engines, shim
 from tests.groups import GROUPS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,6 +51,7 @@ def main(argv: Sequence[str]) -> int:
         options = parse(argv)
         packages.provide(packages.for_environment())
         packages.offer(packages.for_tests())
+        prepare_containers(options)
         return run(options)
     except GraderError as error:
         print(f"bin/test: {error}", file=sys.stderr)
@@ -81,6 +83,24 @@ def parse(argv: Sequence[str]) -> Options:
             hint=f"one of {', '.join(f'`{name}`' for name in sorted(GROUPS))}",
         )
     return Options(required, tuple(passed))
+
+
+def prepare_containers(options: Options) -> None:
+    """Install engines and build their shim where they are required; elsewhere the shim alone, where it can be.
+
+    Only where they are required, as Debian's packages start daemons on a host with an init system, and because the
+    shim takes minutes, only where that is or everything is run.
+
+    Raises: HostError if what is required cannot be had.
+    """
+    if "containers" in options.required:
+        packages.provide(debian.missing_packages())
+        shim.build()
+    elif not options.passed and engines.missing() is None and shim.missing() is None:
+        try:
+            shim.build()
+        except HostError as error:
+            print(f"bin/test: {error}\nbin/test: going on without", file=sys.stderr, flush=True)
 
 
 def run(options: Options) -> int:
@@ -141,7 +161,7 @@ def find_python(version: tuple[int, int]) -> Path | None:
 def downloaded(python: Path) -> Path:
     """Return a directory with every locked package for this Python, hashes checked; made on first use."""
     target = cached("wheels", python)
-    if not (target / ".complete").exists():
+    if not is_complete(target):
         print(f"downloading the locked packages for {version_of(python)}", file=sys.stderr, flush=True)
         with scratch(target) as work:
             venv = work / ".pip"
@@ -160,7 +180,7 @@ def downloaded(python: Path) -> Path:
 def made(python: Path) -> Path:
     """Return the interpreter of the test environment of this Python; made on first use."""
     target = cached("environment", python)
-    if not (target / ".complete").exists():
+    if not is_complete(target):
         print(f"making the test environment for {version_of(python)}", file=sys.stderr, flush=True)
         shutil.rmtree(target, ignore_errors=True)  # an interrupted one: it cannot move, so it is made in place
         environment.create([str(python)], target)
@@ -171,31 +191,13 @@ def made(python: Path) -> Path:
 
 def cached(what: str, python: Path) -> Path:
     """Return the place of something that the lock file and the interpreter decide."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # Root's home is closed, and tests of what a plain user can do run as one, with this environment's packages.
-    own = Path("/var/cache") if os.geteuid() == 0 else Path.home() / ".cache"
-    cache = Path(base) if base.startswith("/") else own
     key = hashlib.sha256(LOCK.read_bytes() + f"{python} {version_of(python)}".encode()).hexdigest()[:16]
-    return cache / "lab-grader-test" / f"{what}-{key}"
+    return cache() / f"{what}-{key}"
 
 
 def version_of(python: Path) -> str:
     """Return the name and version that an interpreter gives itself."""
     return subprocess.run([str(python), "-V"], capture_output=True, text=True, check=True).stdout.strip()
-
-
-@contextmanager
-def scratch(target: Path) -> Iterator[Path]:
-    """Yield a folder beside the target that becomes the target, marked complete, if nothing went wrong."""
-    work = target.with_name(f"{target.name}.{os.getpid()}")
-    work.mkdir(parents=True)
-    try:
-        yield work
-        (work / ".complete").touch()
-        shutil.rmtree(target, ignore_errors=True)
-        work.rename(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,9 @@ def offer(missing: Sequence[Package]) -> None:
 
 def _apt_install(names: Sequence[str]) -> None:
     fresh = not _lists_are_there()
-    install = ["apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120", *names]
+    # Never at another package's cost: with -y apt-get would remove Docker's own containerd.io to install Debian's.
+    how = ["-y", "--no-install-recommends", "--no-remove", "-o", "DPkg::Lock::Timeout=120"]
+    install = ["apt-get", "install", *how, *names]
     done = _apt(["apt-get", "update"]) if fresh else None
     done = _apt(install)
     if done.returncode != 0 and not fresh:

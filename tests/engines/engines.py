@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,18 +20,12 @@ from pathlib import Path
 from tests.engines import keeper
 
 PREFIX = "lab-grader-engines-"
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where packages install programs: another `docker` on the caller's PATH may be too new for the daemon."""
 PROGRAMS: Mapping[str, str] = {
-    "containerd": "/usr/bin/containerd",
-    "ctr": "/usr/bin/ctr",
-    "dockerd": "/usr/sbin/dockerd",
-    "docker": "/usr/bin/docker",
-    "runc": "/usr/sbin/runc",
-    "registry": "/usr/bin/docker-registry",
-    "buildah": "/usr/bin/buildah",
-    "busybox": "/bin/busybox",
-    "ip": "/usr/sbin/ip",
+    name: shutil.which(name, path=SYSTEM_PATH) or f"/usr/bin/{name}"
+    for name in ("containerd", "ctr", "dockerd", "docker", "runc", "docker-registry", "buildah", "busybox", "ip")
 }
-"""Debian's own by their places: another `docker` on PATH may be too new for the daemon."""
 DAEMONS = ("containerd", "registry", "dockerd")
 REGISTRY = "127.0.0.1:5000"
 """The loopback is the engines' own, so that this port is always free."""
@@ -74,7 +69,7 @@ class Engines:
     def environ(self) -> dict[str, str]:
         """What somebody's shell has who uses these engines: a whole environment, not an addition to one."""
         return {
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": SYSTEM_PATH,
             "HOME": str(self.root / "home"),
             "DOCKER_HOST": self.docker_host,
             "CONTAINERD_ADDRESS": self.containerd_address,
@@ -189,7 +184,7 @@ def _plan(root: Path, shims: Path | None) -> dict[str, object]:
     return {
         "root": str(root),
         # Nothing else of ours: a shim hands its whole environment to the native programs that it starts.
-        "environ": {"PATH": ":".join([*([str(shims)] if shims else []), "/usr/sbin:/usr/bin:/sbin:/bin"])},
+        "environ": {"PATH": ":".join([*([str(shims)] if shims else []), SYSTEM_PATH])},
         "daemons": {
             "containerd": {
                 "argv": [PROGRAMS["containerd"], "--config", f"{root}/containerd.toml"],
@@ -197,7 +192,7 @@ def _plan(root: Path, shims: Path | None) -> dict[str, object]:
                 "namespaces": [*ctr, "namespaces", "ls", "-q"],
             },
             "registry": {
-                "argv": [PROGRAMS["registry"], "serve", f"{root}/registry.yml"],
+                "argv": [PROGRAMS["docker-registry"], "serve", f"{root}/registry.yml"],
                 "probe": ["/bin/bash", "-c", f"< /dev/tcp/{REGISTRY.replace(':', '/')}"],
             },
             "dockerd": {

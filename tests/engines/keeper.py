@@ -41,6 +41,7 @@ _BIND, _RECURSIVE, _SLAVE = 1 << 12, 1 << 14, 1 << 19
 _DETACH = 2
 _SET_CHILD_SUBREAPER = 36
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+_PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 Argv = list[str]
@@ -148,7 +149,7 @@ def separated() -> Iterator[None]:
     FIFOS.mkdir()
     _checked(_libc.mount(f"/proc/self/fd/{fifos}".encode(), bytes(FIFOS), None, _BIND, None))
     os.close(fifos)
-    subprocess.run(["/usr/sbin/ip", "link", "set", "lo", "up"], stdin=subprocess.DEVNULL, check=True)
+    subprocess.run(["ip", "link", "set", "lo", "up"], env=_PLAIN, stdin=subprocess.DEVNULL, check=True)
     try:
         yield
     finally:

@@ -54,6 +54,13 @@ def test_empty_package_lists_are_filled_first(apt: Path) -> None:
 
 
 @as_root
+def test_nothing_is_removed_for_what_is_installed(apt: Path) -> None:
+    packages.provide(BWRAP)
+    install = next(line for line in (apt / "calls").read_text(encoding="utf-8").splitlines() if "install" in line)
+    assert "--no-remove" in install.split()
+
+
+@as_root
 def test_lists_that_are_there_are_used(apt: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (apt / "lists/main_binary-amd64_Packages").touch()
     packages.provide(BWRAP)

@@ -91,7 +91,7 @@ def test_our_options_are_told_from_those_of_pytest() -> None:
 
 def test_a_group_that_there_is_none_of_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError) as caught:
-        parse(["--require", "containers"])
+        parse(["--require", "no-such-group"])
     assert caught.value.exit_code == 2
     assert all(f"`{name}`" in caught.value.hint for name in GROUPS)
 
