@@ -1,4 +1,4 @@
-"""What the tests of the sandbox share: the attacking program, and a sandbox as root and as a plain user."""
+"""What tests of adapters share: container engines, and the sandbox's attacking program and its two kinds of sandbox."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ from grader.model.base import Record
 from grader.model.run import Bind, Command, Completed, Limits
 from grader.ports import SandboxStatus
 from tests.adapters.talk import Request, Talk
+from tests.engines.fixtures import engines as engines
+from tests.engines.fixtures import go_image as go_image
+from tests.engines.fixtures import own_engines as own_engines
+from tests.engines.fixtures import session_engines as session_engines
+from tests.engines.fixtures import wasm_shim as wasm_shim
 from tests.users import IMPORTS, open_folder, python_for
 
 PLAIN_UID = 64990
