@@ -11,7 +11,8 @@ from typing import Literal, Protocol
 from grader.model.base import Message, Record
 from grader.model.bench import NoiseReading
 from grader.model.host import Fingerprint, Tool
-from grader.model.lab import BuildSource, HttpGet, Probe, Step
+from grader.model.image import ImageResult
+from grader.model.lab import BuildSource, HttpGet, ImageSource, Probe, Step
 from grader.model.run import (
     Artifact,
     BuildResult,
@@ -161,6 +162,31 @@ class Engine(Protocol):
 
     def serve(self, command: Command, port: int) -> AbstractContextManager[Server]:
         """Start a server of this engine behind its boundary; it is stopped at the end at the latest."""
+
+
+class ImageBuilder(Protocol):
+    """Builds container images from recipes that were handed in; each call has a deadline."""
+
+    def image_call(self, subject: str, source: ImageSource, source_dir: Path) -> Call | Message:
+        """Return the command that `build_image` runs, or why the recipe is refused; nothing is built or pulled."""
+
+    def image_bases(self, source: ImageSource, source_dir: Path) -> tuple[str, ...]:
+        """Return the images that this recipe starts from, as they are now, by name and digest.
+
+        One that is not there is fetched.  None are named for a recipe that is refused, or that starts from nothing.
+        Raises: HostError if one cannot be had.
+        """
+
+    def build_image(
+        self, subject: str, source: ImageSource, source_dir: Path, artifact: Artifact | None, out_dir: Path
+    ) -> ImageResult:
+        """Build the image of a subject from read-only `source_dir` as an archive in `out_dir`.
+
+        Args:
+            artifact: The subject's own, given if and only if the recipe takes it in at `source.artifact`.
+        Returns: The image, or why there is none: a student's mistake is a result.
+        Raises: HostError if this host broke.
+        """
 
 
 class Store(Protocol):

@@ -1,42 +1,89 @@
-"""The closed set of arms, each with the engine that runs it."""
+"""The closed set of arms: what each runs, on which engine, and how."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Literal
 
+from grader.model.base import Record
 from grader.model.grade import Mode
 
-ENGINE_OF_ARM: Mapping[str, str] = MappingProxyType(
-    {
-        # An artifact's size needs no engine once the file is there.
-        "build": "artifact",
-        "committed": "artifact",
-        "oci": "image",
-        "process": "embedded",
-        "wasmtime": "embedded",
-        "wasmtime-cached": "embedded",
-        "wasmtime-aot": "embedded",
-        "sandbox-noop": "embedded",
-        "docker": "docker",
-        "docker-nonet": "docker",
-        "ctr-runc": "containerd",
-        "ctr-wasmtime": "containerd",
-        "ctr-wasmedge": "containerd",
-        "ctr-crun-wasmedge": "containerd",
-        "shim-native": "containerd",
-        "spin": "spin",
-    }
+EngineName = Literal["artifact", "image", "embedded", "docker", "containerd", "spin"]
+
+
+class Arm(Record):
+    """One way to run the workload.
+
+    `engine` is who runs it; `artifact` and `image` stand for what needs nobody: the size of a file is there once the
+    file is.  `runs` is what is started: the subject's artifact, its image, or nothing of a submission's.
+    `mode` says how its code is run, where the arm alone says so; `container` whether a container is started for it.
+    `runtime` is containerd's own name of what starts it, `annotation` what its container is marked with, `binary` the
+    program that a runtime for several programs starts; `network` is what a container sees of the world: a bridge with
+    no way out, or nothing.
+    """
+
+    name: str
+    engine: EngineName
+    mode: Mode | None = None
+    runs: Literal["artifact", "image", "nothing"] = "artifact"
+    container: bool = False
+    runtime: str = ""
+    annotation: str = ""
+    binary: str = ""
+    network: Literal["", "internal", "none"] = ""
+
+
+_RUNC = "io.containerd.runc.v2"
+
+
+def _container(name: str, engine: EngineName, mode: Mode, **changes: str) -> Arm:
+    return Arm.model_validate(
+        {"name": name, "engine": engine, "mode": mode, "runs": "image", "container": True, "network": "none"} | changes
+    )
+
+
+_ALL = (
+    Arm(name="build", engine="artifact"),
+    Arm(name="committed", engine="artifact"),
+    Arm(name="oci", engine="image", runs="image"),
+    Arm(name="process", engine="embedded", mode="native"),
+    Arm(name="wasmtime", engine="embedded", mode="jit"),
+    Arm(name="wasmtime-cached", engine="embedded", mode="jit-cached"),
+    Arm(name="wasmtime-aot", engine="embedded", mode="aot"),
+    Arm(name="sandbox-noop", engine="embedded", mode="native", runs="nothing"),
+    _container("docker", "docker", "native", network="internal"),
+    _container("docker-nonet", "docker", "native"),
+    _container("ctr-runc", "containerd", "native", runtime=_RUNC),
+    _container("ctr-wasmtime", "containerd", "jit", runtime="io.containerd.wasmtime.v1"),
+    _container("ctr-wasmedge", "containerd", "interpreted", runtime="io.containerd.wasmedge.v1"),
+    _container(
+        "ctr-crun-wasmedge",
+        "containerd",
+        "interpreted",
+        runtime=_RUNC,
+        binary="crun",
+        annotation="module.wasm.image/variant=compat",
+    ),
+    _container("shim-native", "containerd", "native", runtime="io.containerd.wasmtime.v1"),
+    Arm(name="spin", engine="spin"),
 )
+
+ARMS: Mapping[str, Arm] = MappingProxyType({arm.name: arm for arm in _ALL})
 """A new arm is a new line here and an engine that knows it; a lab names arms and never engines."""
 
-MODE_OF_ARM: Mapping[str, Mode] = MappingProxyType(
-    {
-        "process": "native",
-        "sandbox-noop": "native",
-        "wasmtime": "jit",
-        "wasmtime-cached": "jit-cached",
-        "wasmtime-aot": "aot",
-    }
-)
+ENGINE_OF_ARM: Mapping[str, str] = MappingProxyType({arm.name: arm.engine for arm in _ALL})
+
+MODE_OF_ARM: Mapping[str, Mode] = MappingProxyType({arm.name: arm.mode for arm in _ALL if arm.mode is not None})
 """How an arm runs code, where the arm alone says so."""
+
+
+def runs_image(arm: str) -> bool:
+    """Return whether what is run on an arm is the subject's image rather than its artifact."""
+    return ARMS[arm].runs == "image"
+
+
+def in_containers(arms: Sequence[str]) -> bool | None:
+    """Return whether a container is started for all of these arms or for none; None where they are not alike."""
+    there = {ARMS[arm].container for arm in arms}
+    return there.pop() if len(there) == 1 else None

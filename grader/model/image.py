@@ -27,11 +27,20 @@ class ImageSize(Record):
     printed: str = ""
 
 
+class ImageFile(Record):
+    """A file in an image, by its path there."""
+
+    path: str
+    size_bytes: int = Field(ge=0)
+    sha256: str
+
+
 class Image(Record):
     """An image.  `artifact` is the archive that holds it, but its digest is the image's own identity.
 
     That is the manifest's digest, or the configuration's where there is no manifest, as in what the classic store of
-    Docker saves.  `entrypoint` and `command` are what it runs; `volumes` are writable whatever else is not.
+    Docker saves.  `entrypoint` and `command` are what it runs, `program` is the file that this names, None where there
+    is none; `volumes` are writable whatever else is not.
     """
 
     artifact: Artifact
@@ -40,16 +49,21 @@ class Image(Record):
     command: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     sizes: tuple[ImageSize, ...] = ()
+    program: ImageFile | None = None
 
 
 class ImageResult(Record):
-    """What building an image gave.  Invariant: there is an `image` if and only if `state` is `built`."""
+    """What building an image gave.  Invariant: there is an `image` if and only if `state` is `built`.
+
+    `refusals` are all reasons why a recipe is refused, the first of which is `reason`; their params carry the `line`.
+    """
 
     subject: str
     state: Literal["built", "failed", "refused", "not_run", "error"]
     image: Image | None
     argv: tuple[str, ...] = ()
     reason: Message | None = None
+    refusals: tuple[Message, ...] = ()
     log: str = Field(default="", description="The tool's messages, escaped only where shown.")
 
     @model_validator(mode="after")

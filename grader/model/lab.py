@@ -89,6 +89,21 @@ class Step(Record):
     timeout_s: float = Field(default=300, gt=0)
 
 
+class ImageSource(Record):
+    """How the image of a subject comes about: a recipe that was handed in, built as it is written.
+
+    `artifact`: where in the recipe's folder the subject's own artifact stands, whether it was handed in or built; empty
+    for a recipe that makes its program itself.  `bases`: images that it may start from, without registry and tag, or
+    with a tag where only that one is meant.
+    """
+
+    file: str
+    platform: str = Field(pattern=r"^[a-z0-9]+(/[a-z0-9]+){0,2}$", description="`linux` for this host's own processor.")
+    bases: tuple[str, ...] = ()
+    artifact: str = ""
+    timeout_s: float = Field(default=600, gt=0)
+
+
 class JsonCheck(Record):
     """A check on one key of a JSON object that a program printed; all that are given must hold.
 
@@ -336,6 +351,7 @@ class Lab(Record):
     inputs: Inputs
     toolchains: dict[str, str]
     steps: dict[str, Step]
+    images: dict[str, ImageSource] = Field(default={}, description="By subject.")
     probes: dict[str, Probe]
     metrics: dict[str, Metric]
     timing: Timing

@@ -31,23 +31,28 @@ class Bind(Record):
 
 
 class Command(Record):
-    """What runs inside the sandbox, in the sandbox's own paths; never a shell line."""
+    """What runs inside the sandbox, in the sandbox's own paths; never a shell line.
+
+    `engine` names the engine that made it and runs it, where it is not the one without containers.
+    """
 
     argv: tuple[str, ...] = Field(min_length=1)
     env: dict[str, str] = {}
     cwd: str = "/"
     binds: tuple[Bind, ...] = ()
     limits: Limits = Limits()
+    engine: str = ""
 
 
 class MemoryReading(Record):
     """How much memory a run's processes had, at one moment or at most.
 
     `cgroup`: what the kernel charged to the run's own group, the boundary's processes included.  `smaps`: the
-    proportional set sizes of the program's whole process tree, summed.
+    proportional set sizes of the program's whole process tree, summed.  `docker_stats`: what that command prints.
+    `shim`: the processes beside a container that its runtime keeps, proportional set sizes summed.
     """
 
-    notion: Literal["cgroup", "smaps"]
+    notion: Literal["cgroup", "smaps", "docker_stats", "shim"]
     size_bytes: int = Field(ge=0)
     method: str = Field(description="The file that was read, and for a sampled figure how often and what it misses.")
 
@@ -161,10 +166,13 @@ class TimedRuns(Record):
 
 
 class Artifact(Record):
-    """A file that a build made or that was handed in.  `path` is on this host and never reaches an output."""
+    """A file that a build made or that was handed in.  `path` is on this host and never reaches an output.
+
+    Of an `image` the file is an archive of it, and `sha256` is the image's own identity, which no archive decides.
+    """
 
     subject: str
-    label: Literal["build", "committed"]
+    label: Literal["build", "committed", "image"]
     sha256: str
     size: int = Field(ge=0)
     path: str
