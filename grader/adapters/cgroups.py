@@ -7,7 +7,6 @@ a parent that has handed out `memory` and `pids` already.  Nobody else's group i
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import signal
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from grader.adapters.owner import fresh_name, is_left, owner_of
 from grader.errors import HostError
 from grader.model.base import Message
 from grader.model.run import Limits, MemoryReading
@@ -26,13 +26,11 @@ _USAGE = {1: ("memory.usage_in_bytes", "total_inactive_file"), 2: ("memory.curre
 """By version: the file that says how much is charged, and the part of memory.stat that does not count."""
 _OF_A_RUN = "of a cgroup made for this run; the boundary's own processes are in it"
 _DELEGATE = "run it as root, or below `systemd-run --user --scope -p Delegate=yes`"
-_NAME = re.compile(r"lab-grader-(?P<namespace>\d+)-(?P<pid>\d+)-(?P<start>\d+)-\d+")
 _END_S = 20.0
 """For members that were killed to be gone: the kernel needs milliseconds, unless a disk does not answer."""
 _END_PAUSE_S = 0.0005
 """Between two rounds of killing: each run ends with one, so it is to cost less than the run."""
 _OCTAL = re.compile(r"\\([0-7]{3})")
-_counter = itertools.count(1)
 
 
 class Cgroup:
@@ -81,7 +79,7 @@ class Cgroup:
 
     def kill(self) -> None:
         """Kill every member; none is left when this returns.  Raises: HostError if one stays."""
-        _empty(set(self._directories.values()))
+        empty(set(self._directories.values()))
 
     def remove(self) -> None:
         """Remove the group, which must be empty; a group that stays is swept by the next grader."""
@@ -134,7 +132,7 @@ class Cgroups:
         if self.missing is not None:
             yield None
             return
-        name = f"lab-grader-{_namespace()}-{os.getpid()}-{start_time(os.getpid())}-{next(_counter)}"
+        name = fresh_name()
         group = Cgroup(self._version, {c: parent / name for c, parent in self._parents.items()})
         try:
             for controller, parent in self._parents.items():
@@ -144,33 +142,35 @@ class Cgroups:
                     raise HostError(
                         f"a {controller} cgroup cannot be made: {error.strerror}", hint=_DELEGATE
                     ) from error
-                self._limit(controller, parent / name, limits)
+                set_limit(self._version, controller, parent / name, limits)
             yield group
         finally:
             group.kill()
             group.remove()
-
-    def _limit(self, controller: str, directory: Path, limits: Limits) -> None:
-        memory = str(limits.memory_bytes)
-        if controller == "pids":
-            _write(directory / "pids.max", str(limits.pids))
-        elif self._version == 2:
-            _write(directory / "memory.max", memory)
-            if (directory / "memory.swap.max").exists():
-                _write(directory / "memory.swap.max", "0")
-        else:
-            _write(directory / "memory.limit_in_bytes", memory)
-            # In this order: the kernel refuses a sum of memory and swap below memory.
-            if (directory / "memory.memsw.limit_in_bytes").exists():
-                _write(directory / "memory.memsw.limit_in_bytes", memory)
 
     def sweep(self) -> None:
         """Kill and remove the groups of graders that are no more, in whatever session they ran."""
         for parent in self._tops:
             for directory in _left_below(parent):
                 with suppress(HostError):
-                    _empty({directory})
+                    empty({directory})
                 _remove(directory)
+
+
+def set_limit(version: int, controller: str, directory: Path, limits: Limits) -> None:
+    """Cap the group in one controller, `memory` or `pids`.  Raises: HostError if the kernel refuses."""
+    memory = str(limits.memory_bytes)
+    if controller == "pids":
+        _write(directory / "pids.max", str(limits.pids))
+    elif version == 2:
+        _write(directory / "memory.max", memory)
+        if (directory / "memory.swap.max").exists():
+            _write(directory / "memory.swap.max", "0")
+    else:
+        _write(directory / "memory.limit_in_bytes", memory)
+        # In this order: the kernel refuses a sum of memory and swap below memory.
+        if (directory / "memory.memsw.limit_in_bytes").exists():
+            _write(directory / "memory.memsw.limit_in_bytes", memory)
 
 
 def mount_points(proc: Path) -> dict[str, tuple[Path, str]]:
@@ -228,15 +228,13 @@ def _left_below(top: Path) -> list[Path]:
     found = []
     for place, directories, _ in os.walk(top):
         for directory in directories:
-            name = _NAME.fullmatch(directory)
-            if name is None or int(name["namespace"]) != _namespace():
-                continue
-            if start_time(int(name["pid"])) != int(name["start"]):
+            who = owner_of(directory)
+            if who is not None and is_left(who):
                 found.append(Path(place) / directory)
     return found
 
 
-def _empty(directories: set[Path]) -> None:
+def empty(directories: set[Path]) -> None:
     """Kill every member of the groups, those that are being born included.  Raises: HostError if one stays."""
     deadline = time.monotonic() + _END_S
     for directory in directories:
@@ -266,18 +264,6 @@ def _remove(directory: Path) -> None:
             return
         except OSError:
             time.sleep(0.002)
-
-
-def start_time(pid: int) -> int | None:
-    """Return when a process started, in ticks since boot: with the number it names a process for good."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return None
-
-
-def _namespace() -> int:
-    return Path("/proc/self/ns/pid").stat().st_ino
 
 
 def _event(file: Path, name: str) -> int:

@@ -1,0 +1,142 @@
+"""Make cgroups below which a container engine puts what it runs, capped and removed by us.
+
+An engine's own groups vanish with their container, and what they counted with them; their parent stays until it has
+been read.  It lies at the top of each hierarchy, because it is named from there: what caps the engine is the engine's
+affair, and none of our own groups holds it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from grader.adapters.cgroups import Cgroup, empty, mount_points, set_limit
+from grader.adapters.owner import fresh_name, is_left, owner_of
+from grader.errors import HostError
+from grader.model.base import Message
+from grader.model.run import Limits, MemoryReading
+from grader.model.trouble import trouble
+
+_CONTROLLERS = ("memory", "pids")
+_AS_ROOT = "run it as root"
+
+
+class Parent:
+    """The parent group of one run's containers.  `name` is what an engine is told, from the top of its hierarchies."""
+
+    def __init__(self, name: str, group: Cgroup, directories: list[Path]) -> None:
+        self.name = f"/{name}"
+        self._group = group
+        self._directories = directories
+
+    def limit_hit(self, limits: Limits) -> Message | None:
+        """Return which cap the containers met, None if none."""
+        return self._group.limit_hit(limits)
+
+    def peak(self) -> tuple[MemoryReading, ...]:
+        """Return the most that was charged so far; the engine's own part in starting a container is in it."""
+        return _told(self._group.peak())
+
+    def usage(self) -> tuple[MemoryReading, ...]:
+        """Return what is charged now, without file pages that could be dropped at once."""
+        return _told(self._group.usage())
+
+    def clear(self) -> None:
+        """Kill whatever is in it and remove it, with the groups below.  Raises: HostError if a process stays."""
+        for directory in self._directories:
+            _clear(directory)
+
+
+class CgroupParents:
+    """Where this process may make such groups.  `missing` is None if it may, else what to tell."""
+
+    def __init__(self, version: int, tops: dict[str, Path], *, missing: Message | None = None) -> None:
+        self._version = version
+        self._tops = tops
+        self.missing = missing
+
+    @classmethod
+    def find(cls, proc: Path = Path("/proc/self")) -> CgroupParents:
+        """Find the hierarchies, prove with a throw-away group that we may make one, and sweep those of dead graders."""
+        mounts = {name: point for name, (point, _) in mount_points(proc).items()}
+        try:
+            if set(_CONTROLLERS) <= mounts.keys():
+                found = cls(1, mounts)
+            elif "" in mounts:
+                _refuse_undelegated(mounts[""])
+                found = cls(2, mounts)
+            else:
+                raise HostError("there is no memory and pids controller", hint=_AS_ROOT)
+            found.sweep()
+            with found.fresh(Limits()):
+                pass
+        except HostError as error:
+            return cls(0, {}, missing=trouble("sandbox.no-cgroup", error))
+        return found
+
+    @contextmanager
+    def fresh(self, limits: Limits) -> Iterator[Parent]:
+        """Yield a new parent with these caps; whatever is in it at the end is killed.
+
+        Raises: HostError if none can be made, or if a process of it cannot be killed.
+        """
+        name = fresh_name()
+        directories = sorted({top / name for top in self._tops.values()})
+        groups = {c: self._tops[c if self._version == 1 else ""] / name for c in _CONTROLLERS}
+        parent = Parent(name, Cgroup(self._version, groups), directories)
+        try:
+            for directory in directories:
+                _make(directory)
+            for controller, directory in groups.items():
+                set_limit(self._version, controller, directory, limits)
+            yield parent
+        finally:
+            parent.clear()
+
+    def sweep(self) -> None:
+        """Kill what runs in the parents of graders that are no more, and remove them."""
+        for top in set(self._tops.values()):
+            for entry in top.iterdir():
+                who = owner_of(entry.name)
+                if who is not None and is_left(who):
+                    with suppress(HostError):
+                        _clear(entry)
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir()
+    except OSError as error:
+        raise HostError(f"a cgroup cannot be made: {error.strerror}", where=str(directory), hint=_AS_ROOT) from error
+
+
+def _clear(directory: Path) -> None:
+    """Empty and remove a group with all below it, the lowest first."""
+    below = [Path(place) for place, _, _ in os.walk(directory, topdown=False)]
+    if below:
+        empty(set(below))
+    for group in below:
+        with suppress(OSError):  # a child of the engine's may still be on its way out; the next sweep finds it
+            group.rmdir()
+
+
+def _refuse_undelegated(top: Path) -> None:
+    """Raises: HostError if the top of a v2 hierarchy hands out no limits; that is for its owner to change."""
+    try:
+        handed_out = (top / "cgroup.subtree_control").read_text().split()
+    except OSError:
+        handed_out = []
+    if not set(_CONTROLLERS) <= set(handed_out):
+        raise HostError("cgroup v2 hands out no memory and pids controller", hint=_AS_ROOT)
+
+
+def _told(readings: tuple[MemoryReading, ...]) -> tuple[MemoryReading, ...]:
+    """Say what these figures hold: not a sandbox's processes but an engine's."""
+    return tuple(
+        reading.model_copy(
+            update={"method": f"{reading.method.partition(' of a cgroup')[0]} of the container's parent cgroup"}
+        )
+        for reading in readings
+    )
