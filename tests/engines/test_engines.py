@@ -16,6 +16,7 @@ from tests.engines import keeper
 from tests.engines.engines import PROGRAMS, Engines, EnginesError, missing, sweep
 from tests.engines.fixtures import started
 from tests.survivors import survivors
+from tests.users import python_for
 
 pytestmark = [pytest.mark.serial, pytest.mark.once]
 
@@ -166,3 +167,14 @@ def test_a_daemon_that_does_not_start_is_told_with_its_own_words(own_engines: En
     (own_engines.root / "dockerd.json").write_text('{"none-such": true}', "utf-8")
     with pytest.raises(EnginesError, match=r"dockerd ended: .*none-such"):
         own_engines.start("dockerd")
+
+
+def test_a_plain_user_is_told_that_only_root_can(before: Traces) -> None:
+    tried = "from tests.engines.engines import missing; print(missing())"
+    drop = ["setpriv", "--reuid=64990", "--regid=64990", "--clear-groups", "env", "-i", f"PYTHONPATH={ROOT}"]
+
+    def start(python: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([*drop, python, "-c", "import tests.engines.engines"], text=True)
+
+    done = subprocess.run([*drop, python_for(start), "-c", tried], capture_output=True, text=True, check=True)
+    assert done.stdout == "only root can start a container engine\n"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
+import platform
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from grader.adapters.imagelayout import Layout, Member, Settings
 from tests.engines.engines import PROGRAMS, Engines
+from tests.engines.fixtures import ARCHITECTURES
 from tests.engines.wasm import ECHO, TRAP, wasm_archive
 
 pytestmark = [pytest.mark.serial, pytest.mark.once]
@@ -59,11 +63,33 @@ def test_an_exit_code_that_wasmtime_refuses_ends_as_if_it_was_killed(run: Run) -
     assert run(ECHO, *["x"] * 126).returncode == 137
 
 
-def test_what_is_no_module_is_refused_by_name(run: Run, engines: Engines) -> None:
-    done = run(ECHO, options=("--label", "unused=1"))
-    assert done.returncode == 0, done.stderr
-    argv = (PROGRAMS["ctr"], "--namespace", NAMESPACE, "run", "--rm", "--runtime", "io.containerd.wasmtime.v1")
-    image = engines.run(PROGRAMS["ctr"], "--namespace", NAMESPACE, "images", "ls", "-q").stdout.split()[-1]
-    missing = engines.run(*argv, image, "no-module", "/absent.wasm", check=False)
-    assert missing.returncode == 1
-    assert "wasmtime executor can't handle spec" in missing.stderr
+def test_what_is_no_module_is_refused_by_name(engines: Engines, wasm_shim: Path, tmp_path: Path) -> None:
+    name = "example.org/no-module:1"
+    (tmp_path / "layout").mkdir()
+    archive = wasm_archive(tmp_path / "layout", name, ECHO)
+    ctr = (PROGRAMS["ctr"], "--namespace", NAMESPACE)
+    engines.run(*ctr, "images", "import", "--platform=wasi/wasm", str(archive))
+    argv = (*ctr, "run", "--rm", "--runtime", "io.containerd.wasmtime.v1", name, "no-module", "/absent.wasm")
+    done = engines.run(*argv, check=False)
+    assert done.returncode == 1
+    assert "wasmtime executor can't handle spec" in done.stderr
+
+
+def test_a_native_program_gets_the_shims_environment_and_nothing_of_the_container(
+    engines: Engines, wasm_shim: Path, tmp_path: Path
+) -> None:
+    """As upstream's: so the engines start containerd with a clean environment, and so must a host."""
+    (tmp_path / "layout").mkdir()
+    layout = Layout(tmp_path / "layout")
+    layer = layout.layer([Member("busybox", Path(PROGRAMS["busybox"]))])
+    name = "example.org/native:1"
+    layout.image(
+        name, [layer], Settings(os="linux", architecture=ARCHITECTURES[platform.machine()], env=("MODE=once",))
+    )
+    layout.archive(tmp_path / "native.tar")
+    ctr = (PROGRAMS["ctr"], "--namespace", NAMESPACE)
+    engines.run(*ctr, "images", "import", str(tmp_path / "native.tar"))
+    argv = (*ctr, "run", "--rm", "--runtime", "io.containerd.wasmtime.v1", name, "native", "/busybox", "env")
+    names = {line.partition("=")[0] for line in engines.run(*argv).stdout.splitlines()}
+    assert "MODE" not in names
+    assert names & os.environ.keys() <= {"PATH", "HOME", "PWD"}
