@@ -12,8 +12,9 @@ from difflib import get_close_matches
 
 from grader.errors import LabError
 from grader.judging.expression import Reading, parse_condition, parse_formula, readings
-from grader.model.arms import ENGINE_OF_ARM
+from grader.model.arms import ARMS, ENGINE_OF_ARM
 from grader.model.base import Record
+from grader.model.confound import confound_of, confounded
 from grader.model.lab import HttpProbe, Lab, Metric, Probe, Row, StdoutJsonProbe, ToolCommand
 
 Path = tuple[str | int, ...]
@@ -27,6 +28,9 @@ PROBES_OF_SOURCE: Mapping[str, tuple[str, ...]] = {
     "answer": ("http",),
 }
 """Kinds of probe that can give a metric of that source its facts."""
+
+PLATFORMS: Mapping[str, str] = {"linux": "linux", "wasi": "wasi/wasm", "wasip1": "wasip1/wasm"}
+"""Operating systems that an image can be for, each as a lab writes it."""
 
 FINDING_FIELDS = frozenset({"quote"})
 """Params of a rule's finding, as `judging.rules` makes it."""
@@ -44,6 +48,7 @@ def check_lab(lab: Lab) -> tuple[Mistake, ...]:
     checks: tuple[Callable[[Lab], Iterator[Mistake]], ...] = (
         _subjects,
         _steps,
+        _images,
         _probes,
         _metrics,
         _timing,
@@ -122,6 +127,21 @@ def _steps(lab: Lab) -> Iterator[Mistake]:
     for subject in lab.subjects:
         if subject not in lab.steps:
             yield Mistake(path=("steps",), what=f"subject `{subject}` has no step")
+
+
+def _images(lab: Lab) -> Iterator[Mistake]:
+    for subject, source in lab.images.items():
+        yield from _known(("images", subject), "subject", subject, lab.subjects)
+        if source.platform.partition("/")[0] not in PLATFORMS:
+            yield Mistake(
+                path=("images", subject, "platform"), what=unknown("platform", source.platform, (*PLATFORMS.values(),))
+            )
+    for name, metric in lab.metrics.items():
+        for subject in metric.arms if metric.source == "image" else ():
+            if subject not in lab.images:
+                yield Mistake(
+                    path=("metrics", name, "arms", subject), what=f"subject `{subject}` has no entry in `images`"
+                )
 
 
 def _probes(lab: Lab) -> Iterator[Mistake]:
@@ -207,6 +227,13 @@ def _timing(lab: Lab) -> Iterator[Mistake]:
             continue
         for arm in (numerator, denominator):
             yield from _known(path, "timed arm", arm, timed)
+        if numerator in timed and denominator in timed and confounded(lab, ratio) and confound_of(lab, ratio) is None:
+            engines = f"`{ARMS[numerator].engine}` and `{ARMS[denominator].engine}`"
+            what = (
+                f"`{ratio}` compares two engines, {engines}; list beside it `{numerator}/<arm>` and "
+                f"`<arm>/{denominator}` with another timed arm of `{ARMS[denominator].engine}`"
+            )
+            yield Mistake(path=path, what=what)
 
 
 def _table(lab: Lab) -> Iterator[Mistake]:

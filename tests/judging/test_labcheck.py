@@ -32,3 +32,27 @@ def test_a_new_criterion_without_a_russian_title_is_said(lab: Lab) -> None:
 
 def test_a_lab_in_english_alone_needs_no_names(lab: Lab) -> None:
     assert check_lab(lab.model_copy(update={"messages": {"en": lab.messages["en"]}})) == ()
+
+
+def test_a_ratio_of_two_programs_on_two_engines_needs_the_two_that_take_it_apart(lab: Lab) -> None:
+    halves = {"ctr-runc/ctr-wasmtime", "docker/ctr-runc"}
+    ratios = tuple(ratio for ratio in lab.timing.ratios if ratio not in halves)
+    (mistake,) = check_lab(lab.model_copy(update={"timing": lab.timing.model_copy(update={"ratios": ratios})}))
+    assert mistake.path == ("timing", "ratios", 0)
+    assert "compares two engines, `docker` and `containerd`" in mistake.what
+
+
+def test_a_metric_of_images_needs_an_image_of_its_subject(lab: Lab) -> None:
+    images = {"wasm": lab.images["wasm"]}
+    (mistake,) = check_lab(lab.model_copy(update={"images": images}))
+    assert (mistake.path, mistake.what) == (
+        ("metrics", "image_size", "arms", "native"),
+        "subject `native` has no entry in `images`",
+    )
+
+
+def test_an_image_is_for_linux_or_for_wasi(lab: Lab) -> None:
+    images = lab.images | {"native": lab.images["native"].model_copy(update={"platform": "windows"})}
+    (mistake,) = check_lab(lab.model_copy(update={"images": images}))
+    assert mistake.path == ("images", "native", "platform")
+    assert "unknown platform `windows`" in mistake.what

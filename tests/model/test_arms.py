@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from grader.model.arms import ARMS, in_containers, runs_image
+
+
+def test_every_arm_that_starts_a_container_runs_an_image() -> None:
+    assert all(runs_image(name) for name, arm in ARMS.items() if arm.container)
+
+
+def test_every_arm_of_containerd_names_its_runtime_and_no_other_arm_does() -> None:
+    assert {name for name, arm in ARMS.items() if arm.runtime} == {
+        n for n, a in ARMS.items() if a.engine == "containerd"
+    }
+
+
+def test_arms_are_alike_if_all_or_none_of_them_start_a_container() -> None:
+    assert in_containers(["docker", "ctr-wasmtime"]) is True
+    assert in_containers(["process", "wasmtime"]) is False
+    assert in_containers(["docker", "wasmtime"]) is None
