@@ -59,7 +59,7 @@ class Blobs:
     def image(self, platform: str, layers: Sequence[bytes], config: Json | None = None) -> Json:
         """Keep an image of these layers (as stored) and return its manifest's descriptor, with the platform."""
         os, architecture = platform.split("/")
-        described = self.add(encoded({"os": os, "architecture": architecture, "config": config or {}}), CONFIG)
+        described = self.add(configuration(platform, layers, config), CONFIG)
         kept = [self.add(layer, LAYER) for layer in layers]
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": described, "layers": kept}
         return self.add(encoded(manifest), MANIFEST, platform={"os": os, "architecture": architecture})
@@ -91,10 +91,33 @@ class Blobs:
         return path
 
 
-def docker_save(path: Path, platform: str, layers: Sequence[bytes], config: Json | None = None) -> bytes:
-    """Write what `docker save` wrote before Docker 25, equal layers as links; return the configuration."""
+def configuration(platform: str, layers: Sequence[bytes], config: Json | None) -> bytes:
+    """Return the configuration of an image of these layers, compressed or not."""
     os, architecture = platform.split("/")
-    described = encoded({"os": os, "architecture": architecture, "config": config or {}})
+    plain = [gzip.decompress(layer) if layer[:2] == b"\x1f\x8b" and _whole(layer) else layer for layer in layers]
+    digests = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in plain]
+    rootfs = {"type": "layers", "diff_ids": digests}
+    return encoded({"os": os, "architecture": architecture, "config": config or {}, "rootfs": rootfs})
+
+
+def _whole(layer: bytes) -> bool:
+    try:
+        gzip.decompress(layer)
+    except (EOFError, OSError):
+        return False
+    return True
+
+
+def docker_save(
+    path: Path,
+    platform: str,
+    layers: Sequence[bytes],
+    config: Json | None = None,
+    *,
+    tags: Sequence[str] | None = ("made/here:1",),
+) -> bytes:
+    """Write what `docker save` wrote before Docker 25, equal layers as links; return the configuration."""
+    described = configuration(platform, layers, config)
     name = f"{hashlib.sha256(described).hexdigest()}.json"
     files: dict[str, bytes | tuple[str, str]] = {}
     first: dict[bytes, str] = {}
@@ -104,6 +127,6 @@ def docker_save(path: Path, platform: str, layers: Sequence[bytes], config: Json
         files[names[-1]] = ("link", f"../{first[layer]}") if layer in first else layer
         first.setdefault(layer, names[-1])
     files[name] = described
-    files["manifest.json"] = encoded([{"Config": name, "RepoTags": ["made/here:1"], "Layers": names}])
+    files["manifest.json"] = encoded([{"Config": name, "RepoTags": tags and list(tags), "Layers": names}])
     path.write_bytes(tar(files))
     return described

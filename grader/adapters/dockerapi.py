@@ -1,0 +1,423 @@
+"""Ask a Docker daemon over its socket: every call has a deadline as a whole, and trouble is a HostError.
+
+What the lab times and builds is the `docker` program's affair; this is for all else, where that program would cost
+tens of milliseconds, round what it prints, and misread a daemon of another age.  Not the `docker` package from PyPI:
+its timeouts are for single reads, so that a daemon which trickles holds a grading for ever.
+
+Source: Docker Engine API 1.41 (Docker 20.10), of which every newer daemon keeps what is used here.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+from urllib.parse import quote, urlencode
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from grader.errors import HostError
+from grader.model.trouble import without_host_paths
+
+VERSION = "v1.41"
+ASK_S = 10.0
+"""For a question that a daemon answers from memory: milliseconds, seconds where its disk is busy."""
+CHANGE_S = 60.0
+"""For making and removing objects, which waits for the disk and for a container's end."""
+MOVE_S = 300.0
+"""For an image on its way in or out: a base of 1 GiB from a mirror in the same room."""
+_CHUNK = 1 << 16
+_MAX_ANSWER = 16 << 20
+_RESTART = "see what `docker info` says, and restart the daemon"
+
+_LOADED = re.compile(r"Loaded image(?: ID)?: (\S+)")
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class _Answer(BaseModel):
+    """A part of an answer; the keys that are not used here are none of our business."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class DaemonInfo(_Answer):
+    """What a daemon is."""
+
+    version: str = Field(alias="ServerVersion")
+    driver: str = Field(alias="Driver")
+    driver_status: tuple[tuple[str, str], ...] | None = Field(default=None, alias="DriverStatus")
+    cgroup_driver: str = Field(default="", alias="CgroupDriver")
+    root: str = Field(alias="DockerRootDir")
+    os: str = Field(alias="OSType")
+
+    @property
+    def store(self) -> str:
+        """`containerd` or `classic`: the same image has other sizes in the two."""
+        return "containerd" if "io.containerd.snapshotter.v1" in str(self.driver_status) else "classic"
+
+
+class _ImageConfig(_Answer):
+    labels: dict[str, str] | None = Field(default=None, alias="Labels")
+
+
+class ImageInfo(_Answer):
+    """An image that the daemon has."""
+
+    id: str = Field(alias="Id")
+    size: int = Field(alias="Size")
+    digests: tuple[str, ...] | None = Field(default=None, alias="RepoDigests")
+    os: str = Field(default="", alias="Os")
+    config: _ImageConfig | None = Field(default=None, alias="Config")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return (self.config.labels if self.config else None) or {}
+
+
+class ListedImage(_Answer):
+    """An image as `docker images` lists it."""
+
+    id: str = Field(alias="Id")
+    size: int = Field(alias="Size")
+    tags: tuple[str, ...] | None = Field(default=None, alias="RepoTags")
+    labels: dict[str, str] | None = Field(default=None, alias="Labels")
+
+
+class _State(_Answer):
+    running: bool = Field(alias="Running")
+    pid: int = Field(alias="Pid")
+
+
+class ContainerInfo(_Answer):
+    """A container; `state.pid` is 0 unless it runs."""
+
+    id: str = Field(alias="Id")
+    state: _State = Field(alias="State")
+
+
+class ListedContainer(_Answer):
+    """A container as `docker ps` lists it."""
+
+    id: str = Field(alias="Id")
+    labels: dict[str, str] | None = Field(default=None, alias="Labels")
+
+
+class ListedNetwork(_Answer):
+    """A network as `docker network ls` lists it."""
+
+    id: str = Field(alias="Id")
+    name: str = Field(alias="Name")
+    labels: dict[str, str] | None = Field(default=None, alias="Labels")
+
+
+class _Memory(_Answer):
+    usage: int = 0
+    stats: dict[str, int] | None = None
+
+
+class _Stats(_Answer):
+    memory: _Memory = Field(default=_Memory(), alias="memory_stats")
+
+
+class _Usage(_Answer):
+    images: tuple[ListedImage, ...] | None = Field(default=None, alias="Images")
+
+
+class _Progress(_Answer):
+    error: str | None = None
+    stream: str | None = None
+
+
+_IMAGES = TypeAdapter(tuple[ListedImage, ...])
+_CONTAINERS = TypeAdapter(tuple[ListedContainer, ...])
+_NETWORKS = TypeAdapter(tuple[ListedNetwork, ...])
+
+
+class DockerApi:
+    """A daemon behind a unix socket.  Every method raises HostError if it does not answer, or cannot do it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def info(self) -> DaemonInfo:
+        """Return what the daemon is."""
+        return _read(DaemonInfo, self._json("GET", "/info"))
+
+    def image(self, reference: str) -> ImageInfo | None:
+        """Return an image by name or id, None if the daemon has none of it."""
+        found = self._json("GET", f"/images/{_quoted(reference)}/json", missing=(404,))
+        return None if found is None else _read(ImageInfo, found)
+
+    def images(self) -> tuple[ListedImage, ...]:
+        """Return all images that have a name, and those that lie about without one."""
+        return _validated(_IMAGES, self._json("GET", "/images/json"))
+
+    def disk_usage(self, image: str) -> int | None:
+        """Return what `docker system df` counts for an image by id, None if the daemon does not list it."""
+        found = _read(_Usage, self._json("GET", "/system/df", timeout_s=CHANGE_S))
+        return next((one.size for one in found.images or () if one.id == image), None)
+
+    def pull(self, reference: str) -> None:
+        """Fetch an image with its tag or digest, through the mirrors that the daemon is set to."""
+        name, _, tag = reference.partition("@") if "@" in reference else _tagged(reference)
+        with self._call("POST", "/images/create", {"fromImage": name, "tag": tag}, timeout_s=MOVE_S) as response:
+            for line in _lines(response):
+                error = _read(_Progress, line).error
+                if error is not None:
+                    raise _refused(f"`{reference}` cannot be pulled: {error}")
+
+    def save(self, reference: str, target: Path, cap: int) -> None:
+        """Write an image as an archive.  Raises: HostError also if it has more than `cap` bytes, `target` then gone."""
+        path = f"/images/{_quoted(reference)}/get"
+        total = 0
+        with self._call("GET", path, timeout_s=MOVE_S) as response, _written(target) as write:
+            while total <= cap and (chunk := response.read(_CHUNK)):
+                total += len(chunk)
+                write(chunk)
+        if total > cap:
+            target.unlink()
+            raise HostError(f"the image has more than {cap} bytes", hint="build a smaller one")
+
+    def load(self, archive: Path) -> str:
+        """Take in the image of an archive and return its id, or its name if the archive gives it one."""
+        loaded = ""
+        with archive.open("rb") as file:
+            headers = {"Content-Type": "application/x-tar", "Content-Length": str(archive.stat().st_size)}
+            call = self._call("POST", "/images/load", {"quiet": "1"}, body=file, headers=headers, timeout_s=MOVE_S)
+            with call as response:
+                for line in _lines(response):
+                    said = _read(_Progress, line)
+                    if said.error is not None:
+                        raise _refused(f"an image cannot be loaded: {said.error}")
+                    loaded = ((match := _LOADED.search(said.stream or "")) and match[1]) or loaded
+        if not loaded:
+            raise HostError("the Docker daemon took an image and named none", where="docker", hint=_RESTART)
+        return loaded
+
+    def tag(self, image: str, repository: str, tag: str) -> None:
+        """Give an image one more name."""
+        self._json("POST", f"/images/{_quoted(image)}/tag", {"repo": repository, "tag": tag})
+
+    def remove_image(self, reference: str) -> None:
+        """Take away a name, and the image with its last one; what is not there is removed already."""
+        self._json("DELETE", f"/images/{_quoted(reference)}", {"force": "1"}, missing=(404, 409), timeout_s=CHANGE_S)
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a bridge from which no packet leaves this host."""
+        body = {"Name": name, "CheckDuplicate": True, "Driver": "bridge", "Internal": True, "Labels": dict(labels)}
+        self._json("POST", "/networks/create", body=body, timeout_s=CHANGE_S)
+
+    def networks(self, label: str) -> tuple[ListedNetwork, ...]:
+        """Return the networks that have a label."""
+        return _validated(_NETWORKS, self._json("GET", "/networks", _filters(label=[label])))
+
+    def remove_network(self, name: str) -> None:
+        """Remove a network; what is not there is removed already."""
+        self._json("DELETE", f"/networks/{_quoted(name)}", missing=(404,), timeout_s=CHANGE_S)
+
+    def container(self, name: str) -> ContainerInfo | None:
+        """Return a container by name or id, None if there is none."""
+        found = self._json("GET", f"/containers/{_quoted(name)}/json", missing=(404,))
+        return None if found is None else _read(ContainerInfo, found)
+
+    def containers(self, label: str) -> tuple[ListedContainer, ...]:
+        """Return the containers that have a label, whatever state they are in."""
+        return _validated(_CONTAINERS, self._json("GET", "/containers/json", {"all": "1", **_filters(label=[label])}))
+
+    def signal(self, name: str, what: str) -> bool:
+        """Send a signal to a container's program; False if it does not run."""
+        gone: list[int] = []
+        self._json("POST", f"/containers/{_quoted(name)}/kill", {"signal": what}, missing=(404, 409), status=gone)
+        return gone == [204]
+
+    def remove_container(self, name: str) -> None:
+        """Kill and remove a container with its anonymous volumes; what is not there is removed already."""
+        query = {"force": "1", "v": "1"}
+        self._json("DELETE", f"/containers/{_quoted(name)}", query, missing=(404, 409), timeout_s=CHANGE_S)
+
+    def memory(self, name: str) -> int | None:
+        """Return the memory that `docker stats` shows for a container; None if it does not run or tells nothing.
+
+        Source: docker/cli, cli/command/container/stats_helpers.go `calculateMemUsageUnixNoCache`: usage less
+        inactive file pages.
+        """
+        query = {"stream": "0", "one-shot": "1"}
+        found = self._json("GET", f"/containers/{_quoted(name)}/stats", query, missing=(404, 409))
+        memory = _read(_Stats, found).memory if found is not None else _Memory()
+        stats = memory.stats or {}
+        inactive = stats.get("total_inactive_file", stats.get("inactive_file", 0))
+        return memory.usage - inactive if inactive < memory.usage else memory.usage or None
+
+    def was_started(self, name: str, since: float, until: float) -> bool:
+        """Return whether a container of that name was started between two moments, Unix seconds."""
+        query = {"since": f"{since:.6f}", "until": f"{until:.6f}", **_filters(container=[name], event=["start"])}
+        with self._call("GET", "/events", query) as response:
+            return any(True for _ in _lines(response))
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Mapping[str, object] | None = None,
+        missing: tuple[int, ...] = (),
+        status: list[int] | None = None,
+        timeout_s: float = ASK_S,
+    ) -> bytes | None:
+        """Return the whole answer; None for one of the states in `missing`."""
+        data = json.dumps(body).encode() if body is not None else None
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        call = self._call(method, path, query, body=data, headers=headers, missing=missing, timeout_s=timeout_s)
+        with call as response:
+            if status is not None:
+                status.append(response.status)
+            answer = response.read(_MAX_ANSWER)
+            return None if response.status in missing else answer
+
+    @contextmanager
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: bytes | BinaryIO | None = None,
+        headers: Mapping[str, str] | None = None,
+        missing: tuple[int, ...] = (),
+        timeout_s: float = ASK_S,
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Send a request; after `timeout_s` the connection is shut, whatever is going on on it."""
+        connection = _Connection(self._path, timeout_s)
+        target = f"/{VERSION}{path}" + (f"?{urlencode(query)}" if query else "")
+        timer = threading.Timer(timeout_s, connection.shut)
+        timer.daemon = True
+        timer.start()
+        try:
+            connection.request(method, target, body=body, headers=dict(headers or {}))
+            response = connection.getresponse()
+            if response.status >= 400 and response.status not in missing:
+                raise _refused(_message(response.read(_CHUNK)))
+            yield response
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error, timeout_s, over=connection.is_shut) from error
+        finally:
+            timer.cancel()
+            connection.close()
+        if connection.is_shut:  # what was read may be half of it: the end looked like an end
+            raise self._unreachable(None, timeout_s, over=True)
+
+    def _unreachable(self, error: Exception | None, timeout_s: float, *, over: bool) -> HostError:
+        if over or isinstance(error, TimeoutError):
+            what = f"the Docker daemon did not answer within {timeout_s:g} s"
+        else:
+            what = f"the Docker daemon cannot be reached: {(isinstance(error, OSError) and error.strerror) or error}"
+        return HostError(what, where=str(self._path), hint=_RESTART)
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a unix socket that another thread may shut."""
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("docker", timeout=timeout_s)
+        self._path = path
+        self._seconds = timeout_s
+        self.is_shut = False
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self._seconds)
+        self.sock.connect(str(self._path))
+
+    def shut(self) -> None:
+        """End every read and write on it, now and later."""
+        self.is_shut = True
+        connected = self.sock
+        if connected is not None:
+            try:
+                connected.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return
+
+
+@contextmanager
+def _written(target: Path) -> Iterator[Callable[[bytes], None]]:
+    """Open a file of ours for writing; trouble with it is no trouble of the daemon's."""
+
+    def write(data: bytes) -> None:
+        try:
+            file.write(data)
+        except OSError as error:
+            raise HostError(
+                f"cannot be written: {error.strerror}", where=str(target), hint="free some space"
+            ) from error
+
+    with target.open("wb", buffering=0) as file:
+        yield write
+
+
+def _refused(said: str) -> HostError:
+    """Return what a daemon's refusal means; a full disk is told apart, as it is mended elsewhere."""
+    told = without_host_paths(said)
+    if "no space left" in said:
+        return HostError(f"the Docker daemon's disk is full: {told}", where="docker", hint="free some space there")
+    return HostError(f"the Docker daemon refuses: {told}", where="docker", hint=_RESTART)
+
+
+def _message(answer: bytes) -> str:
+    try:
+        found = json.loads(answer)
+        return str(found["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.decode("utf-8", "replace").strip()[:200] or "no reason given"
+
+
+def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yield the JSON objects of a stream, which a daemon writes one a line."""
+    while line := response.readline(_MAX_ANSWER):
+        if line.strip():
+            yield line
+
+
+def _read(model: type[_Model], answer: bytes | None) -> _Model:
+    try:
+        return model.model_validate_json(answer or b"")
+    except ValidationError as error:
+        raise _unknown(error) from error
+
+
+_Validated = TypeVar("_Validated")
+
+
+def _validated(adapter: TypeAdapter[_Validated], answer: bytes | None) -> _Validated:
+    try:
+        return adapter.validate_json(answer or b"")
+    except ValidationError as error:
+        raise _unknown(error) from error
+
+
+def _unknown(error: ValidationError) -> HostError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or "JSON"
+    return HostError(f"the Docker daemon's answer cannot be read: {field}: {first['msg']}", where="docker")
+
+
+def _tagged(reference: str) -> tuple[str, str, str]:
+    """Split at the colon of the tag, not that of a registry's port."""
+    name, colon, tag = reference.rpartition(":")
+    return (reference, ":", "latest") if not colon or "/" in tag else (name, colon, tag)
+
+
+def _filters(**wanted: list[str]) -> dict[str, str]:
+    return {"filters": json.dumps(wanted)}
+
+
+def _quoted(reference: str) -> str:
+    return quote(reference, safe="/:@")
