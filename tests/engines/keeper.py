@@ -29,6 +29,8 @@ from typing import TextIO
 
 LOCK = "keeper.lock"
 """In the root folder; held as long as the keeper of that folder lives."""
+GROUPS_BEFORE = "groups-before"
+"""In the root folder; the groups at the top of each hierarchy that were there before, one a line."""
 PRIVATE = (Path("/run/containerd"), Path("/run/docker"))
 """The shims' sockets and docker's plugins have these places whatever they are told: each gets its own file system."""
 FIFOS = Path("/run/containerd/fifo")
@@ -56,6 +58,7 @@ class Keeper:
         self._environ = dict(environ)
         self._pids: dict[str, int] = {}
         self._groups_before = set(top_groups())
+        (root / GROUPS_BEFORE).write_text("\n".join(map(str, self._groups_before)), "utf-8")
 
     def start_all(self) -> str:
         """Start the daemons in order up to the first that fails; returns what went wrong."""
@@ -93,7 +96,7 @@ class Keeper:
         """Kill everything below this process and remove what it made: nothing of it is worth a daemon's own end."""
         groups = self._groups_of_namespaces()
         wait_until(lambda: self._nothing_below(groups), STOP_S)
-        remove_groups(groups - self._groups_before)
+        remove_groups(groups, self._groups_before)
         remove_root(self._root)
 
     def _nothing_below(self, groups: set[Path]) -> bool:
@@ -141,23 +144,45 @@ def separated() -> Iterator[None]:
     _checked(_libc.unshare(_NEW_MOUNTS | _NEW_NETWORK))
     # A slave, not private: what the host unmounts goes here too, or it would stay busy.
     _checked(_libc.mount(b"none", b"/", None, _RECURSIVE | _SLAVE, None))
-    FIFOS.mkdir(parents=True, exist_ok=True)
-    fifos = os.open(FIFOS, os.O_PATH | os.O_DIRECTORY)
+    fifos = _shared_folders()
     for folder in PRIVATE:
-        folder.mkdir(exist_ok=True)
         _checked(_libc.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, b"mode=0711"))
     FIFOS.mkdir()
     _checked(_libc.mount(f"/proc/self/fd/{fifos}".encode(), bytes(FIFOS), None, _BIND, None))
-    os.close(fifos)
     subprocess.run(["ip", "link", "set", "lo", "up"], env=_PLAIN, stdin=subprocess.DEVNULL, check=True)
     try:
         yield
     finally:
         for folder in (FIFOS, *PRIVATE):
             _libc.umount2(bytes(folder), _DETACH)
+        _remove_shared_folders(fifos)
+
+
+def _shared_folders() -> int:
+    """Make the host's folders that are mounted upon or shared; returns the shared one, open and held in use."""
+    while True:
+        with suppress(FileNotFoundError):  # another keeper removes them meanwhile
+            FIFOS.mkdir(parents=True, exist_ok=True)
+            opened = os.open(FIFOS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(opened, fcntl.LOCK_SH)
+            if FIFOS.exists() and FIFOS.stat().st_ino == os.fstat(opened).st_ino:
+                for folder in PRIVATE:
+                    folder.mkdir(exist_ok=True)
+                return opened
+            os.close(opened)
+
+
+def _remove_shared_folders(opened: int) -> None:
+    """Remove them if they are empty and no other keeper uses them: what one has mounted there would go too."""
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for folder in (FIFOS, *PRIVATE):
-            with suppress(OSError):  # not empty: a system's daemon uses it, or another keeper
+            with suppress(OSError):  # not empty: a daemon of the host's uses it
                 folder.rmdir()
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(opened)
 
 
 def sweep(root: Path) -> None:
@@ -169,8 +194,10 @@ def sweep(root: Path) -> None:
             return
         groups = {Path(mount, root.name) for mount in group_mounts().values()}
         wait_until(lambda: _nothing_marked(str(root), groups), STOP_S)
-        remove_groups(groups)
+        with suppress(FileNotFoundError):
+            remove_groups(groups, set(map(Path, (root / GROUPS_BEFORE).read_text("utf-8").splitlines())))
         remove_root(root)
+        _remove_shared_folders(_shared_folders())
 
 
 def _nothing_marked(mark: str, groups: set[Path]) -> bool:
@@ -249,9 +276,11 @@ def top_groups() -> Iterable[Path]:
         yield from (path for path in mount.iterdir() if path.is_dir())
 
 
-def remove_groups(groups: Iterable[Path]) -> None:
-    """Remove groups and what is below them, except what is in use: others may use the same names."""
-    for group in groups:
+def remove_groups(groups: set[Path], before: set[Path]) -> None:
+    """Remove groups with what is below them, and above them what was not there before; nothing that is in use."""
+    mounts = set(group_mounts().values())
+    tops = {next(path for path in (group, *group.parents) if path.parent in mounts) for group in groups - mounts}
+    for group in (tops - before) | groups:
         for folder, _, _ in os.walk(group, topdown=False):
             below = Path(folder)
             wait_until(lambda below=below: _removed(below) or _is_used(below), 1)  # type: ignore[misc]

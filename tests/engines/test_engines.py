@@ -42,7 +42,7 @@ class Traces:
 
     mounts: frozenset[str]
     interfaces: frozenset[str]
-    groups: frozenset[str]
+    groups: frozenset[Path]
     folders: frozenset[str]
 
     @classmethod
@@ -51,7 +51,7 @@ class Traces:
         return cls(
             mounts=frozenset(line.split(" ")[4] for line in mounts),
             interfaces=frozenset(path.name for path in Path("/sys/class/net").iterdir()),
-            groups=frozenset(str(path) for path in keeper.top_groups() if "lab-grader-eng" in path.name),
+            groups=frozenset(path for path in keeper.top_groups() if "lab-grader-eng" in path.name),
             folders=frozenset(place for place in PLACES if Path(place).exists()),
         )
 
@@ -149,6 +149,8 @@ def test_two_engines_stand_side_by_side_and_end_alone(own_engines: Engines, tmp_
         make_busy(own_engines, tmp_path / "ours")
         assert len(own_engines.run(*listing).stdout.split()) == len(others.run(*listing).stdout.split()) == 2
     assert len(own_engines.run(*listing).stdout.split()) == 2
+    run = (PROGRAMS["ctr"], "--namespace", NAMESPACE, "run", "--rm", "docker.io/library/sleeper:latest", "after")
+    assert own_engines.run(*run, "/busybox", "echo", "still here").stdout == "still here\n"
 
 
 def test_a_stopped_daemon_is_gone_and_comes_back_with_its_images(own_engines: Engines, tmp_path: Path) -> None:
