@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +21,15 @@ LABEL = "lab-grader.stand-in"
 """On the stand-in and on what is built from it; its value is the name of the real image."""
 GO_IMAGE = "golang:1.21-alpine"
 GO_VERSION = "1.21."
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""By what the kernel calls a processor, what image documents call it."""
 _NOT_COPIED = re.compile(
     r"(?:^|/)(?:testdata|__pycache__)(?:/|$)|_test\.go$|^(?:test|misc|api|doc|__init__\.py)(?:/|$)"
 )
 """What no build reads: a third of the toolchain's files."""
 _LIST_S = 20.0
+_ELF_64 = b"\x7fELF\x02\x01"
+_INTERPRETER = 3
 _ACCOUNTS = (
     Member("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n", 0o644),
     Member("etc/group", b"root:x:0:\nnogroup:x:65533:\nnobody:x:65534:\n", 0o644),
@@ -77,6 +82,9 @@ def _go_version(root: Path) -> str:
 
 def _system(busybox: Path) -> Iterator[Member]:
     """Yield busybox, its commands, and the folders that programs expect."""
+    if _is_linked(busybox):
+        what = "this busybox needs libraries, which the image does not have"
+        raise HostError(what, where=str(busybox), hint="install busybox-static")
     yield Member("bin/busybox", busybox)
     argv = [str(busybox), "--list-full"]
     try:
@@ -91,6 +99,19 @@ def _system(busybox: Path) -> Iterator[Member]:
     yield from (Member(command, target="/bin/busybox") for command in commands if command != "bin/busybox")
     yield Member("tmp", mode=0o1777)
     yield from (Member(folder) for folder in ("dev", "home", "proc", "root", "run", "sys", "var"))
+
+
+def _is_linked(program: Path) -> bool:
+    """Tell whether a 64-bit ELF program asks for a dynamic linker (a program header PT_INTERP)."""
+    try:
+        data = program.read_bytes()
+    except OSError as error:
+        raise HostError("there is no busybox", where=str(program), hint="install busybox-static") from error
+    if not data.startswith(_ELF_64):
+        return False
+    (start,) = struct.unpack_from("<Q", data, 0x20)
+    size, number = struct.unpack_from("<HH", data, 0x36)
+    return any(struct.unpack_from("<I", data, start + i * size)[0] == _INTERPRETER for i in range(number))
 
 
 def _toolchain(root: Path) -> Iterator[Member]:

@@ -21,6 +21,7 @@ from grader.cli.fill import fill_command
 from grader.cli.grade import grade_command
 from grader.cli.judge import judge_command
 from grader.cli.lab import lab_app
+from grader.cli.labimages import lab_images_command
 from grader.errors import GraderError
 
 EXIT_INFRASTRUCTURE = 3
@@ -58,6 +59,7 @@ app.command("judge")(judge_command)
 app.command("claims")(claims_command)
 app.command("doctor")(doctor_command)
 app.add_typer(bench_app, name="bench")
+lab_app.command("images")(lab_images_command)
 app.add_typer(lab_app, name="lab")
 app.add_typer(cache_app, name="cache")
 

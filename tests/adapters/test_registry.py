@@ -70,6 +70,16 @@ def test_what_was_pushed_can_be_asked_for_by_its_name(engines: Engines, layout: 
 
 @pytest.mark.serial
 @pytest.mark.once
+def test_a_name_has_the_digest_of_what_was_pushed_or_none(engines: Engines, layout: Layout, image: Written) -> None:
+    registry = Registry(f"http://{engines.registry}")
+    assert registry.digest_of("library/named:1") is None
+    registry.push(layout, image, "library/named:1")
+    assert registry.digest_of("library/named:1") == image.manifest.digest
+    assert registry.digest_of("library/named:2") is None
+
+
+@pytest.mark.serial
+@pytest.mark.once
 def test_what_is_there_already_is_not_sent_again(engines: Engines, layout: Layout, image: Written) -> None:
     registry = Registry(f"http://{engines.registry}")
     registry.push(layout, image, "library/twice:1")
@@ -93,6 +103,8 @@ def test_a_registry_that_asks_for_a_login_is_told_as_such(layout: Layout, image:
     with answering(reply) as url, pytest.raises(HostError, match="with 401") as caught:
         Registry(url).push(layout, image, "library/hello:1")
     assert "login" in caught.value.hint
+    with answering(reply) as url, pytest.raises(HostError, match="with 401"):
+        Registry(url).digest_of("library/hello:1")
 
 
 @pytest.mark.parametrize("reply", [b"no http at all\r\n\r\n", b"", None], ids=["garbage", "nothing", "silence"])

@@ -90,6 +90,13 @@ def test_another_go_is_refused(tmp_path: Path, go_root: Path, busybox: Path, ver
         write(tmp_path, go_root, busybox)
 
 
+def test_a_busybox_that_needs_libraries_is_refused(tmp_path: Path, go_root: Path) -> None:
+    """Debian's `busybox` is such a one; so is the shell of every distribution that tests run on."""
+    with pytest.raises(HostError, match="needs libraries") as caught:
+        write(tmp_path, go_root, Path("/bin/sh"))
+    assert caught.value.hint == "install busybox-static"
+
+
 @pytest.mark.parametrize("text", ["exit 1", "echo bin/ls", "kill -9 $$"])
 def test_what_is_no_busybox_with_a_shell_is_refused(tmp_path: Path, go_root: Path, text: str) -> None:
     with pytest.raises(HostError) as caught:

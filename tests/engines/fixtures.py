@@ -14,12 +14,10 @@ import pytest
 
 from grader.adapters.imagelayout import Layout
 from grader.adapters.registry import Registry
-from grader.adapters.standin import GO_IMAGE, write_go_image
+from grader.adapters.standin import ARCHITECTURES, GO_IMAGE, write_go_image
 from grader.adapters.toolchains import find_go
 from tests.engines import shim
 from tests.engines.engines import PROGRAMS, Engines, EnginesError, missing, running
-
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @contextmanager

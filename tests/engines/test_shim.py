@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from grader.adapters.imagelayout import Layout, Member, Settings
+from grader.adapters.standin import ARCHITECTURES
 from tests.engines.engines import PROGRAMS, Engines
-from tests.engines.fixtures import ARCHITECTURES
 from tests.engines.wasm import ECHO, TRAP, wasm_archive
 
 pytestmark = [pytest.mark.serial, pytest.mark.once]
