@@ -83,11 +83,8 @@ class Stopped(Record):
     completed: Completed
 
 
-class Runner(Protocol):
+class Launcher(Protocol):
     """Runs one command behind a boundary and reports how it ended; no exception for a command that fails."""
-
-    def status(self) -> SandboxStatus:
-        """Prove the boundary once with a real run; the answer is kept."""
 
     def run(self, command: Command, *, memory: bool = False) -> Completed:
         """Run to the end or to a limit; no process of it is left when this returns.
@@ -103,6 +100,13 @@ class Runner(Protocol):
 
         Raises: HostError if the boundary broke, or if `port` is taken where the server shares a network.
         """
+
+
+class Runner(Launcher, Protocol):
+    """The boundary for commands that are programs of this host."""
+
+    def status(self) -> SandboxStatus:
+        """Prove the boundary once with a real run; the answer is kept."""
 
     def noop(self) -> Command:
         """Return the cheapest verified command, the control arm `sandbox-noop`."""
@@ -166,6 +170,12 @@ class Engine(Protocol):
 
 class ImageBuilder(Protocol):
     """Builds container images from recipes that were handed in; each call has a deadline."""
+
+    def capabilities(self) -> Mapping[str, Message | None]:
+        """Return by `image:<subject>` None, or why no image of that subject can be built here."""
+
+    def tools(self) -> tuple[Tool, ...]:
+        """Return the programs that an image depends on."""
 
     def image_call(self, subject: str, source: ImageSource, source_dir: Path) -> Call | Message:
         """Return the command that `build_image` runs, or why the recipe is refused; nothing is built or pulled."""

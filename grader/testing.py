@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from grader.errors import TimeLimitError
+from grader.errors import HostError, TimeLimitError
 from grader.model.base import Message, digest
 from grader.model.bench import NoiseReading
 from grader.model.host import Fingerprint, Tool
-from grader.model.lab import BuildSource, HttpGet, Probe, Step
+from grader.model.image import Image, ImageResult, ImageSize
+from grader.model.lab import BuildSource, HttpGet, ImageSource, Probe, Step
 from grader.model.run import (
     Artifact,
     BuildResult,
@@ -175,12 +176,11 @@ class FakeEngine:
         cgi: By arm, what a run of it gives as a CGI program, asked with the path of the request.
         servers: By arm, what a start of it gives; raises HostError for a daemon that is dead.
         peaks: By arm, the peak of memory that `memory` adds to what a run of it gives.
+        name: Of the engine that it stands for, where it stands beside others.
 
     `built`, `ran`, `weighed` and `served` record every build, run, run for its memory and start, by subject and arm,
     in order.
     """
-
-    name = "fake"
 
     def __init__(
         self,
@@ -192,7 +192,9 @@ class FakeEngine:
         cgi: Mapping[str, Callable[[str], Completed]] | None = None,
         servers: Mapping[str, Callable[[], FakeServer]] | None = None,
         peaks: Mapping[str, tuple[MemoryReading, ...]] | None = None,
+        name: str = "fake",
     ) -> None:
+        self.name = name
         self.builds = builds
         self.runs = runs
         self.missing = missing or {}
@@ -253,6 +255,63 @@ class FakeEngine:
             yield server
         finally:
             server.stop(0)
+
+
+class FakeImages:
+    """A builder of images whose results are given; the archive of each is written as a build would.
+
+    Args:
+        images: By subject, what its build gives, asked each time; it may raise.
+        missing: By subject, why no image of it can be built.
+        bases: What every recipe starts from; raised if it is an error.
+
+    `built` holds every build by its subject, `took` by the same order the artifact that each was given.
+    """
+
+    def __init__(
+        self,
+        images: Mapping[str, Callable[[Path], ImageResult]],
+        missing: Mapping[str, Message] | None = None,
+        bases: tuple[str, ...] | HostError = (),
+        tools: tuple[Tool, ...] = (),
+    ) -> None:
+        self.images = images
+        self.missing = missing or {}
+        self.bases = bases
+        self._tools = tools
+        self.built: list[str] = []
+        self.took: list[Artifact | None] = []
+
+    def capabilities(self) -> Mapping[str, Message | None]:
+        return {f"image:{s}": None for s in self.images} | {f"image:{s}": why for s, why in self.missing.items()}
+
+    def tools(self) -> tuple[Tool, ...]:
+        return self._tools
+
+    def image_call(self, subject: str, source: ImageSource, source_dir: Path) -> Call | Message:
+        return Call(argv=("/build-image", source.file))
+
+    def image_bases(self, source: ImageSource, source_dir: Path) -> tuple[str, ...]:
+        if isinstance(self.bases, HostError):
+            raise self.bases
+        return self.bases
+
+    def build_image(
+        self, subject: str, source: ImageSource, source_dir: Path, artifact: Artifact | None, out_dir: Path
+    ) -> ImageResult:
+        self.built.append(subject)
+        self.took.append(artifact)
+        return self.images[subject](out_dir)
+
+
+def image_file(out_dir: Path, subject: str, *sizes: ImageSize, archive: bytes = b"archive", **changes: object) -> Image:
+    """Write the archive of an image as a build would and return its record; its identity is not the archive's."""
+    path = out_dir / "image.tar"
+    path.write_bytes(archive)
+    identity = digest(b"identity of " + archive)
+    made = Artifact(subject=subject, label="image", sha256=identity, size=len(archive), path=str(path))
+    image = Image(artifact=made, platform="linux/amd64", entrypoint=("/app/program",), sizes=sizes)
+    return image.model_copy(update=changes)
 
 
 def artifact_file(out_dir: Path, subject: str, data: bytes, **changes: object) -> Artifact:

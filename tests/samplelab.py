@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from grader.model.base import Message
+from grader.model.image import ImageResult, ImageSize
 from grader.model.lab import BuildSource, Lab
 from grader.model.run import BuildResult, Completed, MemoryReading
 from grader.model.submission import Manifest, ManifestEntry, Submission
-from grader.testing import FakeEngine, FakeServer, artifact_file, completed
+from grader.testing import FakeEngine, FakeImages, FakeServer, artifact_file, completed, image_file
 
 NOW = 1_764_272_795.0
 
@@ -161,6 +162,52 @@ def serving_lab(**changes: object) -> Lab:
     row = {"key": "memory", "labels": ["memory"], "metric": "memory_idle", "instead": "memory_peak"}
     base["table"]["rows"].append({**row, "derived": reduction})
     return Lab.model_validate(base | changes)
+
+
+def container_lab(**changes: object) -> Lab:
+    """The small lab with images, and arms of three engines."""
+    base = small_lab().model_dump(mode="json", by_alias=True)
+    base["images"] = {
+        "native": {"file": "Dockerfile", "platform": "linux", "bases": ["golang"]},
+        "wasm": {"file": "Dockerfile.wasm", "platform": "wasi/wasm", "artifact": "main.wasm"},
+    }
+    sizes = {"native": ["docker"], "wasm": ["oci"]}
+    base["metrics"]["image_size"] |= {"arms": sizes, "notions": ["docker_images", "content", "ctr_ls", "unpacked"]}
+    base["metrics"]["binary_size"]["arms"]["native"] = ["docker", "build"]
+    base["probes"]["once"]["arms"] = {"native": ["process", "docker"], "wasm": ["wasmtime", "ctr-wasmtime"]}
+    del base["probes"]["server"], base["metrics"]["server_mode"], base["metrics"]["memory_idle"]
+    base["timing"] |= {
+        "arms": {"native": ["docker", "ctr-runc", "process"], "wasm": ["ctr-wasmtime", "wasmtime"]},
+        "ratios": ["docker/ctr-wasmtime", "ctr-runc/ctr-wasmtime", "docker/ctr-runc", "process/wasmtime"],
+    }
+    return Lab.model_validate(base | changes)
+
+
+def container_engine(
+    name: str, *arms: str, runs: Mapping[str, Callable[[], Completed]] | None = None, **changes: object
+) -> FakeEngine:
+    """Return the fake of a daemon that runs these arms as it should."""
+    right = {arm: lambda: completed(right_output()) for arm in arms} | dict(runs or {})
+    return FakeEngine(builds={}, runs=right, name=name, **changes)  # type: ignore[arg-type]
+
+
+def size(notion: str, size_bytes: int) -> ImageSize:
+    """Return a size of an image in one notion."""
+    return ImageSize.model_validate({"notion": notion, "size_bytes": size_bytes, "method": f"how {notion}"})
+
+
+def image_builder(**changes: object) -> FakeImages:
+    """Return a builder that makes both images."""
+    made = {"native": (size("docker_images", 900), size("content", 400)), "wasm": (size("content", 80),)}
+
+    def build(subject: str) -> Callable[[Path], ImageResult]:
+        def give(out_dir: Path) -> ImageResult:
+            image = image_file(out_dir, subject, *made[subject], archive=f"image of {subject}".encode())
+            return ImageResult(subject=subject, state="built", image=image, argv=("/build-image",))
+
+        return give
+
+    return FakeImages({"native": build("native"), "wasm": build("wasm")}, **changes)  # type: ignore[arg-type]
 
 
 def submission(folder: Path, files: Mapping[str, bytes] | None = None) -> Submission:

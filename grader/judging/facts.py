@@ -10,11 +10,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 from grader.model.absent import absent_fact
+from grader.model.arms import runs_image
 from grader.model.base import Message
 from grader.model.grade import Fact
+from grader.model.image import ImageResult
 from grader.model.lab import HttpProbe, Lab, Metric, Probe, StdoutJsonProbe
-from grader.model.run import BuildResult, ProbeResult
-from grader.model.selection import most_telling
+from grader.model.run import BuildResult, ProbeResult, Runnable
+from grader.model.selection import deciding_probe, most_telling
 from grader.model.steps import build_step, probe_step
 
 _ENDS = {
@@ -34,6 +36,7 @@ def facts_from_builds(lab: Lab, builds: Sequence[BuildResult]) -> tuple[Fact, ..
         if metric.source == "artifact"
         for build in builds
         for arm in metric.arms.get(build.subject, ())
+        if not runs_image(arm)
     )
 
 
@@ -61,15 +64,14 @@ def _size_fact(name: str, metric: Metric, build: BuildResult, arm: str) -> Fact:
     )
 
 
-def facts_from_probes(lab: Lab, probes: Sequence[ProbeResult], builds: Sequence[BuildResult]) -> tuple[Fact, ...]:
+def facts_from_probes(lab: Lab, probes: Sequence[ProbeResult], ran: Runnable) -> tuple[Fact, ...]:
     """Return one fact per probe and arm that was run."""
-    compilers = {b.subject: b.artifact for b in builds}
     passed = {result.probe for result in probes if result.state == "passed"}
     facts: list[Fact] = []
     for result in probes:
         name = lab.probes[result.probe].metric
         reason = result.reason or Message(code="fact.no-value", params={"probe": result.probe})
-        artifact = compilers.get(result.subject)
+        artifact = ran.get((result.subject, result.arm))
         if reason.code == "run.timeout" and artifact and not artifact.comparable and result.probe in passed:
             # Compiling the large module of another compiler takes as long as the host is busy; the source is sound.
             slow = {"compiler": artifact.compiler, "seconds": reason.params["seconds"]}
@@ -113,10 +115,11 @@ def facts_not_measured(
     capabilities: Mapping[str, Message | None],
     builds: Sequence[BuildResult],
     probes: Sequence[ProbeResult],
+    images: Sequence[ImageResult] = (),
 ) -> tuple[Fact, ...]:
     """Return a fact with its reason for every id that the lab names and `present` lacks, ratios apart."""
-    by_subject = {b.subject: b for b in builds}
-    failed = {(p.probe, p.subject): p for p in probes if p.state != "passed"}
+    packed = {image.subject: image for image in images}
+    plain = {b.subject: b for b in builds}
     facts: dict[str, Fact] = {}
     for name, metric in lab.metrics.items():
         for subject in lab.subjects:
@@ -124,8 +127,9 @@ def facts_not_measured(
                 fact_id = f"{subject}.{name}@{arm}"
                 if fact_id in present or fact_id in facts:
                     continue
-                broken = failed.get((metric.probe or "", subject))
-                absent = _why(metric, lab, subject, arm, capabilities, by_subject.get(subject), broken)
+                broken = deciding_probe(probes, metric.probe or "", subject, arm)
+                made = (packed if runs_image(arm) else plain).get(subject)
+                absent = _why(metric, lab, subject, arm, capabilities, made, broken)
                 facts[fact_id] = _absent(name, metric, subject, arm, absent)
     control = lab.timing.control
     for name, metric in lab.metrics.items():
@@ -179,34 +183,42 @@ def _why(
     subject: str,
     arm: str,
     capabilities: Mapping[str, Message | None],
-    build: BuildResult | None,
-    broken: ProbeResult | None,
+    made: BuildResult | ImageResult | None,
+    probed: ProbeResult | None,
 ) -> Absent:
     """What this host cannot do comes before what the student did: nobody knows what would have happened."""
     probe = lab.probes.get(metric.probe or "")
     kind = f"probe:{probe.kind}" if probe else ""
+    image = f"image:{subject}"
+    # The size of an image is there once it is built, wherever it could be run.
+    sized = metric.source in ("artifact", "image") and (not runs_image(arm) or capabilities.get(image, image) is None)
     needed = {
         "artifact": (),
-        "timing": (f"arm:{arm}", "timing"),
-        "probe": (f"arm:{arm}", kind),
-        "image": (f"arm:{arm}", f"image:{subject}"),
-        "memory": (f"arm:{arm}", "memory", kind),
-        "answer": (f"arm:{arm}", kind),
+        "timing": ("timing",),
+        "probe": (kind,),
+        "image": (),
+        "memory": ("memory", kind),
+        "answer": (kind,),
     }[metric.source]
-    for capability in needed:
+    at_all = () if sized else (f"arm:{arm}", *((image,) if runs_image(arm) else ()))
+    for capability in (*at_all, *needed):
         reason = capabilities.get(capability)
         if reason is not None:
             return "not_run", reason
-    if build is not None and build.artifact is None:
-        return _of_build(build)
-    if metric.source != "probe" and broken is not None and broken.reason is not None:
-        ours = broken.state == "not_run" or broken.reason.blameless
-        return "not_run" if ours else "failed", broken.reason
+    if made is not None and _is_missing(made):
+        return _of_build(made)
+    if metric.source != "probe" and probed is not None and probed.state != "passed" and probed.reason is not None:
+        ours = probed.state == "not_run" or probed.reason.blameless
+        return "not_run" if ours else "failed", probed.reason
     return "not_run", Message(code="fact.not-measured", params={"arm": arm})
 
 
-def _of_build(build: BuildResult) -> Absent:
-    reason = build.reason or Message(code="fact.not-measured", params={"arm": build.label})
+def _is_missing(made: BuildResult | ImageResult) -> bool:
+    return (made.image if isinstance(made, ImageResult) else made.artifact) is None
+
+
+def _of_build(build: BuildResult | ImageResult) -> Absent:
+    reason = build.reason or Message(code="fact.not-measured", params={"arm": "build"})
     return "failed" if build.state == "failed" and not reason.blameless else "not_run", reason
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from grader.judging.derive import SCALE
 from grader.judging.expression import evaluate_formula
@@ -12,7 +12,7 @@ from grader.model.arms import MODE_OF_ARM
 from grader.model.base import Message
 from grader.model.grade import Conditions, Fact, FactState
 from grader.model.lab import Derived, HttpProbe, Lab
-from grader.model.run import Artifact, MemoryReading, PeakRuns, ProbeResult, ServerRun
+from grader.model.run import MemoryReading, PeakRuns, ProbeResult, Runnable, ServerRun
 from grader.model.selection import best_fact, instead_id
 from grader.model.steps import memory_step, probe_step
 
@@ -20,7 +20,7 @@ REQUESTS = 1000
 """What an edition's `after-1000-requests` condition says."""
 
 
-def facts_from_servers(lab: Lab, probes: Sequence[ProbeResult], artifacts: Mapping[str, Artifact]) -> tuple[Fact, ...]:
+def facts_from_servers(lab: Lab, probes: Sequence[ProbeResult], ran: Runnable) -> tuple[Fact, ...]:
     """Return the memory facts of every server that was started, by notion and condition; a gap has its reason."""
     facts: list[Fact] = []
     for name, metric in lab.metrics.items():
@@ -28,19 +28,19 @@ def facts_from_servers(lab: Lab, probes: Sequence[ProbeResult], artifacts: Mappi
             continue
         for result in probes:
             if result.probe == metric.probe:
-                empty = _empty(name, result.subject, result.arm, artifacts)
+                empty = _empty(name, result.subject, result.arm, ran)
                 evidence = (f"steps/{probe_step(result.probe, result.subject, result.arm)}/meta.json",)
                 found = _of_server(lab, name, result, empty.model_copy(update={"evidence": evidence}))
                 facts += found
     return tuple(facts)
 
 
-def facts_from_peaks(lab: Lab, peaks: Sequence[PeakRuns], artifacts: Mapping[str, Artifact]) -> tuple[Fact, ...]:
+def facts_from_peaks(lab: Lab, peaks: Sequence[PeakRuns], ran: Runnable) -> tuple[Fact, ...]:
     """Return the median peak of each arm's runs by notion; an arm with a bad run has no number."""
     facts: list[Fact] = []
     for runs in peaks:
         evidence = (f"steps/{memory_step(runs.metric, runs.arm)}/meta.json",)
-        empty = _empty(runs.metric, runs.subject, runs.arm, artifacts)
+        empty = _empty(runs.metric, runs.subject, runs.arm, ran)
         empty = empty.model_copy(update={"evidence": evidence, "conditions": "warm"})
         by_notion = _by_notion(runs.peaks)
         if runs.reason is not None:
@@ -163,9 +163,9 @@ def _read(empty: Fact, reading: MemoryReading, conditions: Conditions, how: str)
     return empty.model_copy(update=changes)
 
 
-def _empty(metric: str, subject: str | None, arm: str, artifacts: Mapping[str, Artifact]) -> Fact:
+def _empty(metric: str, subject: str | None, arm: str, ran: Runnable) -> Fact:
     reason = Message(code="fact.not-measured", params={"arm": arm})
-    fact = absent_fact(metric, subject, arm, reason, unit="byte", artifact=artifacts.get(subject or ""))
+    fact = absent_fact(metric, subject, arm, reason, unit="byte", artifact=ran.get((subject or "", arm)))
     return fact.model_copy(update={"mode": MODE_OF_ARM.get(arm)})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -178,6 +179,10 @@ class Artifact(Record):
     path: str
     compiler: str = Field(default="", description="Name and version; empty if unknown.")
     comparable: bool = Field(default=True, description="False for another compiler than the lab's.")
+
+
+Runnable = Mapping[tuple[str, str], Artifact]
+"""What is run, by subject and arm."""
 
 
 class BuildResult(Record):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from grader.model.arms import runs_image
 from grader.model.grade import Fact
 from grader.model.lab import Derived, Lab
+from grader.model.run import ProbeResult
 
 _FAILED_AS_EXPECTED = frozenset({"fact.no-server", "fact.no-server-but"})
 """Codes of the reason of a fact that cannot be, as the server that it is of failed as expected."""
@@ -58,6 +60,25 @@ def _silence(fact: Fact) -> int:
 def has_none(lab: Lab, claim_id: str, facts: Sequence[Fact]) -> bool:
     """Return whether there is nothing to measure: a server that fails as it should has no memory."""
     return any(f.reason is not None and f.reason.code in _FAILED_AS_EXPECTED for f in facts_for(lab, claim_id, facts))
+
+
+def deciding_probe(results: Sequence[ProbeResult], probe: str, subject: str | None, arm: str) -> ProbeResult | None:
+    """Return the result of a probe that tells whether an arm runs the subject as it should, None if none does.
+
+    An arm that was not probed itself goes by the others that run the subject's artifact, where it runs that too; what
+    one container engine made of an image says nothing about another engine.
+    """
+    mine = [r for r in results if r.probe == probe and r.subject == subject]
+    own = [r for r in mine if r.arm == arm]
+    if not own and not runs_image(arm):
+        own = [r for r in mine if not runs_image(r.arm)]
+    return next((r for r in own if r.state != "passed"), own[0] if own else None)
+
+
+def runs_right(results: Sequence[ProbeResult], probe: str, subject: str | None, arm: str) -> bool:
+    """Return whether nothing that a probe saw speaks against running a subject on an arm again and again."""
+    result = deciding_probe(results, probe, subject, arm)
+    return result is None or result.state == "passed"
 
 
 def is_exact(lab: Lab, fact: Fact) -> bool:

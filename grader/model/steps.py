@@ -8,6 +8,11 @@ def build_step(subject: str) -> str:
     return f"build-{subject}"
 
 
+def image_step(subject: str) -> str:
+    """Return the name of the build of an image."""
+    return f"image-{subject}"
+
+
 def probe_step(probe: str, subject: str, arm: str) -> str:
     """Return the name of a probe of one arm."""
     return f"probe-{probe}-{subject}-{arm}"

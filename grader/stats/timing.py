@@ -10,7 +10,7 @@ from grader.model.arms import MODE_OF_ARM
 from grader.model.base import Message
 from grader.model.grade import Compared, Fact
 from grader.model.lab import Lab
-from grader.model.run import Artifact, Campaign, ProbeResult, Sample
+from grader.model.run import Artifact, Campaign, ProbeResult, Runnable, Sample
 from grader.model.steps import probe_step
 from grader.stats.estimate import summary
 from grader.stats.othertools import other_tools
@@ -35,11 +35,11 @@ _INTERVAL = {
 }
 
 
-def facts_from_campaign(lab: Lab, campaign: Campaign, artifacts: Mapping[str, Artifact]) -> tuple[Fact, ...]:
+def facts_from_campaign(lab: Lab, campaign: Campaign, ran: Runnable) -> tuple[Fact, ...]:
     """Return the facts of every arm and every listed ratio whose arms both ran.
 
     Args:
-        artifacts: What was run, by subject.
+        ran: What was run.
     Returns: An arm with a bad run has no number: `failed`, or `not_run` where the bad run was our fault.  A
         median has a spread, a ratio an interval; under 6 rounds it has none.  A noisy host is told with every number.
     """
@@ -49,23 +49,23 @@ def facts_from_campaign(lab: Lab, campaign: Campaign, artifacts: Mapping[str, Ar
         subject = subjects.get(arm)
         for metric in TIMES:
             if metric in lab.metrics and (subject is not None or metric == RATIO_OF):
-                facts.append(_arm_fact(campaign, metric, arm, subject, artifacts.get(subject or "")))
+                facts.append(_arm_fact(campaign, metric, arm, subject, ran.get((subject or "", arm))))
     for pair in lab.timing.ratios:
         numerator, _, denominator = pair.partition("/")
         if numerator in campaign.arms and denominator in campaign.arms:
-            ran = [subjects[arm] for arm in (numerator, denominator) if arm in subjects]
-            made_of = [artifacts[subject] for subject in ran if subject in artifacts]
+            sides = [(subjects[arm], arm) for arm in (numerator, denominator) if arm in subjects]
+            made_of = [ran[side] for side in sides if side in ran]
             facts.append(_ratio_fact(campaign, numerator, denominator, made_of))
     return tuple(f.model_copy(update={"noise": campaign.noise}) if f.state == "measured" else f for f in facts)
 
 
-def facts_from_starts(lab: Lab, probes: Sequence[ProbeResult], artifacts: Mapping[str, Artifact]) -> tuple[Fact, ...]:
+def facts_from_starts(lab: Lab, probes: Sequence[ProbeResult], ran: Runnable) -> tuple[Fact, ...]:
     """Return the time from a server's start to its first valid answer, for each server that was started.
 
     Returns: A gap has its reason.
     """
     return tuple(
-        _start_fact(name, result, artifacts.get(result.subject))
+        _start_fact(name, result, ran.get((result.subject, result.arm)))
         for name, metric in lab.metrics.items()
         if metric.source == "answer"
         for result in probes

@@ -33,7 +33,7 @@ def effort_of(lab: Lab, steps: Sequence[PlannedStep]) -> Effort:
         return sum(step.runs for step in steps if step.kind in kinds)
 
     return Effort(
-        builds=runs("build", "prepare"),
+        builds=runs("build", "image", "prepare"),
         probes=runs("probe", "server"),
         memory_runs=runs("memory"),
         timed_runs=runs("time"),
@@ -46,6 +46,9 @@ def _cap_s(lab: Lab, step: PlannedStep) -> float:
     if step.kind in ("build", "prepare"):
         assert step.subject is not None  # only the control arm has none
         return lab.steps[step.subject].timeout_s
+    if step.kind == "image":
+        assert step.subject is not None
+        return lab.images[step.subject].timeout_s
     run_s = lab.parameters.run_timeout_s
     if step.kind != "server":
         return run_s

@@ -11,24 +11,27 @@ from grader.judging.facts import (
     facts_not_measured,
     ratios_not_measured,
 )
+from grader.judging.images import facts_from_images
 from grader.judging.memory import facts_derived_instead, facts_from_peaks, facts_from_servers
 from grader.model.base import TIME_IS_UP, Message, Record
 from grader.model.grade import Fact, Finding
 from grader.model.host import Fingerprint
+from grader.model.image import ImageResult
 from grader.model.lab import Lab
-from grader.model.run import BuildResult, Campaign, LockSpan, PeakRuns, ProbeResult, ServerStarts, TimedRuns
+from grader.model.run import BuildResult, Campaign, LockSpan, PeakRuns, ProbeResult, Runnable, ServerStarts, TimedRuns
 from grader.model.selection import preference
-from grader.model.steps import build_step
+from grader.model.steps import build_step, image_step
 from grader.model.submission import Submission
-from grader.ports import Clock, Engine, Host, HostLock, Progress, SampleLog, Store
+from grader.ports import Clock, Engine, Host, HostLock, ImageBuilder, Progress, SampleLog, Store
 from grader.stats.timing import facts_from_campaign, facts_from_starts
 from grader.workflow.build import build_subject
+from grader.workflow.images import build_image
 from grader.workflow.memory import read_peaks
 from grader.workflow.plan import run_limits
-from grader.workflow.prepare import Runnable, prepare_arms
+from grader.workflow.prepare import prepare_arms
 from grader.workflow.probe import probes_of, run_probe
 from grader.workflow.site import Site
-from grader.workflow.steps import StepOutput, step_of_build, step_of_peaks, step_of_probe
+from grader.workflow.steps import StepOutput, step_of_build, step_of_image, step_of_peaks, step_of_probe
 from grader.workflow.timed import time_submission
 from grader.workflow.waits import STANDARD, Waits
 from grader.workflow.working import Working
@@ -47,6 +50,7 @@ class Measured(Record):
     findings: tuple[Finding, ...]
     host: Fingerprint
     builds: tuple[BuildResult, ...]
+    images: tuple[ImageResult, ...]
     probes: tuple[ProbeResult, ...]
     campaign: Campaign | None
     resumed_rounds: int
@@ -57,8 +61,9 @@ class Measured(Record):
 
     @property
     def logs(self) -> tuple[tuple[str, str], ...]:
-        """Messages of builds that gave no artifact, by step, as the tools wrote them."""
-        return tuple((build_step(b.subject), b.log) for b in self.builds if b.artifact is None and b.log)
+        """Messages of builds that gave nothing, by step, as the tools wrote them."""
+        builds = [(build_step(b.subject), b.log) for b in self.builds if b.artifact is None and b.log]
+        return (*builds, *((image_step(i.subject), i.log) for i in self.images if i.image is None and i.log))
 
     @property
     def runs(self) -> TimedRuns:
@@ -89,6 +94,7 @@ def measure_submission(
     resume: bool = False,
     clock: Clock,
     waits: Waits = STANDARD,
+    images: ImageBuilder | None = None,
 ) -> Measured:
     """Build, probe and time a submission, and return facts for every quantity that the lab names.
 
@@ -96,19 +102,22 @@ def measure_submission(
     `use_cache` is false: then nothing is read from it or kept in it.
 
     Args:
+        engine: Answers for `images` too: what its capabilities say of an image, and its tools.
         resume: Keep the complete rounds that a run which was cut off has left in `samples`.
     """
     working = Working(lock, clock.monotonic, clock.wall)
     fingerprint = host.fingerprint(engine.tools())
-    site = Site(engine, store, working, progress, fingerprint, run_limits(lab), use_cache, clock, waits, host.listen)
+    limits = run_limits(lab)
+    site = Site(engine, store, working, progress, fingerprint, limits, use_cache, clock, waits, host.listen, images)
     session = _Session(site, lab, submission)
     with store.scratch() as work:
         facts = session.measure(work, samples, resume=resume)
     return Measured(
         facts=facts,
-        findings=_refused(session.builds),
+        findings=(*_refused(session.builds), *_refused_images(session.images)),
         host=fingerprint,
         builds=tuple(session.builds),
+        images=tuple(session.images),
         probes=tuple(session.probes),
         campaign=session.campaign,
         resumed_rounds=session.resumed_rounds,
@@ -125,6 +134,7 @@ class _Session:
     def __init__(self, site: Site, lab: Lab, submission: Submission) -> None:
         self.site, self.lab, self.submission = site, lab, submission
         self.builds: list[BuildResult] = []
+        self.images: list[ImageResult] = []
         self.probes: list[ProbeResult] = []
         self.peaks: list[PeakRuns] = []
         self.campaign: Campaign | None = None
@@ -136,8 +146,11 @@ class _Session:
         """Take every step in turn and return the facts, sorted by id."""
         for subject in self.lab.steps:
             self._build(subject, work)
+        for subject in self.lab.images:
+            self._build_image(subject, work)
         artifacts = {b.subject: b.artifact for b in self.builds if b.artifact is not None}
-        runnable, missing = prepare_arms(self.site, self.lab, artifacts, work)
+        images = {i.subject: i.image.artifact for i in self.images if i.image is not None}
+        runnable, missing = prepare_arms(self.site, self.lab, artifacts, images, work)
         for name, subject, arm in probes_of(self.lab, runnable, self.site.engine.capabilities()):
             self._probe(name, subject, arm, runnable)
         for read in read_peaks(self.site, self.lab, runnable, self.probes):
@@ -162,6 +175,13 @@ class _Session:
         self.builds.append(built.result)
         self.steps.append(step_of_build(built.result, cached=built.cached))
 
+    def _build_image(self, subject: str, work: Path) -> None:
+        made = next((b for b in self.builds if b.subject == subject), None)
+        built = build_image(self.site, subject, self.lab.images[subject], self.submission, made, work)
+        if built is not None:
+            self.images.append(built.result)
+            self.steps.append(step_of_image(built.result, cached=built.cached))
+
     def _probe(self, name: str, subject: str, arm: str, runnable: Runnable) -> None:
         probed = run_probe(self.site, name, self.lab.probes[name], arm, runnable[subject, arm])
         self.probes.append(probed.result)
@@ -169,15 +189,15 @@ class _Session:
 
     def _facts(self, runnable: Runnable, capabilities: Mapping[str, Message | None]) -> tuple[Fact, ...]:
         lab, builds, probes = self.lab, self.builds, self.probes
-        ran = {a.subject: a for a in runnable.values()}
-        facts = [*facts_from_builds(lab, builds), *facts_from_probes(lab, probes, builds)]
-        facts += facts_from_servers(lab, probes, ran)
-        facts += facts_from_starts(lab, probes, ran)
-        facts += facts_from_peaks(lab, self.peaks, ran)
+        facts = [*facts_from_builds(lab, builds), *facts_from_images(lab, self.images)]
+        facts += facts_from_probes(lab, probes, runnable)
+        facts += facts_from_servers(lab, probes, runnable)
+        facts += facts_from_starts(lab, probes, runnable)
+        facts += facts_from_peaks(lab, self.peaks, runnable)
         if self.campaign is not None:
-            facts += facts_from_campaign(lab, self.campaign, ran)
+            facts += facts_from_campaign(lab, self.campaign, runnable)
         facts += facts_derived_instead(lab, facts)
-        facts += facts_not_measured(lab, {fact.id for fact in facts}, capabilities, builds, probes)
+        facts += facts_not_measured(lab, {fact.id for fact in facts}, capabilities, builds, probes, self.images)
         facts += ratios_not_measured(lab, facts)
         return tuple(sorted(facts, key=lambda fact: (fact.id, preference(fact))))
 
@@ -198,4 +218,19 @@ def _refused(builds: Sequence[BuildResult]) -> tuple[Finding, ...]:
         )
         for build in builds
         if build.state == "refused" and build.reason is not None
+    )
+
+
+def _refused_images(images: Sequence[ImageResult]) -> tuple[Finding, ...]:
+    """Each thing that a recipe may not do is a finding of its own, so that nobody mends one to meet the next."""
+    return tuple(
+        Finding(
+            rule="image-refused",
+            severity="warning",
+            message=refusal,
+            quote=str(refusal.params.get("found") or ""),
+            line=None,
+        )
+        for image in images
+        for refusal in image.refusals
     )

@@ -8,11 +8,11 @@ from grader.errors import HostError, LockError
 from grader.judging.probes import WallClock, check_run
 from grader.model.base import Message, Record, canonical_json
 from grader.model.lab import Lab, StdoutJsonProbe
-from grader.model.run import Command, Completed, MemoryReading, PeakRuns, ProbeResult
+from grader.model.run import Command, Completed, MemoryReading, PeakRuns, ProbeResult, Runnable
+from grader.model.selection import runs_right
 from grader.model.trouble import trouble
 from grader.workflow.build import content_key
 from grader.workflow.plan import DISCARDED, timed_arms, why_not
-from grader.workflow.prepare import Runnable
 from grader.workflow.site import Site
 
 RECIPE = "2"
@@ -38,8 +38,11 @@ def read_peaks(site: Site, lab: Lab, runnable: Runnable, probes: Sequence[ProbeR
         probe = lab.probes.get(metric.probe or "")
         if metric.source != "memory" or not isinstance(probe, StdoutJsonProbe):
             continue
-        failed = {p.subject for p in probes if p.probe == metric.probe and p.state != "passed"}
-        arms = {arm: s for arm, s in timed_arms(lab).items() if s not in failed and (s is None or (s, arm) in runnable)}
+        arms = {
+            arm: subject
+            for arm, subject in timed_arms(lab).items()
+            if subject is None or ((subject, arm) in runnable and runs_right(probes, metric.probe or "", subject, arm))
+        }
         if all(subject is None for subject in arms.values()):
             continue
         for arm, subject in arms.items():
@@ -53,8 +56,8 @@ def _peaks_of(
     artifact = runnable[subject, arm] if subject is not None else None
     command = site.engine.command(arm, artifact, probe, site.limits)
     run = canonical_json(command.model_copy(update={"binds": ()}))
-    what = (canonical_json(probe), artifact.sha256 if artifact else "", run, str(runs), canonical_json(site.host))
-    key = content_key(RECIPE, site.engine.name, metric, subject or "", arm, *what, *site.tools())
+    what = (canonical_json(probe), artifact.sha256 if artifact else "", run, str(runs), site.host_of(arm))
+    key = content_key(RECIPE, metric, subject or "", arm, *what, *site.maker(arm))
     stored = site.earlier("memory", key, PeakRuns)
     if stored is not None:
         return Peaks(runs=stored, cached=True)

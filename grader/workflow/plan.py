@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
+from grader.model.arms import runs_image
 from grader.model.base import Message, Record, digest
 from grader.model.lab import (
     BuildSource,
@@ -13,6 +14,7 @@ from grader.model.lab import (
     CommittedFile,
     HttpGet,
     HttpProbe,
+    ImageSource,
     Lab,
     Probe,
     StdoutJsonProbe,
@@ -21,7 +23,7 @@ from grader.model.lab import (
 from grader.model.run import Artifact, Command, Limits
 from grader.model.steps import memory_step, probe_step
 from grader.model.submission import REPORT_ENTRY, Submission
-from grader.ports import Call, Engine
+from grader.ports import Call, Engine, ImageBuilder
 from grader.stats.experiment import most_rounds
 
 DISCARDED = 1
@@ -29,8 +31,10 @@ DISCARDED = 1
 
 Capabilities = Mapping[str, Message | None]
 
+Unbuilt = Mapping[tuple[str, bool], Message]
+"""Why there is nothing to run, by subject and whether its image is meant."""
 
-Kind = Literal["build", "prepare", "probe", "server", "memory", "time"]
+Kind = Literal["build", "image", "prepare", "probe", "server", "memory", "time"]
 
 
 class PlannedStep(Record):
@@ -48,23 +52,30 @@ class PlannedStep(Record):
     reason: Message | None = None
 
 
-def plan_submission(submission: Submission, lab: Lab, engine: Engine) -> tuple[PlannedStep, ...]:
+def plan_submission(
+    submission: Submission, lab: Lab, engine: Engine, images: ImageBuilder | None = None
+) -> tuple[PlannedStep, ...]:
     """Return every step with its exact command; nothing of the submission runs."""
-    return tuple(_planned(submission, lab, engine))
+    return tuple(_planned(submission, lab, engine, images))
 
 
-def _planned(submission: Submission, lab: Lab, engine: Engine) -> Iterator[PlannedStep]:
+def _planned(submission: Submission, lab: Lab, engine: Engine, images: ImageBuilder | None) -> Iterator[PlannedStep]:
     capabilities = engine.capabilities()
-    unbuilt: dict[str, Message] = {}
+    unbuilt: dict[tuple[str, bool], Message] = {}
     for subject, step in lab.steps.items():
         planned = _planned_build(subject, choose_source(submission, step, capabilities), submission, engine)
         if planned.reason is not None:
-            unbuilt[subject] = planned.reason
+            unbuilt[subject, False] = planned.reason
+        yield planned
+    for subject, recipe in lab.images.items():
+        planned = _planned_image(subject, recipe, submission, capabilities, images, unbuilt)
+        if planned.reason is not None:
+            unbuilt[subject, True] = planned.reason
         yield planned
     for subject, arm in used_arms(lab):
         call = engine.prepare_call(arm)
         if call is not None:
-            reason = why_not(capabilities, f"arm:{arm}") or unbuilt.get(subject)
+            reason = why_not(capabilities, f"arm:{arm}") or unbuilt.get((subject, runs_image(arm)))
             yield _step(f"prepare-{arm}-{subject}", "prepare", subject, reason or call)
     for name, probe in lab.probes.items():
         for subject, arms in probe.arms.items():
@@ -83,8 +94,23 @@ def _planned_build(subject: str, source: BuildSource | Message, submission: Subm
     return _step(f"build-{subject}", "build", subject, call)
 
 
+def _planned_image(
+    subject: str,
+    source: ImageSource,
+    submission: Submission,
+    capabilities: Capabilities,
+    images: ImageBuilder | None,
+    unbuilt: Unbuilt,
+) -> PlannedStep:
+    reason = why_not(capabilities, f"image:{subject}") or missing_file(submission, source)
+    reason = reason or (unbuilt.get((subject, False)) if source.artifact else None)
+    if reason is not None or images is None:
+        return _step(f"image-{subject}", "image", subject, reason or Message(code="plan.unknown-to-engine"))
+    return _step(f"image-{subject}", "image", subject, images.image_call(subject, source, source_dir(submission)))
+
+
 def _planned_probe(
-    step: str, subject: str, arm: str, probe: Probe, lab: Lab, engine: Engine, unbuilt: Mapping[str, Message]
+    step: str, subject: str, arm: str, probe: Probe, lab: Lab, engine: Engine, unbuilt: Unbuilt
 ) -> Iterator[PlannedStep]:
     """One step per run of another command: a CGI program is asked for each path, a server is started several times."""
     if isinstance(probe, CgiProbe):
@@ -101,7 +127,7 @@ def _planned_probe(
         yield _step(f"{step}:starts", "server", subject, run, probe.starts)
 
 
-def _planned_memory(lab: Lab, engine: Engine, unbuilt: Mapping[str, Message]) -> Iterator[PlannedStep]:
+def _planned_memory(lab: Lab, engine: Engine, unbuilt: Unbuilt) -> Iterator[PlannedStep]:
     missing = why_not(engine.capabilities(), "memory")
     for name, metric in lab.metrics.items():
         probe = lab.probes.get(metric.probe or "")
@@ -117,16 +143,16 @@ def _run_of(
     probe: Probe,
     lab: Lab,
     engine: Engine,
-    unbuilt: Mapping[str, Message],
+    unbuilt: Unbuilt,
     get: HttpGet | None = None,
 ) -> Command | Message:
     """Return the command of one run, or the first reason against it; no subject stands for the control arm."""
     capabilities = engine.capabilities()
     reason = why_not(capabilities, f"arm:{arm}") or why_not(capabilities, f"probe:{probe.kind}")
-    reason = reason or (unbuilt.get(subject) if subject is not None else None)
+    reason = reason or (unbuilt.get((subject, runs_image(arm))) if subject is not None else None)
     if reason is not None:
         return reason
-    return engine.command(arm, _unbuilt(subject) if subject is not None else None, probe, run_limits(lab), get)
+    return engine.command(arm, _unbuilt(subject, arm) if subject is not None else None, probe, run_limits(lab), get)
 
 
 def _step(step_id: str, kind: Kind, subject: str | None, what: Call | Command | Message, runs: int = 1) -> PlannedStep:
@@ -172,14 +198,27 @@ def choose_source(submission: Submission, step: Step, capabilities: Capabilities
     return first
 
 
-def source_key(submission: Submission, source: BuildSource) -> str:
-    """Return a digest of all of the submission that a build may read; the report is none of it.
+def missing_file(submission: Submission, source: ImageSource) -> Message | None:
+    """Return why the recipe of an image cannot be read, None if it can; the submission may never have had it."""
+    entry = submission.manifest.find(path_of(submission, source.file))
+    if entry is None:
+        return Message(code="build.no-file", params={"file": source.file})
+    return Message(code="build.object-missing", params={"file": source.file}) if entry.state == "absent" else None
 
-    Paths count from the lab's root, so that a repository and its lab folder share what was built.
-    """
+
+def source_key(submission: Submission, source: BuildSource) -> str:
+    """Return a digest of all of the submission that a build may read."""
     if isinstance(source, CommittedFile):
         entry = submission.manifest.find(path_of(submission, source.file))
         return entry.sha256 if entry else ""
+    return folder_key(submission)
+
+
+def folder_key(submission: Submission) -> str:
+    """Return a digest of all files of the lab's folder but the report.
+
+    Paths count from the lab's root, so that a repository and its lab folder share what was built.
+    """
     prefix = "" if submission.root in ("", ".") else f"{submission.root}/"
     lines = (
         f"{e.sha256} {'x' if e.executable else '-'} {e.path.removeprefix(prefix)!r}\n"
@@ -212,6 +251,7 @@ def timed_arms(lab: Lab) -> dict[str, str | None]:
     return arms
 
 
-def _unbuilt(subject: str) -> Artifact:
+def _unbuilt(subject: str, arm: str) -> Artifact:
     """Stand for an artifact that is not there yet; its path is bound into the sandbox and is in no command."""
-    return Artifact(subject=subject, label="build", sha256="", size=0, path="unbuilt")
+    label: Literal["image", "build"] = "image" if runs_image(arm) else "build"
+    return Artifact(subject=subject, label=label, sha256="", size=0, path="unbuilt")

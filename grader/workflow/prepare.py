@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader.errors import HostError, LockError, SubmissionError
+from grader.model.arms import runs_image
 from grader.model.base import Message, canonical_json, digest
 from grader.model.lab import Lab
-from grader.model.run import Artifact
+from grader.model.run import Artifact, Runnable
 from grader.model.trouble import trouble, without_host_paths
 from grader.workflow.build import content_key
 from grader.workflow.plan import used_arms, why_not
@@ -20,22 +21,23 @@ RECIPE = "1"
 
 RECORD = "prepared.json"
 
-Runnable = Mapping[tuple[str, str], Artifact]
-"""What is run, by subject and arm."""
-
 
 class _AsItIsError(Exception):
     """Leaves `Store.directory` without an entry: the arm runs the artifact itself."""
 
 
 def prepare_arms(
-    site: Site, lab: Lab, artifacts: Mapping[str, Artifact], work: Path
+    site: Site, lab: Lab, artifacts: Mapping[str, Artifact], images: Mapping[str, Artifact], work: Path
 ) -> tuple[Runnable, dict[str, Message]]:
-    """Return by subject and arm what is run there, and by capability why an arm has nothing to run."""
+    """Return by subject and arm what is run there, and by capability why an arm has nothing to run.
+
+    Args:
+        artifacts, images: By subject.
+    """
     runnable: dict[tuple[str, str], Artifact] = {}
     missing: dict[str, Message] = {}
     for subject, arm in used_arms(lab):
-        artifact = artifacts.get(subject)
+        artifact = (images if runs_image(arm) else artifacts).get(subject)
         if artifact is None or why_not(site.engine.capabilities(), f"arm:{arm}") is not None:
             continue
         try:
@@ -69,7 +71,7 @@ def prepare_artifact(site: Site, arm: str, artifact: Artifact, work: Path) -> Ar
             raise _AsItIsError
         (folder / RECORD).write_bytes(canonical_json(made.model_copy(update={"path": Path(made.path).name})))
 
-    key = content_key(RECIPE, engine.name, arm, artifact.subject, artifact.sha256, *site.tools())
+    key = content_key(RECIPE, arm, artifact.subject, artifact.sha256, *site.maker(arm))
     try:
         folder = site.store.directory("prepared", key, fill, lambda kept: _read(kept) is not None)
     except _AsItIsError:

@@ -9,9 +9,8 @@ from grader.judging.cgi import answer_of_run
 from grader.judging.http import judge_answer
 from grader.judging.probes import VALID, WallClock, judge_probe
 from grader.model.lab import CgiProbe, HttpProbe, Lab, Probe, StdoutJsonProbe
-from grader.model.run import Answer, Artifact, Command, Completed
+from grader.model.run import Answer, Artifact, Command, Completed, Runnable
 from grader.workflow.plan import Capabilities, why_not
-from grader.workflow.prepare import Runnable
 from grader.workflow.probing import Probed, start_probing
 from grader.workflow.server import probe_server
 from grader.workflow.site import Site

@@ -80,6 +80,6 @@ def start_probing(
         recipe: What else its result depends on.
     """
     runs = (canonical_json(command.model_copy(update={"binds": ()})) for command in commands)
-    what = (site.engine.name, name, artifact.subject, arm, canonical_json(probe), artifact.sha256)
-    key = content_key(*what, *runs, *site.tools(), *recipe)
+    what = (name, artifact.subject, arm, canonical_json(probe), artifact.sha256)
+    key = content_key(*what, *runs, *site.maker(arm), *recipe)
     return Probing(site=site, name=name, subject=artifact.subject, arm=arm, key=key)

@@ -17,7 +17,7 @@ from grader.model.base import Language, Record
 from grader.model.grade import ManualMark
 from grader.model.run import LockSpan
 from grader.model.submission import IntakeCaps, Submission
-from grader.ports import Clock, Engine, Host, HostLock, Intake, Progress, Results, Runner, Store
+from grader.ports import Clock, Engine, Host, HostLock, ImageBuilder, Intake, Progress, Results, Runner, Store
 from grader.render.fill import FillStyle
 from grader.workflow.budget import Budget
 from grader.workflow.freeze import freeze, report_bytes
@@ -52,6 +52,7 @@ class Desk:
     progress: Progress
     clock: Clock
     budget: Budget = field(default_factory=Budget)
+    images: ImageBuilder | None = None
 
 
 # Formats of `run.json`: grader/run/1 is the first.
@@ -86,7 +87,7 @@ class Finished(Record):
 
 def plan_grading(job: Job, used: LabUsed, desk: Desk) -> tuple[PlannedStep, ...]:
     """Return the exact commands of a grading; nothing of the submission runs and nothing is written."""
-    return plan_submission(_freeze(job, used, desk), used.lab, desk.engine)
+    return plan_submission(_freeze(job, used, desk), used.lab, desk.engine, desk.images)
 
 
 def run_grading(
@@ -155,6 +156,7 @@ def _measure(job: Job, used: LabUsed, desk: Desk, submission: Submission, place:
         samples=place.samples,
         resume=job.resume,
         clock=desk.clock,
+        images=desk.images,
     )
 
 

@@ -13,7 +13,7 @@ from grader.errors import HostError, LockError
 from grader.judging.http import judge_answer
 from grader.judging.probes import FAILED_AS_EXPECTED, VALID, WallClock
 from grader.judging.server import printed_word, spread, unexpected_failure, why_no_answer
-from grader.model.base import Message, Record, canonical_json
+from grader.model.base import Message, Record
 from grader.model.lab import HttpGet, HttpProbe
 from grader.model.run import Answer, Artifact, Command, MemoryReading, ProbeResult, ServerRun
 from grader.ports import Clock, Server, Stopped
@@ -35,7 +35,7 @@ def probe_server(site: Site, name: str, probe: HttpProbe, arm: str, artifact: Ar
     life_s = site.waits.life_s(probe, site.limits.timeout_s)
     limits = site.limits.model_copy(update={"timeout_s": life_s})
     command = site.engine.command(arm, artifact, probe, limits)
-    host = canonical_json(site.host).decode()
+    host = site.host_of(arm).decode()
     probing = start_probing(site, name, probe, arm, artifact, (command,), RECIPE, host)
     stored = probing.earlier()
     if stored is not None:

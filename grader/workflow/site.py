@@ -9,7 +9,8 @@ from typing import TypeVar
 from grader.model.base import Record, canonical_json
 from grader.model.host import Fingerprint
 from grader.model.run import Limits
-from grader.ports import Clock, Engine, HostLock, NoiseMeter, Progress, Store
+from grader.ports import Clock, Engine, HostLock, ImageBuilder, NoiseMeter, Progress, Store
+from grader.workflow.join import part_of
 from grader.workflow.records import load_record
 from grader.workflow.waits import Waits
 
@@ -20,7 +21,7 @@ Stored = TypeVar("Stored", bound=Record)
 class Site:
     """The ports that measuring uses, what this host is, the caps on one run of a program, and on waits for a server.
 
-    Unless `use_cache`, nothing is read from the store or kept in it.
+    `images` is None where nothing builds images.  Unless `use_cache`, nothing is read from the store or kept in it.
     """
 
     engine: Engine
@@ -33,6 +34,7 @@ class Site:
     clock: Clock
     waits: Waits
     listen: Callable[[], NoiseMeter]
+    images: ImageBuilder | None = None
 
     def earlier(self, kind: str, key: str, model: type[Stored]) -> Stored | None:
         """Return what an earlier measuring kept under that key."""
@@ -43,6 +45,14 @@ class Site:
         if self.use_cache:
             self.store.save(kind, key, canonical_json(record))
 
-    def tools(self) -> tuple[bytes, ...]:
-        """Return what tells this engine's programs from others', for a key."""
-        return tuple(canonical_json(tool) for tool in self.engine.tools())
+    def maker(self, arm: str) -> tuple[bytes, ...]:
+        """Return what tells the engine of an arm and its programs from others', for a key.
+
+        Another engine beside it changes nothing of what it gives, so nothing is run again because one came.
+        """
+        part = part_of(self.engine, arm)
+        return (part.name.encode(), *(canonical_json(tool) for tool in part.tools()))
+
+    def host_of(self, arm: str) -> bytes:
+        """Return this host with the programs of an arm's own engine, for a key."""
+        return canonical_json(self.host.model_copy(update={"tools": part_of(self.engine, arm).tools()}))

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from grader.model.base import Message, Record
+from grader.model.image import ImageFile, ImageResult, ImageSize
 from grader.model.run import Answer, BuildResult, MemoryReading, PeakRuns, ProbeResult, ServerRun
-from grader.model.steps import build_step, memory_step, probe_step
+from grader.model.steps import build_step, image_step, memory_step, probe_step
 from grader.render.escape import json_document
 
 
@@ -30,6 +31,9 @@ class StepMeta(Record):
     answers: tuple[Answer, ...] = ()
     server: ServerRun | None = None
     peaks: tuple[tuple[MemoryReading, ...], ...] = ()
+    sizes: tuple[ImageSize, ...] = ()
+    program: ImageFile | None = None
+    refusals: tuple[Message, ...] = ()
 
 
 class StepOutput(Record):
@@ -59,6 +63,23 @@ def step_of_build(result: BuildResult, *, cached: bool) -> StepOutput:
         artifact_sha256=result.artifact.sha256 if result.artifact else None,
         artifact_size=result.artifact.size if result.artifact else None,
         reason=result.reason,
+    )
+    return StepOutput(meta=meta, stdout=b"", stderr=result.log.encode("utf-8", "replace"), cached=cached)
+
+
+def step_of_image(result: ImageResult, *, cached: bool) -> StepOutput:
+    """Return the evidence of an image's build: its identity, its sizes, and why a recipe is refused."""
+    image = result.image
+    meta = StepMeta(
+        step=image_step(result.subject),
+        argv=result.argv,
+        state=result.state,
+        artifact_sha256=image.artifact.sha256 if image else None,
+        artifact_size=image.artifact.size if image else None,
+        reason=result.reason,
+        sizes=image.sizes if image else (),
+        program=image.program if image else None,
+        refusals=result.refusals,
     )
     return StepOutput(meta=meta, stdout=b"", stderr=result.log.encode("utf-8", "replace"), cached=cached)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from grader.errors import TimeLimitError
 from grader.model.base import TIME_IS_UP, Message, Record, canonical_json
 from grader.model.bench import NoiseReading
 from grader.model.lab import Lab, StdoutJsonProbe
-from grader.model.run import Artifact, Campaign, ProbeResult, SampleHeader, SavedSamples
+from grader.model.run import Campaign, ProbeResult, Runnable, SampleHeader, SavedSamples
+from grader.model.selection import runs_right
 from grader.model.trouble import trouble
 from grader.ports import SampleLog
 from grader.stats.estimate import summary
@@ -18,7 +19,6 @@ from grader.workflow.build import content_key
 from grader.workflow.calibration import CalibratedMeter
 from grader.workflow.campaign import TimedArm, campaign_plan, run_campaign, sound_rounds
 from grader.workflow.plan import timed_arms, why_not
-from grader.workflow.prepare import Runnable
 from grader.workflow.site import Site
 from grader.workflow.steps import StepMeta, StepOutput
 
@@ -49,14 +49,14 @@ class _Timing(Record):
 def time_submission(
     site: Site, lab: Lab, runnable: Runnable, probes: Sequence[ProbeResult], log: SampleLog, *, resume: bool
 ) -> Timed | None:
-    """Time every arm whose subject passed the probe; the same arms on the same host are never timed twice.
+    """Time every arm that nothing the probe saw speaks against; the same arms on the same host are never timed twice.
 
     Args:
         resume: Keep the complete rounds of the same campaign that `log` holds.
     """
-    failed = {p.subject for p in probes if p.probe == lab.timing.probe and p.state != "passed"}
-    arms = [_timed_arm(site, lab, arm, subject, runnable) for arm, subject in timed_arms(lab).items()]
-    chosen = [(arm, key) for arm, subject, key in arms if arm is not None and subject not in failed]
+    right = {a: s for a, s in timed_arms(lab).items() if s is None or runs_right(probes, lab.timing.probe, s, a)}
+    arms = [_timed_arm(site, lab, arm, subject, runnable) for arm, subject in right.items()]
+    chosen = [(arm, key) for arm, key in arms if arm is not None]
     if all(arm.probe is None for arm, _ in chosen):
         return None  # the control arm alone says nothing
     parameters = canonical_json(lab.parameters)
@@ -147,18 +147,18 @@ def _not_run(reason: Message) -> StepOutput:
 
 
 def _timed_arm(
-    site: Site, lab: Lab, arm: str, subject: str | None, runnable: Mapping[tuple[str, str], Artifact]
-) -> tuple[TimedArm | None, str | None, bytes]:
+    site: Site, lab: Lab, arm: str, subject: str | None, runnable: Runnable
+) -> tuple[TimedArm | None, bytes]:
     """Return an arm with its command and all that tells it from others, None if it cannot run."""
     probe = lab.probes[lab.timing.probe]
     artifact = runnable.get((subject, arm)) if subject is not None else None
     there = why_not(site.engine.capabilities(), f"arm:{arm}") is None
     if not there or not isinstance(probe, StdoutJsonProbe) or (subject is not None and artifact is None):
-        return None, subject, b""
+        return None, b""
     command = site.engine.command(arm, artifact, probe, site.limits)
     timed = TimedArm(name=arm, command=command, probe=probe if subject is not None else None)
     run = timed.model_copy(update={"command": command.model_copy(update={"binds": ()})})
-    return timed, subject, canonical_json(run) + (artifact.sha256.encode() if artifact else b"")
+    return timed, canonical_json(run) + (artifact.sha256.encode() if artifact else b"")
 
 
 def _repeatable(campaign: Campaign) -> bool:

@@ -34,6 +34,11 @@ def no_build(subject: str, state: str, reason: Message = WHY) -> BuildResult:
     return BuildResult.model_validate({"subject": subject, "state": state, "artifact": None, "reason": reason})
 
 
+def ran(*builds: BuildResult) -> dict[tuple[str, str], Artifact]:
+    arms = {"native": "process", "wasm": "wasmtime"}
+    return {(b.subject, arms[b.subject]): b.artifact for b in builds if b.artifact is not None}
+
+
 def probed(state: str, reason: Message | None = None, subject: str = "native", arm: str = "process") -> ProbeResult:
     value = "valid" if state == "passed" else None
     return ProbeResult.model_validate(
@@ -78,7 +83,7 @@ def test_only_the_students_own_failure_is_a_failure(state: str, expected: str) -
 def test_a_module_of_another_compiler_may_be_slow(other: bool, native: str, code: str, state: str) -> None:
     late = Message(code=code, params={"seconds": 60.0})
     probes = [probed(native, WHY if native == "failed" else None), probed("failed", late, "wasm", "wasmtime")]
-    facts = by_id(facts_from_probes(LAB, probes, [built("native"), built("wasm", comparable=not other)]))
+    facts = by_id(facts_from_probes(LAB, probes, ran(built("native"), built("wasm", comparable=not other))))
     assert facts["wasm.cli_output@wasmtime"].state == state
 
 
@@ -88,12 +93,12 @@ def test_without_any_artifact_every_arm_of_it_tells_the_same_reason() -> None:
 
 
 def test_probes_become_facts_with_a_stable_value() -> None:
-    passed = by_id(facts_from_probes(LAB, [probed("passed")], [built("native", comparable=False)]))
+    passed = by_id(facts_from_probes(LAB, [probed("passed")], ran(built("native", comparable=False))))
     fact = passed["native.cli_output@process"]
     assert (fact.state, fact.value, fact.comparable, fact.compiler) == ("measured", "valid", False, "C 1")
-    failed = facts_from_probes(LAB, [probed("failed", WHY)], [])[0]
+    failed = facts_from_probes(LAB, [probed("failed", WHY)], {})[0]
     assert (failed.state, failed.reason) == ("failed", WHY)
-    broken = facts_from_probes(LAB, [probed("not_run", OURS)], [])[0]
+    broken = facts_from_probes(LAB, [probed("not_run", OURS)], {})[0]
     assert (broken.state, broken.reason) == ("not_run", OURS)
 
 

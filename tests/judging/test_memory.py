@@ -40,7 +40,7 @@ def ran(arm: str, subject: str | None, sizes: Sequence[Sequence[MemoryReading]],
 
 
 def test_each_notion_is_a_fact_before_and_after_the_requests() -> None:
-    facts = facts_from_servers(LAB, [served()], {"native": artifact("native")})
+    facts = facts_from_servers(LAB, [served()], {("native", "process"): artifact("native")})
     assert {(f.id, f.notion, f.conditions): f.value for f in facts} == {
         ("native.memory_idle@process", "cgroup", "warm"): 900,
         ("native.memory_idle@process", "smaps", "warm"): 1800,

@@ -10,8 +10,8 @@ from grader.stats.timing import facts_from_campaign
 from tests.samplelab import small_lab
 
 ARTIFACTS = {
-    "native": Artifact(subject="native", label="build", sha256="a", size=1, path="p", compiler="Go 1"),
-    "wasm": Artifact(subject="wasm", label="build", sha256="b", size=1, path="q", compiler="Go 1", comparable=False),
+    ("native", "process"): Artifact(subject="native", label="build", sha256="a", size=1, path="p", compiler="Go 1"),
+    ("wasm", "wasmtime"): Artifact(subject="wasm", label="build", sha256="b", size=1, path="q", compiler="Go 1", comparable=False),
 }
 
 
