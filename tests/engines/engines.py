@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import shutil
@@ -153,11 +154,18 @@ def running(*, shims: Path | None = None) -> Iterator[Engines]:
     """
     sweep()
     root = Path(tempfile.mkdtemp(prefix=PREFIX))
-    plan = _plan(root, shims)
-    argv = [sys.executable, "-I", keeper.__file__, json.dumps(plan)]
+    lock = _held(root)
+    argv = [sys.executable, "-I", keeper.__file__, json.dumps({"lock": lock, **_plan(root, shims)})]
     process = subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root, text=True, start_new_session=True
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=root,
+        text=True,
+        start_new_session=True,
+        pass_fds=[lock],
     )
+    os.close(lock)
     engines = Engines(root, process)
     try:
         engines._read_answer()
@@ -170,6 +178,15 @@ def sweep() -> None:
     """Remove what engines have left whose keeper was killed too."""
     for root in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         keeper.sweep(root)
+
+
+def _held(root: Path) -> int:
+    """Make the folder's lock file so that it is never seen unlocked: then a sweep would take it for a dead one's."""
+    unseen = root / f"new-{keeper.LOCK}"
+    lock = os.open(unseen, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    unseen.rename(root / keeper.LOCK)
+    return lock
 
 
 def _plan(root: Path, shims: Path | None) -> dict[str, object]:

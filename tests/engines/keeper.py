@@ -23,12 +23,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 LOCK = "keeper.lock"
-"""In the root folder; held as long as the keeper of that folder lives."""
+"""In the root folder; from when it is there it is held, by the owner first and then as long as the keeper lives."""
+NEW_S = 60.0
+"""A root folder without that file may be one that is just being made, unless it is older."""
 GROUPS_BEFORE = "groups-before"
 """In the root folder; the groups at the top of each hierarchy that were there before, one a line."""
 PRIVATE = (Path("/run/containerd"), Path("/run/docker"))
@@ -97,7 +99,6 @@ class Keeper:
         groups = self._groups_of_namespaces()
         wait_until(lambda: self._nothing_below(groups), STOP_S)
         remove_groups(groups, self._groups_before)
-        remove_root(self._root)
 
     def _nothing_below(self, groups: set[Path]) -> bool:
         """Kill what is below this process, adding its control groups; tells whether there was nothing."""
@@ -140,15 +141,15 @@ def separated() -> Iterator[None]:
 
     Raises: OSError.
     """
-    _checked(_libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
-    _checked(_libc.unshare(_NEW_MOUNTS | _NEW_NETWORK))
+    _checked("prctl", _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+    _checked("unshare", _libc.unshare(_NEW_MOUNTS | _NEW_NETWORK))
     # A slave, not private: what the host unmounts goes here too, or it would stay busy.
-    _checked(_libc.mount(b"none", b"/", None, _RECURSIVE | _SLAVE, None))
+    _checked("mount", _libc.mount(b"none", b"/", None, _RECURSIVE | _SLAVE, None))
     fifos = _shared_folders()
     for folder in PRIVATE:
-        _checked(_libc.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, b"mode=0711"))
+        _checked("mount", _libc.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, b"mode=0711"))
     FIFOS.mkdir()
-    _checked(_libc.mount(f"/proc/self/fd/{fifos}".encode(), bytes(FIFOS), None, _BIND, None))
+    _checked("mount", _libc.mount(f"/proc/self/fd/{fifos}".encode(), bytes(FIFOS), None, _BIND, None))
     subprocess.run(["ip", "link", "set", "lo", "up"], env=_PLAIN, stdin=subprocess.DEVNULL, check=True)
     try:
         yield
@@ -187,10 +188,13 @@ def _remove_shared_folders(opened: int) -> None:
 
 def sweep(root: Path) -> None:
     """Remove what is left of a keeper that was killed.  A living one's folder stays as it is."""
-    with suppress(FileNotFoundError), (root / LOCK).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with suppress(FileNotFoundError), ExitStack() as held:
+        if (root / LOCK).exists():
+            try:
+                fcntl.flock(held.enter_context((root / LOCK).open()), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+        elif time.time() - root.stat().st_mtime < NEW_S:
             return
         groups = {Path(mount, root.name) for mount in group_mounts().values()}
         wait_until(lambda: _nothing_marked(str(root), groups), STOP_S)
@@ -322,10 +326,10 @@ def wait_until(done: Callable[[], bool], timeout_s: float) -> bool:
     return True
 
 
-def _checked(result: int) -> None:
+def _checked(what: str, result: int) -> None:
     if result != 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        raise OSError(number, os.strerror(number), what)
 
 
 def _quietly(argv: Argv, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -358,21 +362,22 @@ def main(argv: Sequence[str]) -> int:
     """Keep the daemons of the plan, which is one argument in JSON."""
     plan = json.loads(argv[0])
     root = Path(plan["root"])
+    os.set_inheritable(plan["lock"], False)  # it is ours until we end, and no daemon's
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, lambda *_: None)  # a handler, because children would inherit SIG_IGN
-    with (root / LOCK).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        keeper = Keeper(root, plan["daemons"], plan["environ"])
-        try:
-            with separated():
-                try:
-                    say(keeper.start_all())
-                    serve(keeper, sys.stdin)
-                finally:
-                    keeper.end()
-        except (OSError, subprocess.SubprocessError) as error:
-            say(str(error))
-            return 1
+    keeper = Keeper(root, plan["daemons"], plan["environ"])
+    try:
+        with separated():
+            try:
+                say(keeper.start_all())
+                serve(keeper, sys.stdin)
+            finally:
+                keeper.end()
+    except (OSError, subprocess.SubprocessError) as error:
+        say(str(error))
+        return 1
+    finally:
+        remove_root(root)
     return 0
 
 

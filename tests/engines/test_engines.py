@@ -141,6 +141,14 @@ def test_the_sweep_leaves_engines_alone_that_are_in_use(own_engines: Engines) ->
     assert own_engines.run(own_engines.docker, "version").returncode == 0
 
 
+def test_the_sweep_leaves_a_folder_alone_that_is_just_being_made(before: Traces, tmp_path: Path) -> None:
+    keeper.sweep(tmp_path)
+    assert tmp_path.exists()
+    os.utime(tmp_path, (0, 0))
+    keeper.sweep(tmp_path)
+    assert not tmp_path.exists()
+
+
 def test_two_engines_stand_side_by_side_and_end_alone(own_engines: Engines, tmp_path: Path) -> None:
     """As with a system's daemon: the same names, ports and bridges, and neither sees the other's."""
     listing = (own_engines.docker, "ps", "-q")
@@ -180,3 +188,19 @@ def test_a_plain_user_is_told_that_only_root_can(before: Traces) -> None:
 
     done = subprocess.run([*drop, python_for(start), "-c", tried], capture_output=True, text=True, check=True)
     assert done.stdout == "only root can start a container engine\n"
+
+
+def test_where_no_namespace_can_be_made_the_engines_say_so_and_leave_nothing(before: Traces, tmp_path: Path) -> None:
+    """As root in a container without the right to mount."""
+    tried = (
+        "from tests.engines.engines import EnginesError, running\n"
+        "try:\n"
+        "    with running(): print('started')\n"
+        "except EnginesError as error: print(error)\n"
+    )
+    argv = ["setpriv", "--bounding-set=-sys_admin", sys.executable, "-c", tried]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "[Errno 1] Operation not permitted: 'unshare'\n"
+    assert list(tmp_path.iterdir()) == []
+    assert Traces.now() == before
