@@ -20,12 +20,13 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 Json = dict[str, Any]
 
 
-def tar(files: Mapping[str, bytes | tuple[str, str]]) -> bytes:
+def tar(files: Mapping[str, bytes | tuple[str, str]], mode: int = 0o644) -> bytes:
     """Return a tar of these files; a value `("link", target)` is a symbolic link, `("folder", "")` a folder."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as out:
         for name, content in files.items():
             info = tarfile.TarInfo(name)
+            info.mode = mode
             if isinstance(content, tuple):
                 kind, info.linkname = content
                 info.type = tarfile.SYMTYPE if kind == "link" else tarfile.DIRTYPE

@@ -36,6 +36,9 @@ _CHUNK = 1 << 16
 _MAX_ANSWER = 16 << 20
 _RESTART = "see what `docker info` says, and restart the daemon"
 
+_NO_ADDRESS = ("com.docker.network.bridge.inhibit_ipv4",)
+_ISOLATED = {"com.docker.network.bridge.gateway_mode_ipv4": "isolated"}
+"""What older daemons, and those since 28, call a bridge on which the host does not listen; each ignores the other."""
 _LOADED = re.compile(r"Loaded image(?: ID)?: (\S+)")
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -130,6 +133,10 @@ class _Usage(_Answer):
     images: tuple[ListedImage, ...] | None = Field(default=None, alias="Images")
 
 
+class _Event(_Answer):
+    action: str = Field(alias="Action")
+
+
 class _Progress(_Answer):
     error: str | None = None
     stream: str | None = None
@@ -210,8 +217,16 @@ class DockerApi:
         self._json("DELETE", f"/images/{_quoted(reference)}", {"force": "1"}, missing=(404, 409), timeout_s=CHANGE_S)
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make a bridge from which no packet leaves this host."""
-        body = {"Name": name, "CheckDuplicate": True, "Driver": "bridge", "Internal": True, "Labels": dict(labels)}
+        """Make a bridge from which no packet leaves, and on which this host has no address of its own either."""
+        options = dict.fromkeys(_NO_ADDRESS, "true") | _ISOLATED
+        body = {
+            "Name": name,
+            "CheckDuplicate": True,
+            "Driver": "bridge",
+            "Internal": True,
+            "Options": options,
+            "Labels": dict(labels),
+        }
         self._json("POST", "/networks/create", body=body, timeout_s=CHANGE_S)
 
     def networks(self, label: str) -> tuple[ListedNetwork, ...]:
@@ -255,11 +270,11 @@ class DockerApi:
         inactive = stats.get("total_inactive_file", stats.get("inactive_file", 0))
         return memory.usage - inactive if inactive < memory.usage else memory.usage or None
 
-    def was_started(self, name: str, since: float, until: float) -> bool:
-        """Return whether a container of that name was started between two moments, Unix seconds."""
-        query = {"since": f"{since:.6f}", "until": f"{until:.6f}", **_filters(container=[name], event=["start"])}
+    def events(self, container: str, since: float, until: float) -> frozenset[str]:
+        """Return what happened to a container between two moments, Unix seconds: `create`, `start`, `oom`, `die`, …"""
+        query = {"since": f"{since:.6f}", "until": f"{until:.6f}", **_filters(container=[container])}
         with self._call("GET", "/events", query) as response:
-            return any(True for _ in _lines(response))
+            return frozenset(_read(_Event, line).action for line in _lines(response))
 
     def _json(
         self,

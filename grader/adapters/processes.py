@@ -141,3 +141,19 @@ class PeakSampler:
             f"{apart_ms:.1f} ms apart; a peak between two samples is missed"
         )
         return (MemoryReading(notion="smaps", size_bytes=self._peak, method=method),)
+
+
+def shim_memory(container: str) -> tuple[MemoryReading, ...]:
+    """Return what the runtime keeps beside a container, by the id that its shim was started for; empty if not seen."""
+    wanted = container.encode()
+    shims = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if b"-id" in words[:-1] and words[words.index(b"-id") + 1] == wanted and b"shim" in words[0]:
+                    shims.append(int(entry.name))
+    total = _pss(shims)
+    if total == 0:
+        return ()
+    return (MemoryReading(notion="shim", size_bytes=total, method="Pss of smaps_rollup of the container's shim"),)

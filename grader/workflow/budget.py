@@ -15,7 +15,7 @@ from grader.errors import TimeLimitError
 from grader.model.bench import NoiseReading
 from grader.model.host import Fingerprint, Tool
 from grader.model.run import Command, Completed, MemoryReading
-from grader.ports import Host, HostLock, NoiseMeter, Runner, SandboxStatus, Server, Stopped
+from grader.ports import Host, HostLock, Launcher, NoiseMeter, Runner, SandboxStatus, Server, Stopped
 
 PAUSE_SHARE = 0.1
 """Of the time that is left, that one wait for a quiet host may take: a busy host is no reason to have no result."""
@@ -51,18 +51,12 @@ class Budget:
         return timeout_s if left is None else min(timeout_s, left)
 
 
-class BoundedRunner:
-    """A boundary whose commands end when the budget does; implements `ports.Runner`."""
+class BoundedLauncher:
+    """A boundary whose commands end when the budget does; implements `ports.Launcher`."""
 
-    def __init__(self, inner: Runner, budget: Budget) -> None:
+    def __init__(self, inner: Launcher, budget: Budget) -> None:
         self._inner = inner
         self._budget = budget
-
-    def status(self) -> SandboxStatus:
-        return self._inner.status()
-
-    def noop(self) -> Command:
-        return self._inner.noop()
 
     def run(self, command: Command, *, memory: bool = False) -> Completed:
         """Run with what is left at most.  Raises: TimeLimitError if nothing is, or if only that ended it."""
@@ -85,6 +79,20 @@ class BoundedRunner:
         timeout_s = self._budget.cap(command.limits.timeout_s)
         limits = command.limits.model_copy(update={"timeout_s": timeout_s})
         return command if limits == command.limits else command.model_copy(update={"limits": limits})
+
+
+class BoundedRunner(BoundedLauncher):
+    """A boundary for this host's programs whose commands end when the budget does; implements `ports.Runner`."""
+
+    def __init__(self, inner: Runner, budget: Budget) -> None:
+        super().__init__(inner, budget)
+        self._runner = inner
+
+    def status(self) -> SandboxStatus:
+        return self._runner.status()
+
+    def noop(self) -> Command:
+        return self._runner.noop()
 
 
 class BoundedServer:

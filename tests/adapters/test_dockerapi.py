@@ -177,7 +177,7 @@ def test_what_is_not_there_is_no_trouble(engines: Engines) -> None:
     assert (api.image("no:such"), api.container("no-such"), api.memory("no-such")) == (None, None, None)
     assert api.signal("no-such", "TERM") is False
     api.remove_container("no-such")
-    assert api.was_started("no-such", time.time() - 60, time.time()) is False
+    assert api.events("no-such", time.time() - 60, time.time()) == frozenset()
 
 
 @pytest.mark.serial

@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from grader.adapters.cgroupparents import CgroupParents
+from grader.adapters.cgroups import mount_points
+from grader.adapters.docker import Docker, DockerEngine, find_client, find_socket, open_docker
+from grader.adapters.owner import LABEL
+from grader.errors import HostError
+from grader.model.run import Artifact, Completed, Limits
+from tests.adapters.containers import image, once, server, shell
+from tests.engines.engines import PROGRAMS, Engines
+from tests.samplelab import small_lab
+
+LIMITS = Limits(timeout_s=30, memory_bytes=64 << 20, pids=64, disk_bytes=16 << 20)
+
+pytestmark = [pytest.mark.serial, pytest.mark.once]
+
+
+def socket_of(engines: Engines) -> Path:
+    return Path(engines.docker_host.removeprefix("unix://"))
+
+
+@contextmanager
+def opened(engines: Engines) -> Iterator[Docker]:
+    parents = CgroupParents.find()
+    if parents.missing is not None:
+        pytest.skip(f"needs: cgroups: {parents.missing.params}")
+    with open_docker(socket_of(engines), "/usr/bin", parents) as docker:
+        yield docker
+
+
+@pytest.fixture
+def docker(engines: Engines) -> Iterator[Docker]:
+    before = left(engines)
+    with opened(engines) as docker:
+        yield docker
+    assert left(engines) == before
+
+
+@pytest.fixture
+def engine(docker: Docker) -> DockerEngine:
+    return DockerEngine(small_lab(), docker, docker.runner, CgroupParents.find())
+
+
+def left(engines: Engines) -> tuple[list[str], ...]:
+    """Return every object that a daemon has, and every cgroup of ours."""
+    asked = (("ps", "-aq"), ("images", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
+    objects = [sorted(engines.run(engines.docker, *argv).stdout.split()) for argv in asked]
+    points = [point for point, _ in mount_points(Path("/proc/self")).values()]
+    return (*objects, [str(path) for point in points for path in point.glob(f"lab-grader-*-{os.getpid()}-*")])
+
+
+def ran(engine: DockerEngine, what: Artifact, arm: str = "docker", **changes: object) -> Completed:
+    limits = LIMITS.model_copy(update=changes)
+    return engine.run_once(engine.command(arm, what, once({"WORD": "hello"}), limits))
+
+
+@pytest.mark.parametrize("arm", ["docker", "docker-nonet"])
+def test_a_container_says_its_word_and_leaves_nothing(engine: DockerEngine, tmp_path: Path, arm: str) -> None:
+    done = ran(engine, shell(tmp_path, "echo $WORD; echo aside >&2; exit 3"), arm)
+    assert (done.outcome, done.exit_code, done.stdout, done.stderr) == ("failed", 3, "hello\n", "aside\n")
+    assert done.total_s > 0
+    assert done.argv[:3] == ("docker", "run", "--rm")
+
+
+def test_an_image_is_loaded_once_and_its_line_names_nothing_of_this_run(engine: DockerEngine, tmp_path: Path) -> None:
+    what = shell(tmp_path, "echo $WORD")
+    lines = {ran(engine, what).argv for _ in range(2)}
+    assert len(lines) == 1
+    assert f"sha256:{what.sha256}" in next(iter(lines))
+    assert not any(word.startswith("--name") for word in next(iter(lines)))
+
+
+CONFINED = """
+touch /x 2>/dev/null && echo root is writable
+touch /tmp/x || echo tmp is not
+touch /data/x || echo volume is not
+busybox dd if=/dev/zero of=/data/big bs=1M count=40 2>/dev/null && echo the volume has no end
+busybox chown 1 /tmp/x 2>/dev/null && echo may change owners
+busybox mount -t tmpfs x /tmp 2>/dev/null && echo may mount
+busybox grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status
+"""
+
+
+def test_what_a_container_may_not_do(engine: DockerEngine, tmp_path: Path) -> None:
+    script = CONFINED.replace("busybox", "/bin/busybox").replace("touch", "/bin/busybox touch")
+    done = ran(engine, shell(tmp_path, script, Volumes={"/data": {}}))
+    said = [line.split() for line in done.stdout.splitlines()]
+    assert said == [["CapEff:", "0000000000000000"], ["NoNewPrivs:", "1"], ["Seccomp:", "2"]]
+
+
+REACH_OUT = """
+for address in $(/bin/busybox ip route | /bin/busybox grep -o 'via [0-9.]*' | /bin/busybox cut -c5-) $HOSTS; do
+  /bin/busybox nc -w 2 $address $PORT </dev/null && echo reached $address
+done
+/bin/busybox nslookup -timeout=1 example.org >/dev/null 2>&1 && echo resolved
+/bin/busybox ip -o link | /bin/busybox wc -l
+"""
+
+
+@pytest.mark.parametrize(("arm", "interfaces"), [("docker", "2"), ("docker-nonet", "1")])
+def test_no_arm_reaches_even_this_host_and_only_one_has_a_bridge(
+    engine: DockerEngine, engines: Engines, tmp_path: Path, arm: str, interfaces: str
+) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as listening:
+        listening.settimeout(20)
+        threading.Thread(target=answer_all, args=(listening,), daemon=True).start()
+        env = {"PORT": str(listening.getsockname()[1]), "HOSTS": "172.17.0.1"}
+        done = engine.run_once(engine.command(arm, shell(tmp_path, REACH_OUT), once(env), LIMITS))
+    assert done.stdout.split() == [interfaces]
+
+
+def answer_all(listening: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            listening.accept()[0].close()
+
+
+def test_a_program_that_never_ends_is_ended_with_its_container(engine: DockerEngine, tmp_path: Path) -> None:
+    done = ran(engine, shell(tmp_path, "echo begun; while :; do :; done"), timeout_s=2)
+    assert (done.outcome, done.stdout) == ("timeout", "begun\n")
+
+
+def test_output_without_end_is_cut(engine: DockerEngine, tmp_path: Path) -> None:
+    done = ran(engine, shell(tmp_path, "/bin/busybox yes"), output_bytes=10_000)
+    assert (done.outcome, len(done.stdout)) == ("output-limit", 10_000)
+
+
+def test_memory_above_the_cap_is_named(engine: DockerEngine, tmp_path: Path) -> None:
+    done = ran(engine, shell(tmp_path, "x=xxxxxxxx; while :; do x=$x$x; done"))
+    assert done.reason is not None
+    assert (done.reason.code, done.reason.params) == ("run.memory-limit", {"bytes": 64 << 20})
+
+
+def test_more_processes_than_the_cap_cannot_be_started(engine: DockerEngine, tmp_path: Path) -> None:
+    script = "i=0; while [ $i -lt 80 ]; do /bin/busybox sleep 9 & i=$((i+1)); done; echo all started"
+    done = ran(engine, shell(tmp_path, script), timeout_s=20)
+    assert "all started" not in done.stdout
+    assert "fork" in done.stderr
+
+
+@pytest.mark.parametrize("code", [125, 126, 127])
+def test_a_program_that_ends_as_the_client_would_is_still_the_program(
+    engine: DockerEngine, tmp_path: Path, code: int
+) -> None:
+    done = ran(engine, shell(tmp_path, f"echo 'docker: Error response from daemon: sorry.' >&2; exit {code}"))
+    assert (done.outcome, done.exit_code) == ("failed", code)
+
+
+def test_an_image_that_names_no_program_is_not_started(engine: DockerEngine, tmp_path: Path) -> None:
+    done = ran(engine, image(tmp_path, {"readme": b"x"}, ["/no/such/program"]))
+    assert done.outcome == "not-started"
+    assert done.reason is not None
+    assert "no such file" in str(done.reason.params["error"])
+
+
+def test_memory_is_of_the_container_and_near_what_it_holds(engine: DockerEngine, tmp_path: Path) -> None:
+    held = "x=$(/bin/busybox head -c 20000000 /dev/zero | /bin/busybox tr '\\0' x); echo ${#x}"
+    small = engine.memory(engine.command("docker", shell(tmp_path, "echo 0"), once(), LIMITS))
+    large = engine.memory(engine.command("docker", shell(tmp_path, held), once(), LIMITS))
+    assert large.stdout == "20000000\n"
+    ((floor,), (peak,)) = small.memory_peak, large.memory_peak
+    assert floor.notion == peak.notion == "cgroup"
+    assert peak.size_bytes - floor.size_bytes > 18_000_000
+
+
+SERVE = (
+    "echo begun; while :; do printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nhi'"
+    " | /bin/busybox nc -l -p 8080; done"
+)
+
+
+@pytest.mark.parametrize("arm", ["docker", "docker-nonet"])
+def test_a_server_is_reached_looked_at_and_stopped(engine: DockerEngine, tmp_path: Path, arm: str) -> None:
+    command = engine.command(arm, shell(tmp_path, SERVE), server(), LIMITS)
+    with engine.serve(command, 8080) as serving:
+        deadline = time.monotonic() + 20
+        answer = b""
+        while not answer and time.monotonic() < deadline:
+            try:
+                with serving.connect(2) as connection:
+                    connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                    answer = connection.recv(100)
+            except OSError:
+                time.sleep(0.02)
+        assert answer.startswith(b"HTTP/1.0 200")
+        readings = {reading.notion: reading.size_bytes for reading in serving.memory()}
+        assert set(readings) == {"cgroup", "docker_stats", "shim"}
+        assert 0 < readings["docker_stats"] <= LIMITS.memory_bytes
+        stopped = serving.stop(0.5)
+    assert stopped.how == "killed"  # a shell as first process has no handler for SIGTERM
+    assert stopped.completed.stdout.startswith("begun\n")
+
+
+def test_a_server_that_ends_by_itself_says_so(engine: DockerEngine, tmp_path: Path) -> None:
+    command = engine.command("docker", shell(tmp_path, "echo no; exit 4"), server(), LIMITS)
+    with engine.serve(command, 8080) as serving:
+        while not serving.ended():
+            time.sleep(0.02)
+        stopped = serving.stop(1)
+    assert (stopped.how, stopped.completed.exit_code) == ("by-itself", 4)
+
+
+def test_a_plan_needs_no_image(engine: DockerEngine) -> None:
+    unbuilt = Artifact(subject="native", label="image", sha256="", size=0, path="unbuilt")
+    assert engine.command("docker", unbuilt, once(), LIMITS).argv[:2] == ("docker", "run")
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from grader.adapters.cgroupparents import CgroupParents
+from grader.adapters.docker import DockerEngine, open_docker
+from grader.model.run import Artifact, Limits
+from tests.adapters.containers import server
+from tests.samplelab import small_lab
+parents = CgroupParents.find()
+what = Artifact.model_validate_json(sys.argv[2])
+with open_docker(Path(sys.argv[1]), "/usr/bin", parents) as docker:
+    engine = DockerEngine(small_lab(), docker, docker.runner, parents)
+    with engine.serve(engine.command("docker", what, server(), Limits(timeout_s=60)), 8080) as serving:
+        while not serving.memory():
+            pass
+        print("serving", flush=True)
+        input()
+"""
+
+
+def test_what_a_killed_grader_leaves_is_removed_by_the_next(engines: Engines, tmp_path: Path) -> None:
+    before = left(engines)
+    what = shell(tmp_path, "/bin/busybox sleep 60")
+    argv = [sys.executable, "-c", KILLED, str(socket_of(engines)), what.model_dump_json()]
+    killed = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == "serving\n"
+    killed.kill()
+    killed.communicate()
+    assert left(engines) != before
+    CgroupParents.find()
+    with opened(engines):
+        assert left(engines) == before
+
+
+def test_what_a_living_grader_has_is_left_alone(docker: Docker, engines: Engines) -> None:
+    label = f"{LABEL}=1-2-3"  # of another pid namespace
+    engines.run(engines.docker, "network", "create", "--label", label, "somebody-elses")
+    try:
+        with opened(engines):
+            assert [network.name for network in docker.api.networks(label)] == ["somebody-elses"]
+    finally:
+        engines.run(engines.docker, "network", "rm", "somebody-elses")
+
+
+def test_a_daemon_that_dies_under_a_container_is_a_broken_host(own_engines: Engines, tmp_path: Path) -> None:
+    parents = CgroupParents.find()
+    with open_docker(socket_of(own_engines), "/usr/bin", parents) as docker:
+        engine = DockerEngine(small_lab(), docker, docker.runner, parents)
+        assert ran(engine, shell(tmp_path, "echo $WORD")).outcome == "ok"
+        os.kill(own_engines.pid("dockerd"), signal.SIGKILL)
+        with pytest.raises(HostError):
+            ran(engine, shell(tmp_path, "echo $WORD"))
+        own_engines.start("dockerd")
+
+
+def test_tools_name_the_client_and_the_daemon(docker: Docker) -> None:
+    client, daemon = docker.tools
+    assert (client.name, daemon.name) == ("docker", "dockerd (classic store)")
+    assert client.version == daemon.version == docker.info.version
+    assert len(daemon.sha256) == 64
+
+
+def test_a_client_that_cannot_talk_to_the_daemon_is_passed_over(engines: Engines, tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\necho 'client version 9.9 is too new' >&2; exit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    assert find_client(f"{tmp_path}:/usr/bin", socket_of(engines)) == Path(PROGRAMS["docker"])
+
+
+def test_only_a_daemon_of_this_host_is_taken(tmp_path: Path) -> None:
+    assert find_socket({"DOCKER_HOST": "unix:///x/y"}) == Path("/x/y")
+    assert find_socket({}, tmp_path / "no.sock") is None
+    (tmp_path / "there").touch()
+    assert find_socket({}, tmp_path / "there") == tmp_path / "there"
+    with pytest.raises(HostError, match="is not a daemon of this host"):
+        find_socket({"DOCKER_HOST": "tcp://elsewhere:2375"})
+
+
+def test_a_daemon_that_does_not_answer_is_a_broken_host(tmp_path: Path) -> None:
+    with pytest.raises(HostError), open_docker(tmp_path / "no.sock", "/usr/bin", CgroupParents.find()):
+        raise AssertionError("opened")
