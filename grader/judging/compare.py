@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from grader.judging.derive import derived_fact, recompute
+from grader.judging.imagesizes import both_counted, refuted
 from grader.model.base import Message, Scalar
 from grader.model.grade import Circumstances, Fact, Quantity, Verdict
 from grader.model.lab import Derived, KnownValue, Lab, Metric
 from grader.model.report import Claim, preferred_claims
-from grader.model.selection import arms_of, best_fact, is_own_arm
+from grader.model.selection import arms_of, best_fact, facts_for, is_own_arm
 
 RELATIVE_TOLERANCE = 0.05
 """Sizes agree within 5 %: the labels MB and MiB are used for each other (design contract, `contradicted`)."""
@@ -27,6 +28,9 @@ PERCENT_POINTS = 1.0
 
 Source: percentages of the 171 reports of one course run, worked out again from their own rows.
 """
+
+IN_NOTION = {"verdict.reproduced": "verdict.reproduced-notion", "verdict.near": "verdict.near-notion"}
+"""By reason, the one that says which of several sizes of that name agrees."""
 
 BOUNDS = frozenset({"<", ">"})
 """Qualifiers of a claim that only says "at most" or "at least"."""
@@ -64,7 +68,8 @@ def _judge_measured(
     facts: Sequence[Fact],
     circumstances: Circumstances,
 ) -> Verdict:
-    claim, fact = stated.get(claim_id), best_fact(lab, claim_id, facts)
+    claim = stated.get(claim_id)
+    fact = best_fact(lab, claim_id, facts, claim.notion if claim is not None else None)
     base = Verdict(
         id=claim_id,
         verdict="missing",
@@ -78,31 +83,54 @@ def _judge_measured(
     if claim.value is None:
         return _decide(base, "unverifiable", "verdict.no-number", qualifier=claim.qualifier or "")
     if metric.tolerance == "printed":
-        return _judge_size(lab, base, claim, fact, circumstances)
+        return _judge_size(lab, metric, base, claim, facts, circumstances)
     return _judge_usable(lab, base, fact)
 
 
-def _judge_size(lab: Lab, base: Verdict, claim: Claim, fact: Fact | None, circumstances: Circumstances) -> Verdict:
+def _judge_size(
+    lab: Lab, metric: Metric, base: Verdict, claim: Claim, facts: Sequence[Fact], circumstances: Circumstances
+) -> Verdict:
     known = _known_values(lab, base.id, circumstances)
-    own = fact if fact is not None and fact.state == "measured" and fact.comparable else None
+    there = [f for f in facts_for(lab, base.id, facts, claim.notion) if f.state == "measured"]
+    own = [f for f in there if f.comparable and isinstance(f.value, int | float)]
     tolerance = _size_tolerance(claim)
-    if own is not None and isinstance(own.value, int | float):
-        if _encloses(claim, own.value):
-            return _decide(base, "reproduced", "verdict.reproduced", basis=_basis(own), tolerance=tolerance)
-        if _near(claim, own.value):
-            return _decide(base, "consistent", "verdict.near", basis=_basis(own), tolerance=tolerance)
+    for fact in own:
+        if _encloses(claim, _middle(fact.value)):
+            return _agrees(base, fact, "reproduced", "verdict.reproduced", tolerance)
+    for fact in own:
+        if _near(claim, _middle(fact.value)):
+            return _agrees(base, fact, "consistent", "verdict.near", tolerance)
+    both = both_counted(own) if metric.source == "image" else None
+    if both is not None and (_encloses(claim, both) or _near(claim, both)):
+        return _decide(base, "consistent", "verdict.other-store", basis="rebuild", tolerance=tolerance)
     for value in known:
         if _encloses(claim, value.value) or _near(claim, value.value):
             return _decide(
                 base, "consistent", "verdict.known-value", basis="known", tolerance=tolerance, notion=value.notion
             )
-    if own is not None:
-        return _decide(base, "contradicted", "verdict.contradicted", basis=_basis(own), tolerance=tolerance)
+    if own and (metric.source != "image" or _is_refuted(claim, own)):
+        return _decide(base, "contradicted", "verdict.contradicted", basis=_basis(own[0]), tolerance=tolerance)
     if known:
         return _decide(base, "contradicted", "verdict.outside-known", basis="known", tolerance=tolerance)
-    if fact is not None and fact.state == "measured":
-        return _decide(base, "unverifiable", "verdict.other-compiler", compiler=fact.compiler or "")
-    return _not_run(base, fact)
+    if own:
+        return _decide(base, "unverifiable", "verdict.other-compression", tolerance=tolerance)
+    if there:
+        return _decide(base, "unverifiable", "verdict.other-compiler", compiler=there[0].compiler or "")
+    return _not_run(base, best_fact(lab, base.id, facts))
+
+
+def _agrees(base: Verdict, fact: Fact, verdict: str, code: str, tolerance: float | None) -> Verdict:
+    """Decide by a fact that the claim agrees with; which of several sizes that was is said with it."""
+    base = base.model_copy(update={"fact": fact.id, "measured": fact.quantity()})
+    if fact.notion is None:
+        return _decide(base, verdict, code, basis=_basis(fact), tolerance=tolerance)
+    return _decide(base, verdict, IN_NOTION[code], basis=_basis(fact), tolerance=tolerance, notion=fact.notion)
+
+
+def _is_refuted(claim: Claim, sizes: Sequence[Fact]) -> bool:
+    low, high = _range(claim.value, claim.low, claim.high)
+    slack = RELATIVE_TOLERANCE * abs(_middle(claim.value))
+    return refuted(sizes, low - slack, high + slack, claim.notion)
 
 
 def _judge_usable(lab: Lab, base: Verdict, fact: Fact | None) -> Verdict:

@@ -12,12 +12,6 @@ from grader.model.image import Image, ImageFile, ImageResult, ImageSize
 from grader.model.lab import Lab, Metric
 from grader.model.steps import image_step
 
-COMPRESSED = frozenset({"content", "ctr_ls", "oci_archive"})
-"""Notions that count compressed bytes: another gzip gives other ones, so they contradict nobody.
-
-What Docker's own commands count depends on its store; `compressed` tells the two apart.
-"""
-
 
 def facts_from_images(lab: Lab, images: Sequence[ImageResult]) -> tuple[Fact, ...]:
     """Return the facts of every metric that is read off an image, on each arm that stands for one.

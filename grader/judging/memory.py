@@ -13,7 +13,7 @@ from grader.model.base import Message
 from grader.model.grade import Conditions, Fact, FactState
 from grader.model.lab import Derived, HttpProbe, Lab
 from grader.model.run import MemoryReading, PeakRuns, ProbeResult, Runnable, ServerRun
-from grader.model.selection import best_fact, instead_id
+from grader.model.selection import alike, instead_id
 from grader.model.steps import memory_step, probe_step
 
 REQUESTS = 1000
@@ -55,16 +55,15 @@ def facts_from_peaks(lab: Lab, peaks: Sequence[PeakRuns], ran: Runnable) -> tupl
 def facts_derived_instead(lab: Lab, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     """Return what a row derives, worked out from its `instead` metric, where every subject has that one measured.
 
-    The arms that the lab names first for each subject are compared, and only figures of one notion.
+    The arms that the lab names first for each subject are compared, in containers or without on all sides.
     """
     found: list[Fact] = []
     for row in lab.table.rows:
         if row.instead is None or row.derived is None:
             continue
-        best = [best_fact(lab, f"{subject}.{row.instead}", facts) for subject in lab.subjects]
-        sides = [f for f in best if f is not None and f.state == "measured"]
+        sides = alike(lab, row.instead, facts)
         values = {str(f.subject): float(f.value) for f in sides if isinstance(f.value, int | float)}
-        if len(values) != len(lab.subjects) or len({f.notion for f in sides}) > 1:
+        if len(values) != len(lab.subjects):
             continue
         value = evaluate_formula(row.derived.formula, values)
         if value is not None:

@@ -53,7 +53,7 @@ def _claim_operand(claim: Claim) -> Operand:
 def _fact_operands(lab: Lab, facts: Sequence[Fact]) -> dict[str, Operand]:
     """Facts by whole id, and by claim id the one that the lab sets a claim against."""
     operands: dict[str, Operand] = {}
-    for fact in sorted(facts, key=preference, reverse=True):
+    for fact in sorted(facts, key=lambda one: preference(lab, one), reverse=True):
         best = best_fact(lab, fact.claim_id, facts)
         for key, chosen in ((fact.id, fact), (fact.claim_id, best)):
             if chosen is not None and chosen.state == "measured":

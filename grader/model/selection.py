@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from grader.model.arms import runs_image
+from grader.model.arms import ARMS, runs_image
 from grader.model.grade import Fact
 from grader.model.lab import Derived, Lab
 from grader.model.run import ProbeResult
+
+BESIDE = "shim"
+"""The notion of memory that a runtime takes beside a container, for as long as it runs."""
 
 _FAILED_AS_EXPECTED = frozenset({"fact.no-server", "fact.no-server-but"})
 """Codes of the reason of a fact that cannot be, as the server that it is of failed as expected."""
@@ -20,25 +23,73 @@ def arms_of(lab: Lab, claim_id: str) -> tuple[str, ...]:
     return found.arms.get(subject, ()) if found else ()
 
 
-def facts_for(lab: Lab, claim_id: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
-    """Return the facts that may answer a claim, in the lab's order of arms; of one arm the first in `preference`."""
+def facts_for(lab: Lab, claim_id: str, facts: Sequence[Fact], notion: str | None = None) -> tuple[Fact, ...]:
+    """Return the facts that may answer a claim, in the lab's order of arms; of one arm the first in `preference`.
+
+    What stands beside a container answers no claim of what is in it.
+
+    Args:
+        notion: The one that the claim was read in, which comes first on each arm.
+    """
     arms = arms_of(lab, claim_id)
-    mine = [f for f in facts if f.claim_id == claim_id and (not arms or f.arm in arms)]
-    return tuple(sorted(mine, key=lambda f: (arms.index(f.arm) if f.arm in arms else len(arms), preference(f))))
+    mine = [f for f in facts if f.claim_id == claim_id and (not arms or f.arm in arms) and f.notion != BESIDE]
+    return tuple(
+        sorted(mine, key=lambda f: (arms.index(f.arm) if f.arm in arms else len(arms), preference(lab, f, notion)))
+    )
 
 
-def preference(fact: Fact) -> tuple[bool, bool]:
+def preference(lab: Lab, fact: Fact, notion: str | None = None) -> tuple[bool, bool, int, bool]:
     """Return what orders the facts of one id: those that answer a plain claim come first.
 
-    Nobody states what a server has after a thousand requests; and what the kernel charged to a group is what the
-    lab's own command shows, where a sum over processes is another notion of it.
+    Nobody states what a server has after a thousand requests.  Of several notions the lab's own command shows the
+    first that the lab lists; what the kernel charged to a group is nearer to it than a sum over processes.
     """
-    return fact.conditions == "after-1000-requests", fact.notion == "smaps"
+    metric = lab.metrics.get(fact.metric)
+    order = {name: place for place, name in enumerate(metric.notions)} if metric is not None else {}
+    other = notion is not None and fact.notion != notion
+    return (
+        fact.conditions == "after-1000-requests",
+        other,
+        order.get(fact.notion or "", len(order)),
+        fact.notion == "smaps",
+    )
 
 
-def best_fact(lab: Lab, claim_id: str, facts: Sequence[Fact]) -> Fact | None:
-    """Return the most telling fact of a claim; of equals the first in the lab's order of arms."""
-    return most_telling(facts_for(lab, claim_id, facts))
+def best_fact(lab: Lab, claim_id: str, facts: Sequence[Fact], notion: str | None = None) -> Fact | None:
+    """Return the most telling fact of a claim; of equals the first in the lab's order of arms, and in `notion`."""
+    return most_telling(facts_for(lab, claim_id, facts, notion))
+
+
+def alike(lab: Lab, metric: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """Return a measured fact of a metric for each subject that may be set against each other, none if there are none.
+
+    They are of one notion, and a container was started for all of them or for none: a figure with an engine's cost
+    in it says nothing beside one without.
+    """
+    for contained in (True, False):
+        for notion in notions_of(lab, metric, facts):
+            sides = [_first_such(lab, f"{subject}.{metric}", facts, notion, contained) for subject in lab.subjects]
+            found = tuple(side for side in sides if side is not None)
+            if len(found) == len(sides):
+                return found
+    return ()
+
+
+def notions_of(lab: Lab, metric: str, facts: Sequence[Fact]) -> tuple[str | None, ...]:
+    """Return the notions in which there are facts of a metric, the lab's own first."""
+    mine = sorted((f for f in facts if f.metric == metric), key=lambda f: preference(lab, f))
+    return tuple(dict.fromkeys(f.notion for f in mine if f.notion != BESIDE))
+
+
+def _first_such(lab: Lab, claim_id: str, facts: Sequence[Fact], notion: str | None, contained: bool) -> Fact | None:
+    return next(
+        (
+            fact
+            for fact in facts_for(lab, claim_id, facts)
+            if fact.state == "measured" and fact.notion == notion and ARMS[fact.arm].container == contained
+        ),
+        None,
+    )
 
 
 def most_telling(facts: Iterable[Fact]) -> Fact | None:

@@ -115,6 +115,8 @@ KINDS: Mapping[str, Mapping[str, str]] = {
     "timing.bad-run": {"arm": "arm"},
     "timing.not-timed": {"arm": "arm"},
     "verdict.known-value": {"notion": "notion"},
+    "verdict.near-notion": {"notion": "notion"},
     "verdict.other-arm": {"arm": "arm", "own": "arm"},
+    "verdict.reproduced-notion": {"notion": "notion"},
 }
 """By message code, which of its params are no plain data, and what they are."""

@@ -131,6 +131,7 @@ RU: dict[str, str] = {
     "build.failed": "сборка не удалась: {said}",
     "build.needs-network": "для сборки нужны модули из сети, а сети у сборок здесь нет",
     "build.no-file": "обычного файла `{file}` нет",
+    "build.nothing-to-pack": "не собрано то, что кладут в образ",
     "build.object-missing": "`{file}` есть в списке файлов репозитория, но содержимого в нём нет",
     "build.source-elsewhere": (
         "{dockerfile}, строка {line}: собирается `{file}`, который COPY кладёт в другое место; такое размещение здесь "
@@ -206,17 +207,23 @@ RU: dict[str, str] = {
     "diff.verdict": "вердикт: {name}",
     "diff.what": "Что",
     "dockerfile.before-from": "Dockerfile, строка {line}: `{found}` стоит до первого FROM",
+    "dockerfile.continuation": (
+        "Dockerfile, строка {line}: в конце две обратные черты, которые сборщики читают по-разному"
+    ),
     "dockerfile.escape": "Dockerfile, строка {line}: символ экранирования изменён на `{found}`; нужен `\\`",
     "dockerfile.from": "Dockerfile, строка {line}: в `FROM {found}` нет имени образа",
     "dockerfile.heredoc": (
         "Dockerfile, строка {line}: here-document здесь не поддерживается; запишите команду одной строкой"
     ),
     "dockerfile.no-stage": "в Dockerfile нет FROM",
+    "dockerfile.odd-character": "Dockerfile, строка {line}: символ {found}, который сборщики читают по-разному",
     "dockerfile.too-large": "Dockerfile больше {allowed} Б и не прочитан",
     "dockerfile.unknown-instruction": "Dockerfile, строка {line}: инструкции `{found}` не существует",
+    "engine.needs-root": "{tool} запускается только от имени root",
     "engine.no-container-engine": "нужен Docker или containerd, а при этой проверке их не было",
     "engine.no-images": "образы собирает Docker или containerd, а при этой проверке их не было",
     "engine.no-sandbox": "на этой машине песочница не работает",
+    "engine.only-images": "здесь запускают образы, а программы не собирают",
     "engine.other-version": "здесь {tool} {found}, а по заданию нужна версия {wanted}",
     "engine.tool-missing": "{tool} не установлен",
     "fact.no-reading": "на этой машине не удалось узнать, сколько памяти занимает программа",
@@ -298,10 +305,29 @@ RU: dict[str, str] = {
     ),
     "gobuild.value": "Dockerfile, строка {line}: `{found}` не подходит как значение {flag}",
     "gobuild.variable": "Dockerfile, строка {line}: `{found}` меняет сборку; разрешено: {allowed}",
+    "image.base": (
+        "Dockerfile, строка {line}: `{found}` берёт за основу неразрешённый образ; разрешены scratch, {allowed}"
+    ),
+    "image.failed": "образ не собрался (код {exit}): {said}",
+    "image.flag": "Dockerfile, строка {line}: параметр `{found}` при сборке здесь не разрешён",
+    "image.mount": "Dockerfile, строка {line}: `{found}` подключает то, чего нет в работе",
+    "image.needs-buildkit": "для `{file}` нужен BuildKit, которого здесь нет",
+    "image.needs-network": "сборке нужна сеть, которой здесь нет ни у одной сборки: {said}",
+    "image.no-file": "в образе нет файла `{file}`",
+    "image.no-program": "точка входа образа не называет файла в нём",
+    "image.onbuild": "Dockerfile, строка {line}: ONBUILD прячет команды, такое здесь не собирается",
+    "image.remote-add": "Dockerfile, строка {line}: ADD загружает `{found}` извне",
+    "image.run": "Dockerfile, строка {line}: RUN в сборке образа WASM не выполняется: там его нечем выполнить",
+    "image.syntax": "Dockerfile, строка {line}: требуется другой сборщик, `{found}`, который работал бы вместо нашего",
+    "image.timeout": "образ не собрался за {seconds} с",
+    "image.variable": "Dockerfile, строка {line}: `{found}` зависит от переменной без значения",
     "infra.build-broke": "сборку не удалось запустить: {detail}",
     "infra.build-cut-short": "сборка прервана этой машиной ({detail})",
+    "infra.builder-broke": "сломался сборщик образов: {said}",
     "infra.check-broke": "проверка этого критерия сломалась ({detail}); это наша ошибка",
+    "infra.image-broke": "образ не удалось собрать: {detail}",
     "infra.run-broke": "запуск не состоялся: {detail}",
+    "infra.stand-in-lacks": "в нашей замене базового образа нет `{program}`; это не ваша ошибка",
     "intake.link-dangling": "`{path}` — ссылка, за которой в работе ничего нет; она пропущена",
     "intake.link-to-folder": "`{path}` — ссылка на папку; сама папка есть, ссылка пропущена",
     "intake.object-absent": (
@@ -454,6 +480,7 @@ RU: dict[str, str] = {
     "verdict.lab-version": "та версия, которая нужна по заданию ({expected})",
     "verdict.missing": "в отчёте нет значения",
     "verdict.near": "отличие от нашего значения не больше 5 %: это разница единиц или округления",
+    "verdict.near-notion": "отличие от нашего значения ({notion}) не больше 5 %: это разница единиц или округления",
     "verdict.no-inputs": "в ячейках этой строки нет чисел, из которых это можно вычислить",
     "verdict.no-number": "в отчёте здесь стоит {qualifier}: никакое измерение этого не подтвердит и не опровергнет",
     "verdict.nothing-to-compare": "здесь это не измеряется, сказанное в отчёте остаётся как есть",
@@ -461,11 +488,16 @@ RU: dict[str, str] = {
     "verdict.other-compiler": (
         "наш модуль собран другим компилятором ({compiler}), поэтому его числа ничего не говорят о ваших"
     ),
+    "verdict.other-compression": (
+        "ни один из наших размеров этого образа не подходит, но при другом сжатии такое число возможно"
+    ),
+    "verdict.other-store": "столько Docker показывает для нашего образа, когда хранит образы в containerd",
     "verdict.other-version": "по заданию нужна версия {expected}",
     "verdict.outside-known": "ни одно из известных значений для исходных файлов курса не даёт такого числа",
     "verdict.own-cells": "из других ячеек этой строки выходит пересчитанное значение",
     "verdict.own-cells-agree": "сходится с ячейками своей строки",
     "verdict.reproduced": "совпадает с нашим значением до последнего знака, который вы написали",
+    "verdict.reproduced-notion": "совпадает с нашим значением ({notion}) до последнего знака, который вы написали",
     "verdict.same-command": "та же команда здесь работает и выводит то, что нужно",
     "verdict.usable": "измерение пригодно",
 }
@@ -514,7 +546,9 @@ NAMES: dict[str, str] = {
     "notion.docker_stats": "`docker stats`",
     "notion.file": "размер файла",
     "notion.oci_archive": "архив OCI",
+    "notion.shim": "процессы среды запуска рядом с контейнером",
     "notion.smaps": "`smaps_rollup`",
+    "notion.unpacked": "распакованные файлы",
     "probe.cgi": "CGI",
     "probe.http": "сервер",
     "probe.stdout_json": "командная строка",

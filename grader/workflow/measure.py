@@ -199,7 +199,7 @@ class _Session:
         facts += facts_derived_instead(lab, facts)
         facts += facts_not_measured(lab, {fact.id for fact in facts}, capabilities, builds, probes, self.images)
         facts += ratios_not_measured(lab, facts)
-        return tuple(sorted(facts, key=lambda fact: (fact.id, preference(fact))))
+        return tuple(sorted(facts, key=lambda fact: (fact.id, preference(lab, fact))))
 
 
 def _is_cut(reason: Message | None) -> bool:

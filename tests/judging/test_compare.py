@@ -227,3 +227,98 @@ def test_a_ratio_measured_on_stand_in_arms_is_no_measure_of_the_labs_ratio(lab: 
 def test_a_tool_version_is_set_against_the_labs(lab: Lab, version: str, expected: str) -> None:
     stated = claim("tinygo.version", version, source="output")
     assert verdict(lab, [stated], [], "tinygo.version").verdict == expected
+
+
+# The sizes of one image: each notion is a fact of the same id.
+
+IMAGE = {
+    "docker_images": 4_698_112,
+    "docker_inspect": 4_698_112,
+    "content": 2_073_171,
+    "oci_archive": 2_080_256,
+    "unpacked": 4_698_112,
+}
+
+
+def sizes(claim_id: str, arm: str, **by_notion: int) -> list[Fact]:
+    return [fact(f"{claim_id}@{arm}", value, notion=notion) for notion, value in by_notion.items()]
+
+
+def judged_image(lab: Lab, claimed: float, notion: str | None = None, **by_notion: int) -> Verdict:
+    facts = sizes("native.image_size", "docker", **(by_notion or IMAGE))
+    stated = claim("native.image_size", claimed, notion=notion, unit="byte")
+    return verdict(lab, [stated], facts, "native.image_size", CHANGED)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "notion", "met"),
+    [
+        (4_700_000, "docker_images", "docker_images"),
+        (4_700_000, "docker_inspect", "docker_inspect"),
+        (4_700_000, None, "docker_images"),
+        (2_070_000, None, "content"),
+        (2_070_000, "content", "content"),
+        (2_085_000, "oci_archive", "oci_archive"),
+    ],
+)
+def test_a_claim_meets_the_notion_it_was_read_in_first(lab: Lab, claimed: float, notion: str | None, met: str) -> None:
+    found = judged_image(lab, claimed, notion)
+    assert (found.verdict, found.measured and found.measured.notion) == ("reproduced", met)
+    assert found.reason == Message(code="verdict.reproduced-notion", params={"notion": met})
+
+
+def test_what_dockers_other_store_counts_is_no_contradiction(lab: Lab) -> None:
+    found = judged_image(lab, 6_790_000, "docker_images")
+    assert (found.verdict, found.reason.code) == ("consistent", "verdict.other-store")
+
+
+@pytest.mark.parametrize("notion", [None, "docker_images", "content"])
+def test_more_than_all_files_together_is_refuted_however_it_was_counted(lab: Lab, notion: str | None) -> None:
+    found = judged_image(lab, 30_000_000, notion)
+    assert (found.verdict, found.basis, found.reason.code) == ("contradicted", "rebuild", "verdict.contradicted")
+
+
+@pytest.mark.parametrize(
+    ("notion", "expected"),
+    [("docker_images", "contradicted"), (None, "unverifiable"), ("content", "unverifiable")],
+)
+def test_less_than_all_files_together_may_be_another_way_to_compress(
+    lab: Lab, notion: str | None, expected: str
+) -> None:
+    assert judged_image(lab, 1_500_000, notion).verdict == expected
+
+
+def test_compressed_sizes_alone_refute_nobody(lab: Lab) -> None:
+    found = judged_image(lab, 30_000_000, None, content=839_578, ctr_ls=361)
+    assert (found.verdict, found.reason.code) == ("unverifiable", "verdict.other-compression")
+
+
+def test_the_known_set_refutes_what_our_own_compressing_cannot(lab: Lab) -> None:
+    facts = sizes("wasm.image_size", "oci", content=820_000)
+    far = verdict(lab, [claim("wasm.image_size", 400_000)], facts, "wasm.image_size")
+    assert (far.verdict, far.basis) == ("contradicted", "known")
+
+
+def test_a_reduction_compares_one_notion(lab: Lab) -> None:
+    facts = sizes("native.image_size", "docker", **IMAGE) + sizes("wasm.image_size", "oci", content=839_578, ctr_ls=361)
+    claims = [claim("native.image_size", 4_700_000), claim("wasm.image_size", 840_000)]
+    stated = claim("image_size.reduction", 82.1, low=82.05, high=82.15, unit="percent")
+    found = verdict(lab, [*claims, stated], facts, "image_size.reduction")
+    assert found.measured is not None and isinstance(found.measured.value, float)
+    assert (round(found.measured.value, 1), found.measured.notion) == (59.5, "content")
+    assert found.verdict == "consistent"  # it follows from the student's own cells
+
+
+def test_the_size_of_the_program_in_the_image_comes_before_our_own_build(lab: Lab) -> None:
+    facts = [
+        fact("native.binary_size@build", 4_698_112),
+        fact("native.binary_size@docker", 4_587_520),
+    ]
+    found = verdict(lab, [claim("native.binary_size", 4_587_520)], facts, "native.binary_size", CHANGED)
+    assert (found.verdict, found.fact) == ("reproduced", "native.binary_size@docker")
+
+
+def test_memory_beside_a_container_answers_no_claim(lab: Lab) -> None:
+    facts = [fact("wasm.memory_peak@ctr-wasmtime", 15_000_000, notion="shim")]
+    found = verdict(lab, [claim("wasm.memory_peak", 14_000_000)], facts, "wasm.memory_peak")
+    assert found.verdict == "unverifiable"
