@@ -1,15 +1,20 @@
-"""What an image archive says about the containers that are made of it."""
+"""An image archive as a record: what it is, how large, what it runs, and what containers of it may write."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 from grader.adapters.ociarchive import ArchivedImage, OciArchive
+from grader.model.image import Image, ImageFile, ImageSize
 from grader.model.run import Artifact
 from grader.recipes.oci import Platform
 
+MAX_PROGRAM = 256 << 20
+"""Of the file that an image runs; as for any artifact."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -17,6 +22,47 @@ def host_platform() -> Platform:
     """Return what images call this host."""
     machine = platform.machine()
     return Platform(os="linux", architecture=_ARCHITECTURES.get(machine, machine))
+
+
+def image_of(subject: str, archive: Path, opened: OciArchive, found: ArchivedImage, more: Sequence[ImageSize]) -> Image:
+    """Return an archived image with every size that it has, and the file that it runs.
+
+    Raises: SubmissionError if a layer cannot be read.
+    """
+    unpacked = ImageSize(notion="unpacked", size_bytes=opened.unpacked(found), method="sum of the files in its layers")
+    artifact = Artifact(
+        subject=subject,
+        label="image",
+        sha256=found.digest.removeprefix("sha256:"),
+        size=archive.stat().st_size,
+        path=str(archive),
+    )
+    # A docker-save archive stores its layers unpacked, which nobody's store and no registry does.
+    own = found.sizes if found.form == "layout" else ()
+    return Image(
+        artifact=artifact,
+        platform=str(found.platform),
+        entrypoint=found.config.entrypoint,
+        command=found.config.command,
+        volumes=found.config.volumes,
+        sizes=(*more, *own, unpacked),
+        program=_program(opened, found, archive.parent),
+    )
+
+
+def _program(opened: OciArchive, found: ArchivedImage, folder: Path) -> ImageFile | None:
+    words = found.config.entrypoint or found.config.command
+    if not words:
+        return None
+    copy = folder / ".program"
+    try:
+        if opened.extract(found, words[0], copy, MAX_PROGRAM) is not None:
+            return None
+        with copy.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return ImageFile(path=words[0], size_bytes=copy.stat().st_size, sha256=digest)
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 def volumes_of(artifact: Artifact) -> tuple[str, ...]:

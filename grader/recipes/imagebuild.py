@@ -52,23 +52,44 @@ class ImageBuild(Record):
     needs_buildkit: bool
 
 
-def check_image_build(text: str, allowed: Sequence[str]) -> ImageBuild | tuple[Refusal, ...]:
+def check_image_build(text: str, allowed: Sequence[str], *, runs: bool = True) -> ImageBuild | tuple[Refusal, ...]:
     """Return what a build of this Dockerfile needs, or everything in it that is refused, at least one thing.
 
     Args:
         allowed: Images that it may start from, without registry and tag (`golang`, `tinygo/tinygo`), or with a tag
             where only that one is meant.
+        runs: Whether it may run commands: a builder without a boundary may not.
     """
     syntax = _syntax(text)
     parsed = parse_dockerfile(text)
     if isinstance(parsed, Refusal):
         return (*((syntax,) if syntax else ()), parsed)
-    check = _Check(parsed, allowed)
+    check = _Check(parsed, allowed, runs=runs)
     refusals = (*((syntax,) if syntax else ()), *check.all())
     if refusals:
         return refusals
     used = {flag for stage in parsed.stages for i in stage.instructions for flag, _ in _flags(i)}
     return ImageBuild(bases=tuple(check.bases), needs_buildkit=not used.isdisjoint(_BUILDKIT_FLAGS))
+
+
+def labelled(text: str, name: str, value: str) -> str:
+    """Return a Dockerfile that gives every image on its way a label, as its first instruction after each FROM.
+
+    Args:
+        text: One that `check_image_build` lets pass.
+        value: Letters, digits and hyphens.
+    """
+    parsed = parse_dockerfile(text)
+    assert isinstance(parsed, Dockerfile)  # it has passed
+    lines = text.split("\n")
+    starts = [stage.line for stage in parsed.stages[1:]]
+    places = [
+        stage.instructions[0].line if stage.instructions else following
+        for stage, following in zip(parsed.stages, [*starts, len(lines) + 1], strict=True)
+    ]
+    for place in reversed(places):
+        lines.insert(place - 1, f'LABEL {name}="{value}"')
+    return "\n".join(lines)
 
 
 def _syntax(text: str) -> Refusal | None:
@@ -89,8 +110,9 @@ def _syntax(text: str) -> Refusal | None:
 class _Check:
     """One reading of a Dockerfile from top to bottom; `bases` grows with each image that is used and allowed."""
 
-    def __init__(self, dockerfile: Dockerfile, allowed: Sequence[str]) -> None:
+    def __init__(self, dockerfile: Dockerfile, allowed: Sequence[str], *, runs: bool) -> None:
         self._dockerfile = dockerfile
+        self._runs = runs
         self._allowed = allowed
         self._stages: set[str] = set()
         self.bases: dict[str, None] = {}
@@ -126,6 +148,8 @@ class _Check:
         if keyword == "ONBUILD":  # runs in a later stage, where nobody would look for it
             yield refuse("image.onbuild", line)
             return
+        if keyword == "RUN" and not self._runs:
+            yield refuse("image.run", line)
         # The builder takes quotes and backslashes out of options; who writes them so wants to be misread.
         if instruction.value.startswith("--") or any(_REWRITTEN & set(flag) for flag in instruction.flags):
             yield refuse(

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.recipes.imagebuild import ImageBuild, check_image_build
+from grader.recipes.dockerfile import Dockerfile, parse_dockerfile
+from grader.recipes.imagebuild import ImageBuild, check_image_build, labelled
 
 ALLOWED = ("golang", "alpine", "tinygo/tinygo:0.39.0", "busybox")
 
@@ -128,6 +129,30 @@ def test_what_only_buildkit_can_do_is_told(line: str) -> None:
 )
 def test_lines_that_two_readers_end_differently_are_refused(text: str, code: str) -> None:
     assert [found for found, _ in codes(text)] == [code]
+
+
+def test_where_nothing_may_run_a_run_is_refused() -> None:
+    found = check_image_build('FROM scratch\nCOPY a /a\nRUN ["/a"]\n', ALLOWED, runs=False)
+    assert not isinstance(found, ImageBuild)
+    assert [(r.message.code, r.line) for r in found] == [("image.run", 3)]
+    assert isinstance(check_image_build("FROM scratch\nCOPY a /a\n", ALLOWED, runs=False), ImageBuild)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [COURSE, "FROM \\\n  golang\n\n# words\nRUN x \\\n y\nFROM scratch", "FROM scratch", "FROM alpine\r\nRUN x\r\n"],
+)
+def test_a_label_stands_first_in_every_stage_and_nothing_else_changes(text: str) -> None:
+    before, after = parse_dockerfile(text), parse_dockerfile(labelled(text, "own.name", "1-2-3"))
+    assert isinstance(before, Dockerfile)
+    assert isinstance(after, Dockerfile)
+    for old, new in zip(before.stages, after.stages, strict=True):
+        label, *rest = new.instructions
+        assert (label.keyword, label.value) == ("LABEL", 'own.name="1-2-3"')
+        assert [(i.keyword, i.value, i.flags) for i in rest] == [
+            (i.keyword, i.value, i.flags) for i in old.instructions
+        ]
+        assert (new.base, new.name) == (old.base, old.name)
 
 
 @given(st.text(st.sampled_from("ADRUNFOMhtps:/.$\\\"'`-=# \t\n\r\x85\u2028"), max_size=60))

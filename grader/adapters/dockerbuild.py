@@ -1,0 +1,210 @@
+"""Build an image with Docker's classic builder, capped, without a network, and leave only the archive.
+
+The classic builder and not BuildKit: it alone honours a cgroup parent, a memory limit and a network of ours, and no
+frontend of its own is fetched.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from grader.adapters.cgroupparents import CgroupParents
+from grader.adapters.containerfile import host_platform, image_of
+from grader.adapters.docker import Docker
+from grader.adapters.dockerrun import client_variables
+from grader.adapters.ociarchive import MAX_BYTES, OciArchive
+from grader.adapters.owner import LABEL, own_name, owner
+from grader.adapters.spawn import spawn
+from grader.errors import HostError
+from grader.model.base import Message
+from grader.model.image import Image, ImageResult, ImageSize
+from grader.model.lab import ImageSource
+from grader.model.run import Completed, Limits
+from grader.recipes.buildlog import why_not_built
+from grader.recipes.imagebuild import labelled
+from grader.recipes.oci import as_docker_prints
+
+ARCHIVE = "image.tar"
+MAX_LOG = 64 << 10
+STAND_IN = "lab-grader.stand-in"
+"""The label of an image that stands in for one that cannot be had without the internet; what is built on it has it."""
+
+_LIMITS = Limits(memory_bytes=4 << 30, pids=1024, output_bytes=8 << 20, disk_bytes=4 << 30)
+"""Go's compiler takes 1 GiB, and its official image unpacks to 1 GiB; a build that needs more has no end in sight."""
+_SETTLE_S = 10.0
+_SETTLE_PAUSE_S = 0.1
+
+
+class DockerBuild:
+    """Builds images in one daemon.
+
+    Args:
+        network: The Docker network of a build's commands: `none`, or one that reaches only a mirror.
+    """
+
+    def __init__(self, docker: Docker, parents: CgroupParents, network: str) -> None:
+        self._docker = docker
+        self._parents = parents
+        self._network = network
+
+    def argv(self, source: ImageSource) -> tuple[str, ...]:
+        """Return the line that is run, without what is only of one run."""
+        memory = _LIMITS.memory_bytes
+        caps = (f"--memory={memory}", f"--memory-swap={memory}", f"--network={self._network}")
+        return ("docker", "build", "--rm", "--force-rm", "--pull=false", *caps, f"--file={source.file}", ".")
+
+    def bases(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return these images with their digests, fetched where they are not there.  Raises: HostError."""
+        return tuple(f"{name}@{self._base(name)}" for name in names)
+
+    def _base(self, name: str) -> str:
+        found = self._docker.api.image(name)
+        if found is None:
+            self._docker.api.pull(name)
+            found = self._docker.api.image(name)
+        if found is None:
+            raise HostError(f"`{name}` was pulled and is not there", where="docker", hint="pull it by hand")
+        return found.id
+
+    def build(
+        self,
+        subject: str,
+        source: ImageSource,
+        text: str,
+        bases: tuple[str, ...],
+        context: Path,
+        out_dir: Path,
+        work: Path,
+    ) -> ImageResult:
+        """Build the image of a Dockerfile that was checked, and write its archive into `out_dir`.
+
+        Args:
+            context: A folder that holds what the Dockerfile copies.
+            work: An empty folder for what is needed meanwhile.
+        Raises: HostError if the daemon or this host broke.
+        """
+        api, argv = self._docker.api, self.argv(source)
+        stand_in = any(STAND_IN in found.labels for name in bases if (found := api.image(name)) is not None)
+        # So that what a build leaves that is killed on its way can be told from other people's.
+        (work / "Dockerfile").write_text(labelled(text, LABEL, owner()), "utf-8")
+        tag = f"{own_name()}:build"
+        try:
+            done = self._run(argv, source, tag, work / "Dockerfile", context)
+            if done.outcome != "ok":
+                return _failed(subject, argv, done, stand_in=stand_in)
+            made = api.image(tag)
+            if made is None:
+                raise HostError("the image that was built is not there", where="docker", hint="look at its log")
+            api.save(made.id, out_dir / ARCHIVE, MAX_BYTES)
+            image = self._image(subject, out_dir / ARCHIVE, made.id, made.size)
+        finally:
+            with suppress(HostError):
+                self._clean(tag)
+        return ImageResult(subject=subject, state="built", image=image, argv=argv, log=_log(done))
+
+    def _run(self, argv: tuple[str, ...], source: ImageSource, tag: str, file: Path, context: Path) -> Completed:
+        limits = _LIMITS.model_copy(update={"timeout_s": source.timeout_s})
+        with self._parents.fresh(limits) as parent:
+            own = (f"--tag={tag}", f"--cgroup-parent={parent.name}", f"--file={file}", str(context))
+            return spawn(
+                (str(self._docker.client), *argv[1:-2], *own),
+                client_variables(self._docker.socket),
+                timeout_s=limits.timeout_s,
+                output_bytes=limits.output_bytes,
+                watch=_growth(Path(self._docker.info.root), limits.disk_bytes),
+            )
+
+    def _image(self, subject: str, archive: Path, image: str, inspected: int) -> Image:
+        """Read what was built; sizes that depend on the daemon's store are the daemon's."""
+        api = self._docker.api
+        listed = next((one.size for one in api.images() if one.id == image), None)
+        store = f"{self._docker.info.store} store"
+        told = [("docker_inspect", inspected, "docker image inspect"), ("docker_images", listed, "docker images")]
+        told.append(("disk_usage", api.disk_usage(image), "docker system df"))
+        sizes = [
+            ImageSize.model_validate(
+                {
+                    "notion": notion,
+                    "size_bytes": size,
+                    "method": f"what `{command}` counts, {store}",
+                    "printed": as_docker_prints(size),
+                }
+            )
+            for notion, size, command in told
+            if size is not None
+        ]
+        with OciArchive.open(archive) as opened:
+            found = opened.image(host_platform(), host_platform())
+            return image_of(subject, archive, opened, found, sizes)
+
+    def _clean(self, tag: str) -> None:
+        """Remove the image by its name, and whatever a build that was cut short has left.
+
+        The daemon ends a build some time after its client is gone.
+        """
+        api = self._docker.api
+        api.remove_image(tag)
+        deadline = time.monotonic() + _SETTLE_S
+        while time.monotonic() < deadline:
+            containers = api.containers(f"{LABEL}={owner()}")
+            ours = [one for one in api.images() if (one.labels or {}).get(LABEL) == owner()]
+            images = [one for one in ours if all(tag == "<none>:<none>" for tag in one.tags or ())]
+            if not containers and not images:
+                return
+            for container in containers:
+                api.remove_container(container.id)
+            for image in images:
+                api.remove_image(image.id)
+            time.sleep(_SETTLE_PAUSE_S)
+
+
+def _failed(subject: str, argv: tuple[str, ...], done: Completed, *, stand_in: bool) -> ImageResult:
+    log = _log(done)
+    if done.reason is not None and done.outcome == "timeout":
+        return _without(subject, "failed", argv, Message(code="image.timeout", params=done.reason.params), log)
+    if done.reason is not None and done.outcome in ("output-limit", "disk-limit"):
+        return _without(subject, "failed", argv, done.reason, log)
+    if done.exit_code is None:
+        raise HostError(f"`docker build` was cut short by signal {done.signal}", where="docker")
+    own, reason = why_not_built(log, done.exit_code, stand_in=stand_in)
+    if own:
+        return _without(subject, "failed", argv, reason, log)
+    return _without(subject, "error" if reason.ours else "not_run", argv, reason, log)
+
+
+def _without(subject: str, state: str, argv: tuple[str, ...], reason: Message, log: str) -> ImageResult:
+    return ImageResult.model_validate(
+        {"subject": subject, "state": state, "image": None, "argv": argv, "reason": reason, "log": log}
+    )
+
+
+def _growth(root: Path, cap: int) -> Callable[[], Message | None]:
+    """Return what looks at how much fuller the daemon's disk has become: overlay2 has no quota of its own.
+
+    Others may write there too, so the cap is far above what a build needs.
+    """
+
+    def free() -> int | None:
+        try:
+            found = os.statvfs(root)
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize
+
+    before = free()
+
+    def look() -> Message | None:
+        now = free()
+        if before is None or now is None or before - now <= cap:
+            return None
+        return Message(code="run.disk-limit", params={"bytes": cap})
+
+    return look
+
+
+def _log(done: Completed) -> str:
+    return (done.stdout_bytes() + done.stderr_bytes())[-MAX_LOG:].decode("utf-8", "replace")

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from grader.adapters.buildah import Buildah
+from grader.adapters.cgroupparents import CgroupParents
+from grader.adapters.containerfile import host_platform
+from grader.adapters.docker import Docker
+from grader.adapters.images import ImageBuilding
+from grader.adapters.ociarchive import OciArchive
+from grader.errors import HostError
+from grader.model.base import Message
+from grader.model.image import ImageResult
+from grader.model.lab import ImageSource
+from grader.model.run import Artifact
+from grader.ports import Call
+from grader.recipes.oci import Platform
+from grader.testing import FakeStore
+from tests.adapters.test_docker import docker as docker
+from tests.engines.engines import Engines
+from tests.samplelab import small_lab
+
+pytestmark = [pytest.mark.serial, pytest.mark.once]
+
+LINUX = ImageSource(file="Dockerfile", platform="linux", bases=("golang", "busybox"), timeout_s=60)
+WASM = ImageSource(file="Dockerfile.wasm", platform="wasi/wasm", artifact="main.wasm", timeout_s=60)
+MODULE = b"\0asm\1\0\0\0" * 5000
+ABSENT = Message(code="engine.no-container-engine")
+BUSYBOX = Path("/bin/busybox").read_bytes()
+SHELL = 'FROM scratch\nCOPY busybox /bin/busybox\nSHELL ["/bin/busybox", "sh", "-c"]\n'
+
+
+@pytest.fixture
+def building(docker: Docker, tmp_path: Path) -> ImageBuilding:
+    return made_with(docker, tmp_path)
+
+
+@pytest.fixture
+def wasm_building(tmp_path: Path) -> ImageBuilding:
+    found = made_with(ABSENT, tmp_path)
+    problem = found.capabilities()["image:wasm"]
+    if problem is not None:
+        pytest.skip(f"needs: containers: {problem}")
+    return found
+
+
+def made_with(docker: Docker | Message, tmp_path: Path) -> ImageBuilding:
+    lab = small_lab(images={"native": LINUX, "wasm": WASM})
+    (tmp_path / "store").mkdir(exist_ok=True)
+    store = FakeStore(tmp_path / "store")
+    return ImageBuilding(lab, docker, Buildah.find("/usr/bin"), store, CgroupParents.find())
+
+
+def folder(tmp_path: Path, files: Mapping[str, bytes | str]) -> Path:
+    place = tmp_path / "handed-in"
+    for name, content in files.items():
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        path.chmod(0o755)
+    return place
+
+
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def build(building: ImageBuilding, tmp_path: Path, dockerfile: str, **files: bytes) -> ImageResult:
+    source = folder(tmp_path, {"Dockerfile": dockerfile, "busybox": BUSYBOX, **files})
+    timed = LINUX.model_copy(update={"timeout_s": 8})
+    result = building.build_image("native", timed, source, None, out(tmp_path))
+    kept = [path.name for path in (tmp_path / "out").iterdir()]
+    assert kept == (["image.tar"] if result.image else [])
+    return result
+
+
+COURSE = """FROM golang:1.21-alpine AS builder
+WORKDIR /app
+COPY main.go .
+RUN CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags="-s -w" -o hello main.go
+FROM scratch
+COPY --from=builder /app/hello /app/hello
+ENTRYPOINT ["/app/hello"]
+"""
+
+
+def test_a_dockerfile_is_built_sized_in_every_notion_and_only_the_archive_stays(
+    building: ImageBuilding, go_image: str, engines: Engines, tmp_path: Path
+) -> None:
+    program = 'package main\nfunc main() { println("hello") }\n'
+    source = folder(tmp_path, {"Dockerfile": COURSE, "main.go": program})
+    (base,) = building.image_bases(LINUX, source)
+    assert base.startswith(f"{go_image}@sha256:")
+    result = building.build_image("native", LINUX, source, None, out(tmp_path))
+    assert result.image is not None, result.log
+    image = result.image
+    assert image.entrypoint == ("/app/hello",)
+    assert image.program is not None
+    sizes = {size.notion: size for size in image.sizes}
+    assert set(sizes) == {"docker_inspect", "docker_images", "disk_usage", "unpacked"}
+    assert {size.size_bytes for size in sizes.values()} == {image.program.size_bytes}
+    with OciArchive.open(Path(image.artifact.path)) as archive:
+        found = archive.image(host_platform(), host_platform())
+        assert archive.extract(found, "/app/hello", tmp_path / "hello", 1 << 30) is None
+    assert hashlib.sha256((tmp_path / "hello").read_bytes()).hexdigest() == image.program.sha256
+    assert "hello" in subprocess.run([tmp_path / "hello"], capture_output=True, text=True, check=True).stderr
+    loaded = engines.run(engines.docker, "load", "-i", image.artifact.path).stdout.split()[-1]
+    try:
+        printed = engines.run(engines.docker, "images", "--format", "{{.ID}} {{.Size}}").stdout
+        assert loaded == f"sha256:{image.artifact.sha256}"
+        assert f"{loaded.removeprefix('sha256:')[:12]} {sizes['docker_images'].printed}" in printed
+    finally:
+        engines.run(engines.docker, "rmi", loaded)
+        engines.run(engines.docker, "rmi", go_image)
+
+
+def test_a_build_has_no_way_out_and_lies_in_our_own_group(building: ImageBuilding, tmp_path: Path) -> None:
+    run = "/bin/busybox ip -o link | /bin/busybox wc -l > /links; /bin/busybox cat /proc/self/cgroup > /group"
+    result = build(building, tmp_path, f"{SHELL}RUN {run}\n")
+    assert result.image is not None, result.log
+    with OciArchive.open(Path(result.image.artifact.path)) as archive:
+        found = archive.image(host_platform(), host_platform())
+        for name in ("links", "group"):
+            assert archive.extract(found, name, tmp_path / name, 10_000) is None
+    assert (tmp_path / "links").read_text().strip() == "1"
+    assert "/lab-grader-" in (tmp_path / "group").read_text()
+
+
+@pytest.mark.parametrize(
+    ("run", "state", "code"),
+    [
+        ("exit 3", "failed", "image.failed"),
+        ("while :; do :; done", "failed", "image.timeout"),
+        ("/bin/busybox yes", "failed", "run.output-limit"),
+        ("/bin/busybox wget http://example.org/", "not_run", "image.needs-network"),
+    ],
+)
+def test_a_build_that_fails_or_never_ends_leaves_nothing(
+    building: ImageBuilding, tmp_path: Path, run: str, state: str, code: str
+) -> None:
+    result = build(building, tmp_path, f"{SHELL}RUN /bin/busybox touch /a\nRUN {run}\n")
+    assert result.reason is not None
+    assert (result.state, result.reason.code) == (state, code)
+
+
+def test_what_the_checks_refuse_is_not_built(building: ImageBuilding, tmp_path: Path) -> None:
+    result = build(building, tmp_path, "# syntax=evil/frontend\nFROM evil/base\nADD https://x /\n")
+    assert [message.code for message in result.refusals] == ["image.syntax", "image.base", "image.remote-add"]
+    assert (result.state, result.reason) == ("refused", result.refusals[0])
+    call = building.image_call("native", LINUX, tmp_path / "handed-in")
+    assert isinstance(call, Message)
+    assert call.code == "image.syntax"
+    assert building.image_bases(LINUX, tmp_path / "handed-in") == ()
+
+
+def test_a_base_that_cannot_be_had_is_a_broken_host(building: ImageBuilding, tmp_path: Path) -> None:
+    source = folder(tmp_path, {"Dockerfile": "FROM busybox:no-such-tag\n"})
+    with pytest.raises(HostError):
+        building.image_bases(LINUX, source)
+
+
+def test_without_a_daemon_the_reason_is_told(tmp_path: Path) -> None:
+    building = made_with(ABSENT, tmp_path)
+    assert building.capabilities()["image:native"] == ABSENT
+    source = folder(tmp_path, {"Dockerfile": "FROM scratch\n"})
+    assert building.image_call("native", LINUX, source) == ABSENT
+    assert building.build_image("native", LINUX, source, None, out(tmp_path)).state == "not_run"
+
+
+WASM_FILE = 'FROM scratch\nCOPY main.wasm /main.wasm\nENTRYPOINT ["/main.wasm"]\n'
+
+
+def artifact_of(path: Path, data: bytes) -> Artifact:
+    path.write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    return Artifact(
+        subject="wasm", label="build", sha256=digest, size=len(data), path=str(path), compiler="Go 1", comparable=False
+    )
+
+
+def test_a_module_becomes_an_image_whose_content_is_counted_to_the_byte(
+    wasm_building: ImageBuilding, tmp_path: Path
+) -> None:
+    source = folder(tmp_path, {"Dockerfile.wasm": WASM_FILE, "main.wasm": b"another one"})
+    artifact = artifact_of(tmp_path / "module", MODULE)
+    call = wasm_building.image_call("wasm", WASM, source)
+    assert isinstance(call, Call)
+    assert call.argv[:2] == ("buildah", "bud")
+    result = wasm_building.build_image("wasm", WASM, source, artifact, out(tmp_path))
+    assert result.image is not None, result.log
+    image = result.image
+    assert (image.platform, image.entrypoint) == ("wasi/wasm", ("/main.wasm",))
+    assert (image.artifact.compiler, image.artifact.comparable) == ("Go 1", False)
+    assert image.program is not None
+    assert (image.program.size_bytes, image.program.sha256) == (len(MODULE), artifact.sha256)
+    sizes = {size.notion: size.size_bytes for size in image.sizes}
+    with OciArchive.open(Path(image.artifact.path)) as archive:
+        blobs = [m.size for name, m in archive._members.items() if name.startswith("blobs/")]
+    assert sizes["content"] == sizes["ctr_ls"] == sum(blobs)
+    assert sizes["unpacked"] == len(MODULE)
+    assert sizes["oci_archive"] == image.artifact.size
+
+
+def test_the_same_module_gives_the_same_image(wasm_building: ImageBuilding, tmp_path: Path) -> None:
+    source = folder(tmp_path, {"Dockerfile.wasm": WASM_FILE})
+    artifact = artifact_of(tmp_path / "module", MODULE)
+    digests = set()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        result = wasm_building.build_image("wasm", WASM, source, artifact, tmp_path / name)
+        assert result.image is not None
+        digests.add(result.image.artifact.sha256)
+    assert len(digests) == 1
+
+
+def test_a_build_without_a_boundary_runs_nothing(wasm_building: ImageBuilding, tmp_path: Path) -> None:
+    recipe = f'{WASM_FILE}COPY busybox /b\nRUN ["/b", "id"]\n'
+    source = folder(tmp_path, {"Dockerfile.wasm": recipe, "busybox": BUSYBOX})
+    result = wasm_building.build_image("wasm", WASM, source, artifact_of(tmp_path / "m", MODULE), out(tmp_path))
+    assert result.reason is not None
+    assert (result.state, result.reason.code) == ("refused", "image.run")
+
+
+def test_a_file_that_is_not_there_is_the_recipes_mistake(wasm_building: ImageBuilding, tmp_path: Path) -> None:
+    source = folder(tmp_path, {"Dockerfile.wasm": "FROM scratch\nCOPY other.wasm /\n"})
+    result = wasm_building.build_image("wasm", WASM, source, artifact_of(tmp_path / "m", MODULE), out(tmp_path))
+    assert result.reason is not None
+    assert (result.state, result.reason.code) == ("failed", "image.failed")
+    assert "other.wasm" in str(result.reason.params["said"])
+
+
+def test_platforms_are_read_back_from_the_archive(wasm_building: ImageBuilding, tmp_path: Path) -> None:
+    source = folder(tmp_path, {"Dockerfile.wasm": WASM_FILE})
+    result = wasm_building.build_image("wasm", WASM, source, artifact_of(tmp_path / "m", MODULE), out(tmp_path))
+    assert result.image is not None
+    with OciArchive.open(Path(result.image.artifact.path)) as archive:
+        assert archive.image(Platform.parse("wasip1/wasm"), host_platform()).form == "layout"
