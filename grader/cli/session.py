@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from grader import __version__
@@ -75,8 +76,8 @@ def plan_session(request: Request) -> Plan:
     limit_s = time_limit_s(request.time_limit)
     used = load_used(request.lab)
     progress = ConsoleProgress(quiet=request.quiet)
-    with tempfile.TemporaryDirectory(prefix="grader-plan-") as folder:
-        desk = wire(request.model_copy(update={"cache": Path(folder)}), used.lab, progress)
+    with tempfile.TemporaryDirectory(prefix="grader-plan-") as folder, ExitStack() as stack:
+        desk = wire(request.model_copy(update={"cache": Path(folder)}), used.lab, progress, stack)
         steps = plan_grading(_job(request), used, desk)
     return Plan(steps=steps, effort=effort_of(used.lab, steps), limit_s=limit_s)
 
@@ -87,10 +88,11 @@ def run_session(request: Request) -> Finished:
     used = load_used(request.lab)
     marks = load_marks(request.marks, used.lab)
     progress = ConsoleProgress(quiet=request.quiet)
-    desk = wire(request, used.lab, progress, limit_s)
     places = _Places(request, used.lab)
     try:
-        done = run_grading(_job(request), used, desk, places.choose, marks=marks, version=__version__)
+        with ExitStack() as stack:
+            desk = wire(request, used.lab, progress, stack, limit_s)
+            done = run_grading(_job(request), used, desk, places.choose, marks=marks, version=__version__)
     except KeyboardInterrupt:
         progress.close()
         print(f"grader: {_kept(places.output, use_cache=request.use_cache)}", file=sys.stderr)

@@ -107,6 +107,7 @@ KINDS: Mapping[str, Mapping[str, str]] = {
     "fact.no-server-but": {"instead": "metric"},
     "fact.not-measured": {"arm": "arm"},
     "fact.other-source": {"label": "arm"},
+    "image.timeout": {"seconds": "seconds"},
     "page.server-arm": {"arm": "arm"},
     "probe.not-now": {"within": "seconds"},
     "run.not-prepared": {"arm": "arm"},

@@ -21,12 +21,20 @@ class JoinedEngine:
 
     Args:
         images: Who answers for images, None if nobody builds any.
+        absent: By engine that is not here, what its arms lack.
     """
 
-    def __init__(self, first: Engine, *others: Engine, images: ImageBuilder | None = None) -> None:
+    def __init__(
+        self,
+        first: Engine,
+        *others: Engine,
+        images: ImageBuilder | None = None,
+        absent: Mapping[str, Message] | None = None,
+    ) -> None:
         self._first = first
         self._others = {engine.name: engine for engine in others}
         self._images = images
+        self._absent = absent or {}
         self.name = first.name
 
     def part(self, arm: str) -> Engine:
@@ -36,6 +44,7 @@ class JoinedEngine:
     def capabilities(self) -> Mapping[str, Message | None]:
         """Return of each arm what its own engine says; a probe or a reading is there if any engine has it."""
         found: dict[str, Message | None] = dict(self._first.capabilities())
+        found |= {f"arm:{name}": self._absent[arm.engine] for name, arm in ARMS.items() if arm.engine in self._absent}
         for engine in self._others.values():
             for name, reason in engine.capabilities().items():
                 kind, _, what = name.partition(":")
@@ -92,9 +101,16 @@ class JoinedEngine:
         return self._others[command.engine] if command.engine else self._first
 
 
-def joined(first: Engine, others: Sequence[Engine], images: ImageBuilder | None) -> Engine:
+def joined(
+    first: Engine,
+    others: Sequence[Engine],
+    images: ImageBuilder | None,
+    absent: Mapping[str, Message] | None = None,
+) -> Engine:
     """Return several engines as one; the first alone stays what it is."""
-    return JoinedEngine(first, *others, images=images) if others or images is not None else first
+    if not others and images is None:
+        return first
+    return JoinedEngine(first, *others, images=images, absent=absent)
 
 
 def part_of(engine: Engine, arm: str) -> Engine:

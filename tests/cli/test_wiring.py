@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_who_waits_for_the_host_lock_is_told_which_process_holds_it(tmp_path: Pa
         report=None,
         lab="lab12-f25",
         out=None,
-        engine="auto",
+        engine="embedded",
         style="annotate",
         trust=True,
         use_cache=False,
@@ -45,10 +46,13 @@ def test_who_waits_for_the_host_lock_is_told_which_process_holds_it(tmp_path: Pa
     )
     progress = FakeProgress()
     command = [sys.executable, "-c", HOLDER, str(lock)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder,
+        ExitStack() as stack,
+    ):
         assert holder.stdout is not None
         assert holder.stdout.readline() == "up\n"
-        desk = wire(request, load_lab("lab12-f25").lab, progress)
+        desk = wire(request, load_lab("lab12-f25").lab, progress, stack)
         with pytest.raises(TimeLimitError), desk.lock.exclusive(0.1):
             pass
         holder.communicate()

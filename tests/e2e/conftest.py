@@ -52,6 +52,7 @@ def environment(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) ->
         "GRADER_CACHE": str(shared_cache),
         "GRADER_LOCK": str(tmp_path_factory.mktemp("lock") / "host.lock"),
         "COLUMNS": "200",
+        "GRADER_ENGINE": "embedded",  # whatever daemons this host has
     }
 
 

@@ -301,7 +301,9 @@ def test_where_no_sandbox_works_nothing_native_runs(
     solution: Path, quick_lab: Path, tmp_path: Path, environment: dict[str, str], engine: str, code: int
 ) -> None:
     hidden = (
-        "import grader.adapters.sandbox as s; s.find_tool = lambda name: None; from grader.cli.app import main; main()"
+        "import grader.adapters.sandbox as s; s.find_tool = lambda name: None; "
+        "import grader.cli.containers as c; c.find_socket = lambda environ: None; "
+        "from grader.cli.app import main; main()"
     )
     argv = [sys.executable, "-c", hidden, "grade", str(solution), "--lab", str(quick_lab), "--engine", engine]
     done = subprocess.run(

@@ -70,6 +70,7 @@ class User:
                 "PATH": os.environ["PATH"],
                 "HOME": str(self.home),
                 "XDG_CACHE_HOME": str(self.home / "cache"),
+                "GRADER_ENGINE": "embedded",  # whatever daemons this host has
                 **IMPORTS,
             },
             text=True,

@@ -186,6 +186,7 @@ class Arena:
             "GRADER_CACHE": str(self.cache),
             "GRADER_LOCK": str(self.lock),
             "COLUMNS": "160",
+            "GRADER_ENGINE": "embedded",  # whatever daemons this host has
             "SECRET": self.secret,
         }
 

@@ -37,6 +37,13 @@ def test_of_an_arm_only_its_own_engine_speaks() -> None:
     assert found["arm:ctr-wasmtime"] == Message(code="no-ctr")  # the first engine says so
 
 
+def test_arms_of_an_engine_that_is_not_here_say_which_it_is() -> None:
+    gone = Message(code="no-containerd")
+    one = JoinedEngine(engine(), container_engine("docker", "docker"), absent={"containerd": gone})
+    found = one.capabilities()
+    assert (found["arm:docker"], found["arm:ctr-wasmtime"], found["arm:shim-native"]) == (None, gone, gone)
+
+
 def test_a_kind_of_probe_is_there_if_any_engine_has_it() -> None:
     alone = engine().capabilities()
     found = JoinedEngine(engine(), container_engine("docker", "docker")).capabilities()
