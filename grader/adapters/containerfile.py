@@ -65,13 +65,13 @@ def _program(opened: OciArchive, found: ArchivedImage, folder: Path) -> ImageFil
         copy.unlink(missing_ok=True)
 
 
-def volumes_of(artifact: Artifact) -> tuple[str, ...]:
-    """Return the folders that an image declares as volumes; none for one that is not built yet."""
-    return _read(artifact.path, artifact.sha256).config.volumes if artifact.sha256 else ()
+def archived(artifact: Artifact, wanted: Platform) -> ArchivedImage:
+    """Return the image of a platform in an artifact's archive.  Raises: SubmissionError, OSError."""
+    return _read(artifact.path, artifact.sha256, str(wanted))
 
 
 @functools.lru_cache(maxsize=64)
-def _read(path: str, digest: str) -> ArchivedImage:
+def _read(path: str, digest: str, wanted: str) -> ArchivedImage:
     """`digest` is here to tell one image from another that lay at the same path."""
     with OciArchive.open(Path(path)) as archive:
-        return archive.image(host_platform(), host_platform())
+        return archive.image(Platform.parse(wanted), host_platform())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from grader.adapters.cgroupparents import CgroupParents
-from grader.adapters.containerfile import volumes_of
+from grader.adapters.containerfile import archived, host_platform
 from grader.adapters.dockerapi import DaemonInfo, DockerApi
 from grader.adapters.dockerrun import INTERNAL, NAME, DockerRunner, client_variables, sweep
 from grader.adapters.host import file_digest, tool
@@ -158,7 +158,9 @@ class DockerEngine:
         env = probe.env if get is None else cgi_environment(get) | probe.env
         args = probe.args if isinstance(probe, StdoutJsonProbe) else ()
         network = INTERNAL if ARMS[arm].network == "internal" else "--network=none"
-        options = (network, *caps(limits, volumes_of(artifact)), *(f"--env={name}={env[name]}" for name in env))
+        # One that is not built yet, in a plan, declares nothing.
+        volumes = archived(artifact, host_platform()).config.volumes if artifact.sha256 else ()
+        options = (network, *caps(limits, volumes), *(f"--env={name}={env[name]}" for name in env))
         image = f"sha256:{artifact.sha256.removeprefix('sha256:')}"
         argv = (NAME, "run", "--rm", *options, image, *args)
         binds = (Bind(source=artifact.path, target=image),)

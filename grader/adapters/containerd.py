@@ -1,0 +1,282 @@
+"""The containerd engine: the same image by `ctr run` on runc, and WebAssembly on whichever runtimes the host has."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import socket
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Final
+
+from grader.adapters.cgroupparents import CgroupParents
+from grader.adapters.containerfile import archived, host_platform
+from grader.adapters.ctr import ASK_S, CONTAINER, NAME, Ctr, CtrRunner, sweep
+from grader.adapters.docker import MOST_CPUS
+from grader.adapters.host import file_digest, tool
+from grader.adapters.owner import own_name
+from grader.adapters.spawn import spawn
+from grader.errors import HostError
+from grader.model.arms import ARMS, Arm
+from grader.model.base import Message
+from grader.model.host import Tool
+from grader.model.lab import BuildSource, CgiProbe, HttpGet, Lab, Probe, StdoutJsonProbe, Step
+from grader.model.run import Artifact, Bind, BuildResult, Command, Completed, Limits
+from grader.ports import Call, Launcher, Server
+from grader.recipes.cgi import cgi_environment
+from grader.recipes.oci import Platform
+
+DEFAULT_ADDRESS = Path("/run/containerd/containerd.sock")
+WASM = Platform.parse("wasi/wasm")
+_CAPABILITIES = (
+    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW",
+    "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
+)  # fmt: skip
+"""What `ctr` gives a container; it has no word for all.  Source: containerd, oci/spec.go `defaultUnixCaps`."""
+_SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ARMS = {name: arm for name, arm in ARMS.items() if arm.engine == NAME}
+_RUNC = "io.containerd.runc.v2"
+
+
+def find_address(environ: Mapping[str, str], default: Path = DEFAULT_ADDRESS) -> Path | None:
+    """Return the socket that `CONTAINERD_ADDRESS` names, or else the host's own; None if there is none."""
+    named = environ.get("CONTAINERD_ADDRESS", "").removeprefix("unix://")
+    if named:
+        return Path(named)
+    return default if default.exists() else None
+
+
+@contextmanager
+def open_containerd(address: Path, search_path: str, parents: CgroupParents) -> Iterator[Containerd]:
+    """Talk to a daemon, remove what dead graders left in it, and at the end what this one made.
+
+    Raises: HostError if it does not answer, or if there is no `ctr`.
+    """
+    program = shutil.which("ctr", path=search_path)
+    if program is None:
+        raise HostError("there is no `ctr` program", where="PATH", hint="apt-get install containerd")
+    _peer(address)  # `ctr` would wait for a daemon that is not there
+    ctr = Ctr(Path(program), address, own_name())
+    sweep(ctr)
+    runner = CtrRunner(ctr, parents)
+    try:
+        yield Containerd(ctr, runner)
+    finally:
+        runner.close()
+
+
+class Containerd:
+    """An open daemon, and the runtimes that it would find."""
+
+    def __init__(self, ctr: Ctr, runner: CtrRunner) -> None:
+        self.ctr: Final = ctr
+        self.runner: Final = runner
+
+    @functools.cached_property
+    def _search_path(self) -> str:
+        """Return where the daemon looks for shims: its own PATH, and the folder of its own program."""
+        pid = _peer(self.ctr.address)
+        try:
+            own = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            path = next((word[5:].decode() for word in own if word.startswith(b"PATH=")), "")
+            return os.pathsep.join((path, str(Path(f"/proc/{pid}/exe").readlink().parent)))
+        except OSError:
+            return _SEARCH
+
+    def missing(self, arm: Arm) -> Message | None:
+        """Return what an arm lacks here, None if nothing."""
+        if arm.binary:
+            return self._missing_crun(arm.binary)
+        if self.shim(arm.runtime) is None:
+            return Message(code="engine.no-shim", params={"shim": _shim_name(arm.runtime), "arm": arm.name})
+        return None
+
+    def shim(self, runtime: str) -> Path | None:
+        """Return the program that containerd starts for a runtime, None if it would find none."""
+        found = shutil.which(_shim_name(runtime), path=self._search_path)
+        return Path(found) if found else None
+
+    def _missing_crun(self, program: str) -> Message | None:
+        found = shutil.which(program, path=_SEARCH)
+        if found is None:
+            return Message(code="engine.tool-missing", params={"tool": program})
+        said = spawn((found, "--version"), {}, timeout_s=ASK_S, output_bytes=1 << 16).stdout
+        return None if "+WASM" in said else Message(code="engine.crun-without-wasm", params={"tool": program})
+
+    @functools.cached_property
+    def tools(self) -> tuple[Tool, ...]:
+        """Return `ctr`, and the shims and runtimes that are there."""
+        program = str(self.ctr.program)
+        found = [tool("ctr", self.ctr.program, (program, "--version"))]
+        shims = {arm.runtime for arm in _ARMS.values()}
+        for runtime in sorted(shims):
+            shim = self.shim(runtime)
+            if shim is not None:
+                found.append(_tool(shim))
+        for name in ("runc", *sorted({arm.binary for arm in _ARMS.values() if arm.binary})):
+            path = shutil.which(name, path=_SEARCH)
+            if path is not None:
+                found.append(_tool(Path(path)))
+        return tuple(found)
+
+
+class ContainerdEngine:
+    """Implements `ports.Engine` for the arms that `ctr run` starts.
+
+    Args:
+        launcher: The daemon's runner, bounded by whoever has a time limit.
+        parents: Where the containers' cgroups are made; nothing runs without them.
+    """
+
+    name = NAME
+
+    def __init__(self, lab: Lab, containerd: Containerd, launcher: Launcher, parents: CgroupParents) -> None:
+        self._lab = lab
+        self._containerd = containerd
+        self._launcher = launcher
+        self._parents = parents
+
+    def capabilities(self) -> Mapping[str, Message | None]:
+        """Return what is there by `arm:`, `probe:` and `memory`, or why it is not."""
+        return self._capabilities
+
+    @functools.cached_property
+    def _capabilities(self) -> dict[str, Message | None]:
+        missing = self._parents.missing
+        kinds = dict.fromkeys(("probe:stdout_json", "probe:http", "probe:cgi", "memory"), missing)
+        arms = {f"arm:{name}": missing or self._missing(arm) for name, arm in _ARMS.items()}
+        return kinds | arms
+
+    def _missing(self, arm: Arm) -> Message | None:
+        lacking = self._containerd.missing(arm)
+        if lacking is None and _drops_environment(arm) and any(probe.env for probe in self._lab.probes.values()):
+            # The program would see the shim's variables: it could not be told what to do.
+            return Message(code="engine.shim-drops-environment", params={"arm": arm.name})
+        return lacking
+
+    def tools(self) -> tuple[Tool, ...]:
+        """Return the client, the shims and the runtimes."""
+        return self._containerd.tools
+
+    def build(self, subject: str, step: Step, source: BuildSource, source_dir: Path, out_dir: Path) -> BuildResult:
+        """Build nothing: an image is the builder of images' affair."""
+        return BuildResult(subject=subject, state="not_run", artifact=None, reason=_no_artifacts())
+
+    def build_call(self, source: BuildSource, source_dir: Path) -> Call | Message:
+        """Return why there is none."""
+        return _no_artifacts()
+
+    def prepare_call(self, arm: str) -> Call | None:
+        """Return None: an arm runs the image as it is."""
+        return None
+
+    def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
+        """Return the image as it is."""
+        return artifact
+
+    def command(
+        self, arm: str, artifact: Artifact | None, probe: Probe, limits: Limits, get: HttpGet | None = None
+    ) -> Command:
+        """Return the line of `ctr run`, without what is only of one run.
+
+        Raises: ValueError for an arm of another engine, and for a request where none or one is wanted.
+        """
+        if artifact is None or arm not in _ARMS or isinstance(probe, CgiProbe) != (get is not None):
+            raise ValueError(f"{self.name} cannot run {probe.kind} on {arm}")
+        env = probe.env if get is None else cgi_environment(get) | probe.env
+        args = probe.args if isinstance(probe, StdoutJsonProbe) else ()
+        wanted = host_platform() if ARMS[arm].mode == "native" else WASM
+        # One that is not built yet, in a plan, declares nothing.
+        found = archived(artifact, wanted) if artifact.sha256 else None
+        volumes = found.config.volumes if found is not None else ()
+        # What stands behind the id replaces all that the image would run.
+        words = (*found.config.entrypoint, *args) if found is not None and args else args
+        options = (
+            *_runtime(_ARMS[arm]),
+            "--platform",
+            str(found.platform if found is not None else wanted),
+            *caps(limits, volumes),
+            *(word for name in env for word in ("--env", f"{name}={env[name]}")),
+        )
+        image = f"sha256:{artifact.sha256}"
+        argv = ("ctr", "run", "--rm", *options, image, CONTAINER, *words)
+        binds = (Bind(source=artifact.path, target=image),)
+        return Command(argv=argv, binds=binds, limits=limits, engine=self.name)
+
+    def run_once(self, command: Command) -> Completed:
+        """Run a container once."""
+        return self._launcher.run(command)
+
+    def memory(self, command: Command) -> Completed:
+        """Run a container once and read the peak of its memory."""
+        return self._launcher.run(command, memory=True)
+
+    def serve(self, command: Command, port: int) -> AbstractContextManager[Server]:
+        """Start a container that serves; it is removed at the end at the latest."""
+        return self._launcher.serve(command, port)
+
+
+def caps(limits: Limits, volumes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the options that keep a container to its limits; how many processes it has is its parent group's cap.
+
+    New privileges and a network are what `ctr` gives no container by itself.
+    """
+    size = min(limits.disk_bytes, limits.memory_bytes)
+    cpus = min(MOST_CPUS, len(os.sched_getaffinity(0)))
+    mounts = (f"type=tmpfs,src=tmpfs,dst={path},options=nosuid:nodev:size={size}" for path in ("/tmp", *volumes))
+    return (
+        "--read-only",
+        "--seccomp",
+        *(word for name in _CAPABILITIES for word in ("--cap-drop", f"CAP_{name}")),
+        "--memory-limit",
+        str(limits.memory_bytes),
+        "--cpus",
+        str(cpus),
+        *(word for mount in mounts for word in ("--mount", mount)),
+    )
+
+
+def _runtime(arm: Arm) -> tuple[str, ...]:
+    binary = ("--runc-binary", arm.binary) if arm.binary else ()
+    return ("--runtime", arm.runtime, *binary, *(("--annotation", arm.annotation) if arm.annotation else ()))
+
+
+def _drops_environment(arm: Arm) -> bool:
+    """Return whether an arm's program gets other variables than its container: WASM shims start native ones so."""
+    return arm.mode == "native" and arm.runtime != _RUNC
+
+
+def _shim_name(runtime: str) -> str:
+    """Return the program of a runtime.  Source: containerd, runtime/v2/shim/util.go `BinaryName`."""
+    *_, name, version = runtime.split(".")
+    return f"containerd-shim-{name}-{version}"
+
+
+def _tool(path: Path) -> Tool:
+    """Return a runtime with its version, which some shims do not tell: their digest does."""
+    for argument in ("--version", "-v"):
+        try:
+            return tool(path.name, path, (str(path), argument))
+        except HostError:
+            continue
+    return Tool(name=path.name, version="unknown", sha256=file_digest(path))
+
+
+def _peer(address: Path) -> int:
+    """Return the process that listens on a unix socket.  Raises: HostError if nothing does."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(ASK_S)
+            connection.connect(str(address))
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    except OSError as error:
+        raise HostError(f"containerd cannot be reached: {error.strerror or error}", where=str(address)) from error
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid
+
+
+def _no_artifacts() -> Message:
+    return Message(code="engine.only-images")
