@@ -10,7 +10,8 @@ from pathlib import Path
 
 from grader.adapters.buildah import Buildah
 from grader.adapters.cgroupparents import CgroupParents
-from grader.adapters.docker import DockerEngine, find_socket, open_docker
+from grader.adapters.containerd import ContainerdEngine, find_address, open_containerd
+from grader.adapters.docker import Docker, DockerEngine, find_socket, open_docker
 from grader.adapters.images import ImageBuilding
 from grader.errors import HostError
 from grader.model.base import Message
@@ -43,15 +44,24 @@ def open_containers(
     """
     if wanted == "embedded":
         return Containers()
-    docker_socket = _reachable("Docker", find_socket(environ))
-    absent = {"docker": docker_socket} if isinstance(docker_socket, Message) else {}
-    absent["containerd"] = Message(code="engine.no-daemon", params={"engine": "containerd"})
-    if isinstance(docker_socket, Message):
+    docker_at = _reachable("Docker", find_socket(environ))
+    containerd_at = _reachable("containerd", find_address(environ))
+    sockets = {"docker": docker_at, "containerd": containerd_at}
+    absent = {name: found for name, found in sockets.items() if isinstance(found, Message)}
+    if len(absent) == len(sockets):
         return _without(wanted, absent)
     search_path, parents = environ.get("PATH", ""), CgroupParents.find()
     engines: list[Engine] = []
-    docker = stack.enter_context(open_docker(docker_socket, search_path, parents))
-    engines.append(DockerEngine(lab, docker, BoundedLauncher(docker.runner, budget), parents))
+    docker = (
+        docker_at
+        if isinstance(docker_at, Message)
+        else stack.enter_context(open_docker(docker_at, search_path, parents))
+    )
+    if isinstance(docker, Docker):
+        engines.append(DockerEngine(lab, docker, BoundedLauncher(docker.runner, budget), parents))
+    if isinstance(containerd_at, Path):
+        containerd = stack.enter_context(open_containerd(containerd_at, search_path, parents))
+        engines.append(ContainerdEngine(lab, containerd, BoundedLauncher(containerd.runner, budget), parents))
     network = environ.get(BUILD_NETWORK, "none")
     images = ImageBuilding(lab, docker, Buildah.find(search_path), store, parents, network)
     return Containers(engines=tuple(engines), images=images, absent=absent)

@@ -18,12 +18,14 @@ from grader.model.report import ReportReading, Unit
 from grader.render.catalogue import phrase, translated, words
 from grader.render.cells import quantity_text
 from grader.render.comparison import comparison, first_upper, points, timed_arms
+from grader.render.confounds import time_notes
 from grader.render.criteria import OUTCOMES, SEVERITIES
 from grader.render.escape import SENTENCE, one_line, plain
 from grader.render.feedback import notes_on_what_is_missing
 from grader.render.labels import own_words, quantity_name
 from grader.render.ratiolines import COLUMNS as RATIO_COLUMNS
 from grader.render.ratiolines import noise_of_times, timed_ratios
+from grader.render.sidetables import side_tables
 from grader.workflow.effort import Effort
 from grader.workflow.plan import PlannedStep
 
@@ -144,6 +146,16 @@ def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language
         console.print(ratios)
     if noise := noise_of_times(grade.facts, language):
         console.print(harmless(noise, "yellow"))
+    for note in time_notes(lab, grade.facts, language):
+        console.print(harmless(note))
+    for side in side_tables(lab, grade.facts, language):
+        shown = table_of(side.title, side.heads)
+        for row in side.rows:
+            shown.add_row(*(harmless(cell) for cell in row))
+        console.print()
+        console.print(shown)
+        for note in side.notes:
+            console.print(harmless(note, "dim"))
 
 
 def harmless(text: str, style: str = "") -> Text:

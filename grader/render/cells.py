@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from grader.model.arms import ARMS
 from grader.model.base import Language
 from grader.model.grade import Fact, Quantity, Spread, Verdict
 from grader.model.lab import Derived, Lab, Row
-from grader.model.selection import best_fact, has_none, instead_id, is_exact, is_own_arm
+from grader.model.selection import alike, best_fact, has_none, instead_id, is_exact, is_own_arm
 from grader.render.catalogue import phrase
+from grader.render.confounds import shares_of
 from grader.render.labels import NAMES, arm_name, name_of
 from grader.render.numerals import localised
 from grader.render.spreads import digits_half_width
@@ -16,9 +18,6 @@ from grader.units import find_unit, format_bytes, format_percent, format_ratio, 
 
 SMALLEST_SPREAD = 1e-4
 """An interval narrower than this share of its value sets no digits: nobody reads a percentage to nine places."""
-
-NO_CONTAINER = frozenset({"process", "wasmtime", "wasmtime-cached", "wasmtime-aot", "spin"})
-"""Arms that start no container, which the cell then says."""
 
 
 def quantity_text(
@@ -62,11 +61,22 @@ def fact_text(lab: Lab, fact: Fact, unit: str | None = None, *, language: Langua
     notes: list[str] = []
     if not is_own_arm(lab, fact):
         notes.append(_stand_in(fact.arm, language))
+    if _is_another_notion(lab, fact):
+        notes.append(name_of("notion", fact.notion or "", language=language).replace("`", ""))
     if not fact.comparable:
-        notes.append(_other_compiler(lab, fact, language))
+        notes.append(other_compiler(lab, fact, language))
     count = fact.comparable and is_exact(lab, fact)
     value = quantity_text(fact.quantity(), unit, count=count, spread=fact.spread, language=language)
-    return f"{value} ({'; '.join(notes)})" if notes else value
+    if not notes:
+        return value
+    # The exact count of a size stands in brackets already.
+    return f"{value[:-1]}; {'; '.join(notes)})" if value.endswith(")") else f"{value} ({'; '.join(notes)})"
+
+
+def _is_another_notion(lab: Lab, fact: Fact) -> bool:
+    """True for a size of an image that is not the one that the lab's own command shows."""
+    metric = lab.metrics.get(fact.metric)
+    return metric is not None and metric.source == "image" and fact.notion != next(iter(metric.notions), None)
 
 
 def row_text(
@@ -77,13 +87,18 @@ def row_text(
     verdicts: Sequence[Verdict],
     unit: str | None = None,
     *,
+    notion: str | None = None,
     language: Language = "en",
 ) -> str | None:
-    """Return what this run would write into a cell of the table; None where nothing was measured."""
+    """Return what this run would write into a cell of the table; None where nothing was measured.
+
+    Args:
+        notion: The one that the cell's own text is in; None for the lab's first.
+    """
     if row.metric is None:
         return None
     if role in lab.subjects:
-        fact = best_fact(lab, f"{role}.{row.metric}", facts)
+        fact = best_fact(lab, f"{role}.{row.metric}", facts, notion)
         if fact is not None and fact.state == "measured":
             return fact_text(lab, fact, unit, language=language)
         return _instead_text(lab, row, role, facts, unit, language)
@@ -103,13 +118,36 @@ def derived_text(
     if not all(f.comparable for f in measured):
         return phrase("cell.not-comparable", language)
     verdict = next((v for v in verdicts if v.id == derived.id), None)
-    if verdict is not None and verdict.measured is not None:
-        return quantity_text(verdict.measured, language=language)
     arms = "/".join(f.arm for f in measured)
+    if verdict is not None and verdict.measured is not None:
+        value = quantity_text(verdict.measured, language=language)
+        note = _derived_note(lab, derived, verdict.measured, arms, facts, language)
+        return f"{value} ({note})" if note else value
     paired = next((f for f in facts if f.id == f"{derived.id}@{arms}" and f.state == "measured"), None)
     if paired is None:
         return None
     return f"{quantity_text(paired.quantity(), language=language)} ({_stand_in(arms, language)})"
+
+
+def _derived_note(
+    lab: Lab, derived: Derived, measured: Quantity, arms: str, facts: Sequence[Fact], language: Language
+) -> str:
+    """Return what a derived value must not be shown without: the engines' share, or which sizes were compared."""
+    if derived.unit == "ratio":
+        return shares_of(lab, arms, facts, language)
+    if measured.notion is None or all(f.notion == measured.notion for f in _shown(lab, derived, facts)):
+        return ""
+    notion = name_of("notion", measured.notion, language=language).replace("`", "")
+    return phrase("cell.both-by", language, how=notion)
+
+
+def _shown(lab: Lab, derived: Derived, facts: Sequence[Fact]) -> list[Fact]:
+    """Return the facts that stand in the row of a derived quantity."""
+    metric = next(
+        (row.metric for row in lab.table.rows if row.derived is not None and row.derived.id == derived.id), None
+    )
+    best = [best_fact(lab, f"{subject}.{metric}", facts) for subject in lab.subjects]
+    return [fact for fact in best if fact is not None]
 
 
 def _instead_text(
@@ -118,8 +156,11 @@ def _instead_text(
     """Return the row's other metric where a subject can have none of its own, with the other subjects' beside it."""
     if row.instead is None or not has_none(lab, f"{role}.{row.metric}", facts):
         return None
-    measured = {s: f for s in lab.subjects if (f := best_fact(lab, f"{s}.{row.instead}", facts)) is not None}
-    measured = {s: f for s, f in measured.items() if f.state == "measured"}
+    sides = alike(lab, row.instead, facts)
+    own_side = best_fact(lab, f"{role}.{row.instead}", facts)
+    measured = {str(f.subject): f for f in sides}
+    if role not in measured and own_side is not None and own_side.state == "measured":
+        measured = {role: own_side}
     if role not in measured:
         return None
 
@@ -132,7 +173,7 @@ def _instead_text(
         # Most of a peak may be the runtime's compiler, and none of it where the module was compiled beforehand.
         notes.append(name_of("mode", fact.mode, language=language))
     if not fact.comparable:
-        notes.append(_other_compiler(lab, fact, language))
+        notes.append(other_compiler(lab, fact, language))
     own = {} if language == "en" else lab.messages.get(language, {})
     for subject, other in measured.items():
         name = subject if language == "en" else name_of("subject", subject, own, language=language)
@@ -163,7 +204,7 @@ def _stand_in(arms: str, language: Language) -> str:
     """Name the arm, or the arms of a ratio; English cells keep the ids, which `fill` finds again."""
     one_by_one = arms.split("/")
     name = " / ".join(one_by_one) if language == "en" else arm_name(arms, language=language)
-    contained = not NO_CONTAINER.issuperset(one_by_one)
+    contained = any(ARMS[arm].container for arm in one_by_one)
     return name if contained else phrase("cell.no-container", language, name=name)
 
 
@@ -174,7 +215,8 @@ def row_unit(lab: Lab, row: Row, role: str, cell: str, others: Sequence[str]) ->
     return next((unit for text in (cell, *others) if (unit := find_unit(text))), None)
 
 
-def _other_compiler(lab: Lab, fact: Fact, language: Language) -> str:
+def other_compiler(lab: Lab, fact: Fact, language: Language = "en") -> str:
+    """Say which compiler made a program, where it is not the lab's."""
     found = (fact.compiler or "?").partition(" ")[0]
     return phrase("cell.other-compiler", language, found=found, expected=_lab_compiler(lab, language))
 

@@ -156,7 +156,9 @@ def _quote(quote: str) -> str:
 
 
 def _measured(lab: Lab, grade: Grade, verdict: Verdict, language: Language) -> str:
-    fact = next((f for f in grade.facts if f.id == verdict.fact), None)
+    notion = verdict.measured.notion if verdict.measured is not None else None
+    of_id = [f for f in grade.facts if f.id == verdict.fact]
+    fact = next((f for f in of_id if f.notion == notion), next(iter(of_id), None))
     if fact is not None and fact.state == "measured":
         return fact_text(lab, fact, language=language)
     for row in lab.table.rows:

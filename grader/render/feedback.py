@@ -10,8 +10,9 @@ from grader.model.lab import Lab
 from grader.render import escape
 from grader.render.catalogue import phrase
 from grader.render.comparison import ComparisonLine, comparison, first_upper, origin, points
+from grader.render.confounds import time_notes
 from grader.render.criteria import SEVERITIES, by_reason, command, groups
-from grader.render.lab_table import timed_arms_markdown
+from grader.render.lab_table import side_tables_markdown, timed_arms_markdown
 from grader.render.markdown import code_span, fenced, table
 from grader.render.ratiolines import noise_of_times, timed_ratios_markdown
 from grader.render.templating import environment, first_lines
@@ -51,6 +52,8 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], l
         timed=timed_arms_markdown(grade, language),
         ratios=timed_ratios_markdown(grade.facts, language),
         noise=noise_of_times(grade.facts, language),
+        time_notes=time_notes(lab, grade.facts, language),
+        sides=side_tables_markdown(lab, grade, language),
         missing=notes_on_what_is_missing(lab, grade, language),
         origin=origin(grade, language, escape.markdown),
         logs=list(logs),

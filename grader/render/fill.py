@@ -85,7 +85,9 @@ def _places(reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: S
         for role, cell in table_row.cells.items():
             claim_id = _claim_id(row, role)
             unit = row_unit(lab, row, role, cell.text, _others(table_row, role))
-            ours = row_text(lab, row, role, facts, verdicts, unit)
+            claim = _claim_at(reading, cell)
+            notion = claim.notion if claim is not None else None
+            ours = row_text(lab, row, role, facts, verdicts, unit, notion=notion)
             if claim_id is not None:
                 yield _Place(row=row.key, role=role, claim_id=claim_id, cell=cell, ours=ours)
 

@@ -12,9 +12,11 @@ from grader.render import escape
 from grader.render.catalogue import phrase
 from grader.render.cells import row_text
 from grader.render.comparison import first_upper, origin, timed_arms
+from grader.render.confounds import time_notes
 from grader.render.labels import cell_name, name_of, own_words, row_name
 from grader.render.markdown import table
 from grader.render.ratiolines import noise_of_times, timed_ratios_markdown
+from grader.render.sidetables import side_tables
 
 
 def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
@@ -38,6 +40,8 @@ def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
     ratios = timed_ratios_markdown(grade.facts, language)
     if ratios:
         parts.append(f"{phrase('feedback.ratios', language)}:\n\n{ratios}")
+    parts += [f"{escape.markdown(note, 2000)}\n" for note in time_notes(lab, grade.facts, language)]
+    parts += side_tables_markdown(lab, grade, language)
     gaps = _gaps(lab, grade, own, language)
     if gaps:
         lines = "".join(
@@ -52,6 +56,15 @@ def timed_arms_markdown(grade: Grade, language: Language = "en") -> str:
     heads = [phrase(f"page.{head}", language) for head in ("arm", "mode", "total", "first-output", "runs")]
     rows = [(x.name, x.mode, x.total, x.first, x.n) for x in timed_arms(grade.facts, language)]
     return table(heads, rows) if rows else ""
+
+
+def side_tables_markdown(lab: Lab, grade: Grade, language: Language = "en") -> list[str]:
+    """Return what containers add to the numbers, each table with its title before it and its meaning after it."""
+    parts = []
+    for one in side_tables(lab, grade.facts, language):
+        meaning = "".join(f"\n{escape.markdown(note, 2000)}\n" for note in one.notes)
+        parts.append(f"{one.title}:\n\n{table(one.heads, one.rows)}{meaning}")
+    return parts
 
 
 def _row(

@@ -139,6 +139,9 @@ EN: dict[str, str] = {
     ),
     "build.source-missing": "{dockerfile} line {line} builds `{file}`, which is not there",
     "build.too-large": "`{file}` has {size} bytes; at most {cap} are read",
+    "cell.both-by": "both by {how}",
+    "cell.engine-share": "like for like {alike}, the change of engine alone {engine}",
+    "cell.engine-unknown": "two engines, whose share is not known",
     "cell.lab-compiler": "the lab's compiler",
     "cell.no-container": "{name}, no container",
     "cell.not-comparable": "not comparable",
@@ -213,14 +216,19 @@ EN: dict[str, str] = {
     "dockerfile.odd-character": "Dockerfile line {line} holds the character {found}, which builders read differently",
     "dockerfile.too-large": "the Dockerfile is larger than {allowed} bytes and was not read",
     "dockerfile.unknown-instruction": "Dockerfile line {line}: `{found}` is no instruction",
+    "engine.crun-without-wasm": "`{tool}` here was built without WebAssembly",
     "engine.needs-root": "{tool} is used by root only",
     "engine.no-container-engine": "needs a container engine (Docker or containerd), and this grading had none",
     "engine.no-daemon": "needs {engine}, which is not on this host",
     "engine.no-images": "images are built by a container engine (Docker or containerd), and this grading had none",
     "engine.no-permission": "needs {engine}, whose daemon this user may not ask",
     "engine.no-sandbox": "no sandbox works on this host",
+    "engine.no-shim": "containerd finds no `{shim}`, which this needs",
     "engine.only-images": "this engine runs images and builds no programs",
     "engine.other-version": "{tool} {found} is here, the lab builds with {wanted}",
+    "engine.shim-drops-environment": (
+        "a WASM shim gives a native program its own environment, not the one that the lab sets"
+    ),
     "engine.tool-missing": "{tool} is not installed",
     "fact.no-reading": "this host could read no memory figure of the program",
     "fact.no-server": "there is no server to look at: it failed as expected, with `{said}`",
@@ -336,6 +344,36 @@ EN: dict[str, str] = {
     "noise.pressure": "tasks waited for a CPU {percent} % of the time; in the calmest rounds it was {own} %",
     "noise.spawn": "an empty program took {found_ms} ms to start and end; on this host, when quiet, {quiet_ms} ms",
     "noise.spawn-tail": "one in ten empty programs took {found_ms} ms or longer; when quiet, half take {quiet_ms} ms",
+    "note.container-times": (
+        "The time of a container holds all that its engine does around the program: make it, start it and take it away."
+    ),
+    "note.engine-share": (
+        "{ratio}: {value} is two changes at once. On one engine the ratio is {alike} ({alike_arms}); the change "
+        "of engine alone makes {engine} ({engine_arms})."
+    ),
+    "note.engine-unknown": (
+        "{ratio}: the program and the engine change at once, and the share of the engine was not measured here."
+    ),
+    "note.image-sizes": (
+        "Each command counts an image in its own way: some count the unpacked files, some the compressed ones, "
+        "some both; so compare sizes of one line only."
+    ),
+    "note.image-sizes-title": "Sizes of the images",
+    "note.index-alone": (
+        "`ctr images ls` counts only what is for this host's processor, so of a WASM image in an index it shows "
+        "the index alone."
+    ),
+    "note.memory": (
+        "Memory is what the kernel charged to the program's own group, or what the named command shows; what a "
+        "runtime keeps beside a container comes on top of it."
+    ),
+    "note.memory-beside": "Runtime beside it",
+    "note.memory-idle": "Server at rest",
+    "note.memory-later": "After 1,000 requests",
+    "note.memory-peak": "Peak of one run",
+    "note.memory-title": "Memory by arm",
+    "note.sides": "What containers add",
+    "note.size": "Size by",
     "page.arm": "Arm",
     "page.arms": "The same runs in numbers",
     "page.axis-linear": (

@@ -139,6 +139,9 @@ RU: dict[str, str] = {
     ),
     "build.source-missing": "{dockerfile}, строка {line}: собирается `{file}`, а его нет",
     "build.too-large": "в `{file}` {size} Б; читается не больше {cap}",
+    "cell.both-by": "обе стороны: {how}",
+    "cell.engine-share": "на одном движке {alike}, сама смена движка {engine}",
+    "cell.engine-unknown": "движки разные, их доля неизвестна",
     "cell.lab-compiler": "компилятор этой работы",
     "cell.no-container": "{name}, без контейнера",
     "cell.not-comparable": "несравнимо",
@@ -219,14 +222,19 @@ RU: dict[str, str] = {
     "dockerfile.odd-character": "Dockerfile, строка {line}: символ {found}, который сборщики читают по-разному",
     "dockerfile.too-large": "Dockerfile больше {allowed} Б и не прочитан",
     "dockerfile.unknown-instruction": "Dockerfile, строка {line}: инструкции `{found}` не существует",
+    "engine.crun-without-wasm": "`{tool}` здесь собран без WebAssembly",
     "engine.needs-root": "{tool} запускается только от имени root",
     "engine.no-container-engine": "нужен Docker или containerd, а при этой проверке их не было",
     "engine.no-daemon": "нужен {engine}, которого на этой машине нет",
     "engine.no-images": "образы собирает Docker или containerd, а при этой проверке их не было",
     "engine.no-permission": "нужен {engine}, но этому пользователю его демон недоступен",
     "engine.no-sandbox": "на этой машине песочница не работает",
+    "engine.no-shim": "containerd не находит `{shim}`, а он здесь нужен",
     "engine.only-images": "здесь запускают образы, а программы не собирают",
     "engine.other-version": "здесь {tool} {found}, а по заданию нужна версия {wanted}",
+    "engine.shim-drops-environment": (
+        "оболочка WASM передаёт обычной программе своё окружение, а не то, что задано в работе"
+    ),
     "engine.tool-missing": "{tool} не установлен",
     "fact.no-reading": "на этой машине не удалось узнать, сколько памяти занимает программа",
     "fact.no-server": "сервера нет, смотреть не на что: он, как и ожидалось, не запустился, сообщив `{said}`",
@@ -343,6 +351,35 @@ RU: dict[str, str] = {
     "noise.spawn": "пустая программа запускалась и завершалась за {found_ms} мс; на этой машине в тишине за "
     "{quiet_ms} мс",
     "noise.spawn-tail": "каждая десятая пустая программа шла {found_ms} мс или дольше; в тишине половина {quiet_ms} мс",
+    "note.container-times": (
+        "Во время контейнера входит всё, что движок делает вокруг программы: создаёт контейнер, запускает его и "
+        "убирает."
+    ),
+    "note.engine-share": (
+        "{ratio}: {value} — это две перемены сразу. На одном движке отношение {alike} ({alike_arms}); сама смена "
+        "движка даёт {engine} ({engine_arms})."
+    ),
+    "note.engine-unknown": "{ratio}: программа и движок меняются сразу, а доля движка здесь не измерена.",
+    "note.image-sizes": (
+        "Каждая команда считает образ по-своему: одни — распакованные файлы, другие — сжатые, третьи — и те и "
+        "другие; поэтому сравнивайте размеры только в одной строке."
+    ),
+    "note.image-sizes-title": "Размеры образов",
+    "note.index-alone": (
+        "`ctr images ls` считает только то, что предназначено для процессора этой машины, поэтому от образа WASM "
+        "в индексе видит один индекс."
+    ),
+    "note.memory": (
+        "Память — это то, что ядро отнесло к группе самой программы, или то, что показывает названная команда; "
+        "то, что среда запуска держит рядом с контейнером, добавляется к этому."
+    ),
+    "note.memory-beside": "Среда рядом",
+    "note.memory-idle": "Сервер в покое",
+    "note.memory-later": "После 1000 запросов",
+    "note.memory-peak": "Пик одного запуска",
+    "note.memory-title": "Память по вариантам",
+    "note.sides": "Что добавляют контейнеры",
+    "note.size": "Размер по",
     "page.arm": "Вариант",
     "page.arms": "Те же запуски в числах",
     "page.axis-linear": (

@@ -37,6 +37,7 @@ from grader.render.comparison import (
     timed_arms,
     timed_name,
 )
+from grader.render.confounds import time_notes
 from grader.render.criteria import OUTCOMES, SEVERITIES, command, groups
 from grader.render.feedback import notes_on_what_is_missing
 from grader.render.labels import own_words
@@ -44,6 +45,7 @@ from grader.render.numerals import NO_BREAK
 from grader.render.plots import PlotWords, TimedArm, is_logarithmic, strip_plot, strips
 from grader.render.ratiolines import COLUMNS as RATIO_COLUMNS
 from grader.render.ratiolines import noise_of_times, timed_ratios
+from grader.render.sidetables import side_tables
 from grader.render.templating import Words, environment, first_lines, words_of
 
 MOST_CHARACTERS = 4000
@@ -153,6 +155,8 @@ def feedback_html(
         ratio_columns=RATIO_COLUMNS,
         ratios=timed_ratios(grade.facts, language),
         noise=noise_of_times(grade.facts, language),
+        time_notes=time_notes(lab, grade.facts, language),
+        sides=side_tables(lab, grade.facts, language),
         groups=grouped,
         urgent=lost[:MOST_URGENT],
         less_urgent=len(lost[MOST_URGENT:]),

@@ -31,6 +31,7 @@ def opened(wanted: str, folder: Path, environ: dict[str, str]) -> Containers:
 def no_daemons(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host without daemons, whatever this one has."""
     monkeypatch.setattr(containers, "find_socket", lambda environ: None)
+    monkeypatch.setattr(containers, "find_address", lambda environ: None)
 
 
 @pytest.fixture
@@ -50,10 +51,12 @@ def test_no_daemon_is_no_mistake_unless_one_was_asked_for(no_daemons: None, tmp_
     assert "Docker" in refused.value.what
 
 
+@pytest.mark.parametrize("variable", ["DOCKER_HOST", "CONTAINERD_ADDRESS"])
 @pytest.mark.parametrize("wanted", ["auto", "containers"])
-def test_a_dead_daemon_is_not_an_absent_one(wanted: str, dead: str, tmp_path: Path) -> None:
+def test_a_dead_daemon_is_not_an_absent_one(wanted: str, variable: str, dead: str, tmp_path: Path) -> None:
+    address = dead if variable == "DOCKER_HOST" else dead.removeprefix("unix://")
     with pytest.raises(HostError) as refused:
-        opened(wanted, tmp_path, {"DOCKER_HOST": dead})
+        opened(wanted, tmp_path, {variable: address})
     assert refused.value.exit_code == 3
 
 
