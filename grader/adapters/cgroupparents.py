@@ -14,6 +14,8 @@ from pathlib import Path
 
 from grader.adapters.cgroups import Cgroup, empty, mount_points, set_limit
 from grader.adapters.owner import fresh_name, is_left, owner_of
+from grader.adapters.sandbox import find_tool
+from grader.adapters.spawn import spawn
 from grader.errors import HostError
 from grader.model.base import Message
 from grader.model.run import Limits, MemoryReading
@@ -21,13 +23,14 @@ from grader.model.trouble import trouble
 
 _CONTROLLERS = ("memory", "pids")
 _AS_ROOT = "run it as root"
+_SYSTEMCTL_S = 30.0
 
 
 class Parent:
     """The parent group of one run's containers.  `name` is what an engine is told, from the top of its hierarchies."""
 
     def __init__(self, name: str, group: Cgroup, directories: list[Path]) -> None:
-        self.name = f"/{name}"
+        self.name = name
         self._group = group
         self._directories = directories
 
@@ -83,9 +86,8 @@ class CgroupParents:
         Raises: HostError if none can be made, or if a process of it cannot be killed.
         """
         name = fresh_name()
-        directories = sorted({top / name for top in self._tops.values()})
-        groups = {c: self._tops[c if self._version == 1 else ""] / name for c in _CONTROLLERS}
-        parent = Parent(name, Cgroup(self._version, groups), directories)
+        directories, groups = self._places(name)
+        parent = Parent(f"/{name}", Cgroup(self._version, groups), directories)
         try:
             for directory in directories:
                 _make(directory)
@@ -95,6 +97,15 @@ class CgroupParents:
         finally:
             parent.clear()
 
+    def for_driver(self, driver: str) -> CgroupParents:
+        """Return where parents are made for an engine with this cgroup driver, `cgroupfs` or `systemd`."""
+        return self if driver != "systemd" or self.missing is not None else _Slices.of(self._version, self._tops)
+
+    def _places(self, name: str) -> tuple[list[Path], dict[str, Path]]:
+        """Return the directories of a group, and those that cap and count."""
+        groups = {c: self._tops[c if self._version == 1 else ""] / name for c in _CONTROLLERS}
+        return sorted({top / name for top in self._tops.values()}), groups
+
     def sweep(self) -> None:
         """Kill what runs in the parents of graders that are no more, and remove them."""
         for top in set(self._tops.values()):
@@ -103,6 +114,68 @@ class CgroupParents:
                 if who is not None and is_left(who):
                     with suppress(HostError):
                         _clear(entry)
+
+
+class _Slices(CgroupParents):
+    """Parents for an engine that asks systemd for its groups: slices, the only parents that it takes.
+
+    A name with hyphens would be a slice within a slice for each of them.
+    """
+
+    @classmethod
+    def of(cls, version: int, tops: dict[str, Path]) -> _Slices:
+        """Sweep the slices of dead graders and prove with a throw-away one that we may make more."""
+        found = cls(version, tops)
+        try:
+            found.sweep()
+            with found.fresh(Limits()):
+                pass
+        except HostError as error:
+            return cls(0, {}, missing=trouble("sandbox.no-cgroup", error))
+        return found
+
+    @contextmanager
+    def fresh(self, limits: Limits) -> Iterator[Parent]:
+        """Yield a new slice with these caps; whatever is in it at the end is killed."""
+        name = f"{fresh_name().replace('-', '_')}.slice"
+        directories, groups = self._places(name)
+        parent = Parent(name, Cgroup(self._version, groups), directories)
+        caps = (f"MemoryMax={limits.memory_bytes}", "MemorySwapMax=0", f"TasksMax={limits.pids}")
+        try:
+            _systemctl("set-property", "--runtime", name, *caps)
+            _systemctl("start", name)
+            yield parent
+        finally:
+            parent.clear()
+            _end_slice(name)
+
+    def sweep(self) -> None:
+        """Kill what runs in the slices of graders that are no more, and end them."""
+        listed = _systemctl("list-units", "--all", "--type=slice", "--plain", "--no-legend", "lab_grader_*")
+        for name in (line.split()[0] for line in listed.splitlines() if line.strip()):
+            who = owner_of(name.removesuffix(".slice").replace("_", "-"))
+            if who is not None and is_left(who):
+                with suppress(HostError):
+                    for directory in self._places(name)[0]:
+                        _clear(directory)
+                    _end_slice(name)
+
+
+def _end_slice(name: str) -> None:
+    _systemctl("stop", name)
+    _systemctl("revert", name)  # what `set-property` has written
+
+
+def _systemctl(*words: str) -> str:
+    """Run `systemctl` and return what it prints.  Raises: HostError if it fails."""
+    program = find_tool("systemctl")
+    if program is None:
+        raise HostError("there is no `systemctl`, and the container engine asks systemd for its cgroups", hint=_AS_ROOT)
+    done = spawn((str(program), *words), {"LANG": "C"}, timeout_s=_SYSTEMCTL_S, output_bytes=1 << 16)
+    if done.outcome != "ok":
+        said = done.stderr.strip()[:200] or done.outcome
+        raise HostError(f"`systemctl {words[0]}` failed: {said}", hint=_AS_ROOT)
+    return done.stdout
 
 
 def _make(directory: Path) -> None:

@@ -8,7 +8,7 @@ import shutil
 import socket
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -63,15 +63,17 @@ def open_containerd(address: Path, search_path: str, parents: CgroupParents) -> 
     sweep(ctr)
     runner = CtrRunner(ctr, parents)
     try:
-        yield Containerd(ctr, runner)
+        yield Containerd(ctr, runner, parents)
     finally:
-        runner.close()
+        with suppress(HostError):  # a daemon that has died meanwhile was told of; what it keeps, the next start sweeps
+            runner.close()
 
 
 class Containerd:
-    """An open daemon, and the runtimes that it would find."""
+    """An open daemon, where it can be told to put containers, and the runtimes that it would find."""
 
-    def __init__(self, ctr: Ctr, runner: CtrRunner) -> None:
+    def __init__(self, ctr: Ctr, runner: CtrRunner, parents: CgroupParents) -> None:
+        self.parents: Final = parents
         self.ctr: Final = ctr
         self.runner: Final = runner
 
@@ -128,16 +130,14 @@ class ContainerdEngine:
 
     Args:
         launcher: The daemon's runner, bounded by whoever has a time limit.
-        parents: Where the containers' cgroups are made; nothing runs without them.
     """
 
     name = NAME
 
-    def __init__(self, lab: Lab, containerd: Containerd, launcher: Launcher, parents: CgroupParents) -> None:
+    def __init__(self, lab: Lab, containerd: Containerd, launcher: Launcher) -> None:
         self._lab = lab
         self._containerd = containerd
         self._launcher = launcher
-        self._parents = parents
 
     def capabilities(self) -> Mapping[str, Message | None]:
         """Return what is there by `arm:`, `probe:` and `memory`, or why it is not."""
@@ -145,7 +145,7 @@ class ContainerdEngine:
 
     @functools.cached_property
     def _capabilities(self) -> dict[str, Message | None]:
-        missing = self._parents.missing
+        missing = self._containerd.parents.missing
         kinds = dict.fromkeys(("probe:stdout_json", "probe:http", "probe:cgi", "memory"), missing)
         arms = {f"arm:{name}": missing or self._missing(arm) for name, arm in _ARMS.items()}
         return kinds | arms

@@ -6,7 +6,7 @@ import functools
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from grader.errors import HostError
 from grader.model.arms import ARMS
 from grader.model.base import Message
 from grader.model.host import Tool
-from grader.model.lab import BuildSource, CgiProbe, HttpGet, Lab, Probe, StdoutJsonProbe, Step
+from grader.model.lab import BuildSource, CgiProbe, HttpGet, Probe, StdoutJsonProbe, Step
 from grader.model.run import Artifact, Bind, BuildResult, Command, Completed, Limits
 from grader.model.trouble import without_host_paths
 from grader.ports import Call, Launcher, Server
@@ -61,11 +61,13 @@ def open_docker(socket: Path, search_path: str, parents: CgroupParents) -> Itera
         raise HostError(f"the Docker daemon runs {info.os} containers, not Linux ones", where="docker")
     client = find_client(search_path, socket)
     sweep(api)
-    runner = DockerRunner(api, client, socket, parents)
+    own_parents = parents.for_driver(info.cgroup_driver)
+    runner = DockerRunner(api, client, socket, own_parents)
     try:
-        yield Docker(api, info, client, socket, runner)
+        yield Docker(api, info, client, socket, runner, own_parents)
     finally:
-        runner.close()
+        with suppress(HostError):  # a daemon that has died meanwhile was told of; what it keeps, the next start sweeps
+            runner.close()
 
 
 def find_client(search_path: str, socket: Path) -> Path:
@@ -84,9 +86,21 @@ def find_client(search_path: str, socket: Path) -> Path:
 
 
 class Docker:
-    """An open daemon: what the engine and the builder of images share."""
+    """An open daemon: what the engine and the builder of images share.
 
-    def __init__(self, api: DockerApi, info: DaemonInfo, client: Path, socket: Path, runner: DockerRunner) -> None:
+    `parents` is where it can be told to put containers; nothing runs in it where that is missing.
+    """
+
+    def __init__(
+        self,
+        api: DockerApi,
+        info: DaemonInfo,
+        client: Path,
+        socket: Path,
+        runner: DockerRunner,
+        parents: CgroupParents,
+    ) -> None:
+        self.parents: Final = parents
         self.api: Final = api
         self.info: Final = info
         self.client: Final = client
@@ -110,21 +124,18 @@ class DockerEngine:
 
     Args:
         launcher: The daemon's runner, bounded by whoever has a time limit.
-        parents: Where the containers' cgroups are made; nothing runs without them.
     """
 
     name = NAME
 
-    def __init__(self, lab: Lab, docker: Docker, launcher: Launcher, parents: CgroupParents) -> None:
-        self._lab = lab
+    def __init__(self, docker: Docker, launcher: Launcher) -> None:
         self._docker = docker
         self._launcher = launcher
-        self._parents = parents
 
     def capabilities(self) -> Mapping[str, Message | None]:
         """Return what is there by `arm:`, `probe:` and `memory`, or why it is not."""
         kinds = ("probe:stdout_json", "probe:http", "probe:cgi", "memory")
-        return dict.fromkeys((*(f"arm:{arm}" for arm in _ARMS), *kinds), self._parents.missing)
+        return dict.fromkeys((*(f"arm:{arm}" for arm in _ARMS), *kinds), self._docker.parents.missing)
 
     def tools(self) -> tuple[Tool, ...]:
         """Return the client and the daemon."""

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.containerfile import host_platform, image_of
 from grader.adapters.docker import Docker
 from grader.adapters.dockerrun import client_variables
@@ -46,9 +45,8 @@ class DockerBuild:
         network: The Docker network of a build's commands: `none`, or one that reaches only a mirror.
     """
 
-    def __init__(self, docker: Docker, parents: CgroupParents, network: str) -> None:
+    def __init__(self, docker: Docker, network: str) -> None:
         self._docker = docker
-        self._parents = parents
         self._network = network
 
     def argv(self, source: ImageSource) -> tuple[str, ...]:
@@ -108,7 +106,7 @@ class DockerBuild:
 
     def _run(self, argv: tuple[str, ...], source: ImageSource, tag: str, file: Path, context: Path) -> Completed:
         limits = _LIMITS.model_copy(update={"timeout_s": source.timeout_s})
-        with self._parents.fresh(limits) as parent:
+        with self._docker.parents.fresh(limits) as parent:
             own = (f"--tag={tag}", f"--cgroup-parent={parent.name}", f"--file={file}", str(context))
             return spawn(
                 (str(self._docker.client), *argv[1:-2], *own),

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from grader.adapters.artifacts import take_file
 from grader.adapters.buildah import Buildah
-from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.docker import Docker
 from grader.adapters.dockerbuild import DockerBuild
-from grader.errors import HostError
+from grader.errors import HostError, TimeLimitError
 from grader.model.base import Message
 from grader.model.host import Tool
 from grader.model.image import ImageResult
@@ -30,6 +29,7 @@ class ImageBuilding:
         docker: An open daemon, or why there is none.
         buildah: The program, or why it cannot be used.
         network: As for `DockerBuild`.
+        cap: Returns the shorter of a timeout and what a time limit leaves; raises TimeLimitError if that is nothing.
     """
 
     def __init__(
@@ -38,15 +38,16 @@ class ImageBuilding:
         docker: Docker | Message,
         buildah: Buildah | Message,
         store: Store,
-        parents: CgroupParents,
         network: str = "none",
+        cap: Callable[[float], float] = float,
     ) -> None:
         self._lab = lab
         self._store = store
+        self._cap = cap
         self._buildah = buildah
-        self._without_docker = docker if isinstance(docker, Message) else parents.missing
+        self._without_docker = docker if isinstance(docker, Message) else docker.parents.missing
         self._daemon = None if isinstance(docker, Message) else docker
-        self._docker = None if isinstance(docker, Message) else DockerBuild(docker, parents, network)
+        self._docker = None if isinstance(docker, Message) else DockerBuild(docker, network)
 
     def capabilities(self) -> Mapping[str, Message | None]:
         """Return by `image:<subject>` None, or why no image of that subject can be built here."""
@@ -87,17 +88,30 @@ class ImageBuilding:
         checked = self._checked(source, source_dir)
         if not isinstance(checked, _Recipe):
             return ImageResult(subject=subject, state="refused", image=None, reason=checked[0], refusals=checked)
+        capped = source.model_copy(update={"timeout_s": self._cap(source.timeout_s)})
+        result = self._built(subject, capped, source_dir, artifact, out_dir, checked)
+        if capped != source and result.reason is not None and result.reason.code == "image.timeout":
+            raise TimeLimitError("the time limit of this run cut a build short", where="--time-limit")
+        return _with_compiler(result, artifact)
+
+    def _built(
+        self,
+        subject: str,
+        source: ImageSource,
+        source_dir: Path,
+        artifact: Artifact | None,
+        out_dir: Path,
+        checked: _Recipe,
+    ) -> ImageResult:
         with self._store.scratch() as work, _context(source_dir, source, artifact, work) as context:
             (work / "own").mkdir()
             if isinstance(self._buildah, Buildah) and _is_wasm(source):
                 file = work / "Containerfile"
                 file.write_text(checked.text, "utf-8")
-                result = self._buildah.build(subject, source, context, file, out_dir, work / "own")
-            else:
-                assert self._docker is not None  # there is no problem
-                bases = checked.build.bases
-                result = self._docker.build(subject, source, checked.text, bases, context, out_dir, work / "own")
-        return _with_compiler(result, artifact)
+                return self._buildah.build(subject, source, context, file, out_dir, work / "own")
+            assert self._docker is not None  # there is no problem
+            bases = checked.build.bases
+            return self._docker.build(subject, source, checked.text, bases, context, out_dir, work / "own")
 
     def _problem(self, source: ImageSource) -> Message | None:
         if _is_wasm(source):

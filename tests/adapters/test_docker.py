@@ -21,7 +21,6 @@ from grader.errors import HostError
 from grader.model.run import Artifact, Completed, Limits
 from tests.adapters.containers import image, once, server, shell
 from tests.engines.engines import PROGRAMS, Engines
-from tests.samplelab import small_lab
 
 LIMITS = Limits(timeout_s=30, memory_bytes=64 << 20, pids=64, disk_bytes=16 << 20)
 
@@ -51,7 +50,7 @@ def docker(engines: Engines) -> Iterator[Docker]:
 
 @pytest.fixture
 def engine(docker: Docker) -> DockerEngine:
-    return DockerEngine(small_lab(), docker, docker.runner, CgroupParents.find())
+    return DockerEngine(docker, docker.runner)
 
 
 def left(engines: Engines) -> tuple[list[str], ...]:
@@ -225,11 +224,10 @@ from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.docker import DockerEngine, open_docker
 from grader.model.run import Artifact, Limits
 from tests.adapters.containers import server
-from tests.samplelab import small_lab
 parents = CgroupParents.find()
 what = Artifact.model_validate_json(sys.argv[2])
 with open_docker(Path(sys.argv[1]), "/usr/bin", parents) as docker:
-    engine = DockerEngine(small_lab(), docker, docker.runner, parents)
+    engine = DockerEngine(docker, docker.runner)
     with engine.serve(engine.command("docker", what, server(), Limits(timeout_s=60)), 8080) as serving:
         while not serving.memory():
             pass
@@ -266,7 +264,7 @@ def test_what_a_living_grader_has_is_left_alone(docker: Docker, engines: Engines
 def test_a_daemon_that_dies_under_a_container_is_a_broken_host(own_engines: Engines, tmp_path: Path) -> None:
     parents = CgroupParents.find()
     with open_docker(socket_of(own_engines), "/usr/bin", parents) as docker:
-        engine = DockerEngine(small_lab(), docker, docker.runner, parents)
+        engine = DockerEngine(docker, docker.runner)
         assert ran(engine, shell(tmp_path, "echo $WORD")).outcome == "ok"
         os.kill(own_engines.pid("dockerd"), signal.SIGKILL)
         with pytest.raises(HostError):

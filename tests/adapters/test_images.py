@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from grader.adapters.buildah import Buildah
-from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.containerfile import host_platform
 from grader.adapters.docker import Docker
 from grader.adapters.images import ImageBuilding
@@ -53,7 +52,7 @@ def made_with(docker: Docker | Message, tmp_path: Path) -> ImageBuilding:
     lab = small_lab(images={"native": LINUX, "wasm": WASM})
     (tmp_path / "store").mkdir(exist_ok=True)
     store = FakeStore(tmp_path / "store")
-    return ImageBuilding(lab, docker, Buildah.find("/usr/bin"), store, CgroupParents.find())
+    return ImageBuilding(lab, docker, Buildah.find("/usr/bin"), store)
 
 
 def folder(tmp_path: Path, files: Mapping[str, bytes | str]) -> Path:
