@@ -25,7 +25,7 @@ NEEDS: Mapping[Purpose, frozenset[str]] = {
 # In the order in which they are shown: each is what the ones after it stand on.
 ORDER = (
     "system", "python", "environment", "bubblewrap", "sandbox", "cgroups", "go", "wasmtime", "tinygo", "docker",
-    "containerd", "memory-peak", "host-lock", "cache", "disk", "cpus", "memory",
+    "containerd", "buildah", "memory-peak", "host-lock", "cache", "disk", "cpus", "memory",
 )  # fmt: skip
 
 # Every message of `doctor`, by code.  `found` and `expected` are values; the sentence is here.
@@ -64,8 +64,13 @@ WORDING: Mapping[str, str] = {
     "doctor.wasmtime.absent": "comes with the environment",
     "doctor.tinygo": "TinyGo {found}",
     "doctor.tinygo.absent": "not installed: a module that is not handed in is built by Go itself, and marked so",
-    "doctor.docker": "{found}; this version measures without Docker, its cells are `not_run`",
-    "doctor.containerd": "{found}; this version measures without containerd, its cells are `not_run`",
+    "doctor.docker": "{found}; its daemon is asked once the environment is set up",
+    "doctor.containerd": "{found}; its daemon is asked once the environment is set up",
+    "doctor.engine": "{found} answers",
+    "doctor.engine.lacks": "{found} answers, but cannot run {expected}",
+    "doctor.engine.absent": "{found}: what only it can run is `not_run`",
+    "doctor.buildah": "{found}",
+    "doctor.buildah.absent": "not installed: images for WASM are not built",
     "doctor.host-lock": "{found} keeps builds and timing of all users apart",
     "doctor.host-lock.creatable": "{found} is made at the first run",
     "doctor.host-lock.closed": "{found} cannot be opened for writing by this user: nothing can be built or timed",

@@ -49,6 +49,7 @@ def always(environ: Mapping[str, str]) -> tuple[Check, ...]:
         cgroups(),
         _engine("docker"),
         _engine("containerd"),
+        program("buildah", "buildah", "warning", _install("buildah")),
         memory_peak(),
         host_lock(environ),
         _cache(cache),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +14,20 @@ from grader.adapters.containerd import ContainerdEngine, find_address, open_cont
 from grader.adapters.docker import Docker, DockerEngine, find_socket, open_docker
 from grader.adapters.images import ImageBuilding
 from grader.errors import HostError
+from grader.model.arms import ARMS
 from grader.model.base import Message
+from grader.model.host import Check
 from grader.model.lab import Lab
 from grader.ports import Engine, ImageBuilder, Store
 from grader.render.catalogue import words
 from grader.workflow.budget import BoundedLauncher, Budget
+from grader.workflow.plan import used_arms
 
 BUILD_NETWORK = "GRADER_BUILD_NETWORK"
 """Names the network of Docker that builds may use; without it they have none."""
+
+TOLD = ("docker", "containerd", "ctr")
+"""Programs whose versions `doctor` tells; an engine names those of its shims too."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +58,68 @@ def open_containers(
         return _without(wanted, absent)
     search_path, parents = environ.get("PATH", ""), CgroupParents.find()
     engines: list[Engine] = []
-    docker = (
-        docker_at
-        if isinstance(docker_at, Message)
-        else stack.enter_context(open_docker(docker_at, search_path, parents))
-    )
-    if isinstance(docker, Docker):
-        engines.append(DockerEngine(lab, docker, BoundedLauncher(docker.runner, budget), parents))
-    if isinstance(containerd_at, Path):
+    docker: Docker | Message
+    if isinstance(docker_at, Message):
+        docker = docker_at
+    else:
+        docker = stack.enter_context(open_docker(docker_at, search_path, parents))
+        engines.append(DockerEngine(docker, BoundedLauncher(docker.runner, budget)))
+    if not isinstance(containerd_at, Message):
         containerd = stack.enter_context(open_containerd(containerd_at, search_path, parents))
-        engines.append(ContainerdEngine(lab, containerd, BoundedLauncher(containerd.runner, budget), parents))
+        engines.append(ContainerdEngine(lab, containerd, BoundedLauncher(containerd.runner, budget)))
     network = environ.get(BUILD_NETWORK, "none")
-    images = ImageBuilding(lab, docker, Buildah.find(search_path), store, parents, network)
+    images = ImageBuilding(lab, docker, Buildah.find(search_path), store, network, budget.cap)
     return Containers(engines=tuple(engines), images=images, absent=absent)
+
+
+def container_checks(lab: Lab, environ: Mapping[str, str]) -> tuple[Check, ...]:
+    """Ask each container engine of this host as a grading would; one that does not answer is what `auto` ends with."""
+    search_path, parents = environ.get("PATH", ""), CgroupParents.find()
+
+    def docker(stack: ExitStack) -> Engine | Message:
+        at = _reachable("Docker", find_socket(environ))
+        if isinstance(at, Message):
+            return at
+        opened = stack.enter_context(open_docker(at, search_path, parents))
+        return DockerEngine(opened, opened.runner)
+
+    def containerd(stack: ExitStack) -> Engine | Message:
+        at = _reachable("containerd", find_address(environ))
+        if isinstance(at, Message):
+            return at
+        opened = stack.enter_context(open_containerd(at, search_path, parents))
+        return ContainerdEngine(lab, opened, opened.runner)
+
+    return (_checked("docker", docker, "docker.io", lab), _checked("containerd", containerd, "containerd", lab))
+
+
+def _checked(name: str, look: Callable[[ExitStack], Engine | Message], package: str, lab: Lab) -> Check:
+    try:
+        with ExitStack() as stack:
+            found = look(stack)
+            if isinstance(found, Message):
+                message = Message(code="doctor.engine.absent", params={"found": words(found)})
+                return Check(id=name, state="warning", message=message, remedy=f"apt-get install {package}")
+            return _told(name, found, lab)
+    except HostError as error:
+        message = Message(code="doctor.tool.failed", params={"found": error.what})
+        return Check(id=name, state="missing", message=message, remedy=error.hint)
+
+
+def _told(name: str, engine: Engine, lab: Lab) -> Check:
+    """Tell which of the lab's arms an engine that answers cannot run, and why."""
+    capabilities = engine.capabilities()
+    reasons: dict[str, list[str]] = {}
+    for arm in dict.fromkeys(arm for _, arm in used_arms(lab) if ARMS[arm].engine == name):
+        reason = capabilities.get(f"arm:{arm}")
+        if reason is not None:
+            reasons.setdefault(words(reason), []).append(arm)
+    version = ", ".join(f"{tool.name} {tool.version}" for tool in engine.tools() if tool.name.startswith(TOLD))
+    if not reasons:
+        return Check(id=name, state="ok", message=Message(code="doctor.engine", params={"found": version}))
+    lacks = "; ".join(f"{', '.join(arms)}: {reason}" for reason, arms in reasons.items())
+    message = Message(code="doctor.engine.lacks", params={"found": version, "expected": lacks})
+    return Check(id=name, state="warning", message=message)
 
 
 def _reachable(engine: str, socket: Path | None) -> Path | Message:

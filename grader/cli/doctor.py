@@ -30,6 +30,7 @@ def doctor_command(
     from grader.adapters.store import DiskStore
     from grader.bootstrap import survey
     from grader.bootstrap.checks import WORDING, Line, table
+    from grader.cli.containers import container_checks
     from grader.cli.progress import ConsoleProgress
     from grader.cli.wiring import open_runner
     from grader.model.base import Message
@@ -44,6 +45,7 @@ def doctor_command(
         Check(id=c.id, state=c.state, message=Message(code=c.code, params=dict(c.params)), remedy=c.remedy)
         for c in (*survey.always(environ), survey.own_environment())
     ]
+    seen += container_checks(loaded.lab, os.environ)
     runner = open_runner(trust=False, lock=lock)
     # A store of its own: the engine may keep copies of tools in it, and `doctor` leaves nothing behind.
     with tempfile.TemporaryDirectory(prefix="grader-doctor-") as scratch:

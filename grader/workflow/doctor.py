@@ -14,6 +14,9 @@ from grader.model.host import Check
 from grader.model.lab import CommittedFile, Lab
 from grader.ports import Engine, Runner, SandboxStatus
 
+ENGINES = ("docker", "containerd")
+"""Checks of what may be absent, but not dead."""
+
 _PORT = 8080
 """Of a network that nobody else has."""
 
@@ -47,6 +50,8 @@ def diagnose(
     """
     checks = {check.id: check for check in (*seen, *_proved(lab, runner, engine, remedies))}
     needs = NEEDS[purpose] - unused(lab)
+    if purpose != "claims":  # A grading ends at a container engine that is there and does not answer.
+        needs |= {id_ for id_ in ENGINES if id_ in checks and checks[id_].state == "missing"}
     marked = [checks[id_].model_copy(update={"needed": id_ in needs}) for id_ in ORDER if id_ in checks]
     ready = not any(check.needed and check.state == "missing" for check in marked)
     return Diagnosis.model_validate(

@@ -81,3 +81,13 @@ def test_a_sandbox_in_which_no_server_can_be_reached_is_a_warning() -> None:
     assert "Operation not permitted" in str(found.message.params["found"])
     assert found.message.code in WORDING
     assert check(diagnosis(FakeRunner(lambda _: completed())), "sandbox").state == "ok"
+
+
+@pytest.mark.parametrize("engine", ["docker", "containerd"])
+def test_a_container_engine_may_be_absent_but_not_dead(engine: str) -> None:
+    def told(state: str) -> Diagnosis:
+        seen = Check.model_validate({"id": engine, "state": state, "message": {"code": "doctor.tool.failed"}})
+        lab = small_lab()
+        return diagnose(lab, "grade", (seen,), FakeRunner(lambda _: completed()), FakeEngine({}, {}), REMEDIES, "0")
+
+    assert (check(told("missing"), engine).needed, check(told("warning"), engine).needed) == (True, False)
