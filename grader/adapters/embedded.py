@@ -16,6 +16,7 @@ from grader.adapters.sandbox import find_tool
 from grader.adapters.toolchains import Installed, find_go, find_tinygo, find_wasmtime
 from grader.adapters.wasmtime_cli import COMPILED, WasmtimeCli
 from grader.errors import HostError, SubmissionError
+from grader.model.arms import ARMS
 from grader.model.base import Message
 from grader.model.host import Tool
 from grader.model.lab import (
@@ -43,11 +44,6 @@ MAX_LOG = 64 << 10
 
 NEEDS = {"process": (), "wasmtime": ("wasmtime",), "wasmtime-aot": ("wasmtime",), "sandbox-noop": ()}
 """The arms of this engine and the tools that each needs."""
-
-CONTAINER_ARMS = (
-    "ctr-crun-wasmedge", "ctr-runc", "ctr-wasmedge", "ctr-wasmtime", "docker", "docker-nonet", "oci", "shim-native",
-    "spin",
-)  # fmt: skip
 
 _NO_NETWORK = "module lookup disabled by GOPROXY=off"
 _PROGRAM = "/app/program"
@@ -103,8 +99,11 @@ class EmbeddedEngine:
         for arm, needed in NEEDS.items():
             problems = (tools[name] for name in needed)
             found[f"arm:{arm}"] = boundary or next((p for p in problems if p), None)
-        for arm in CONTAINER_ARMS:
-            found[f"arm:{arm}"] = Message(code="engine.no-container-engine", params={"arm": arm})
+        for name, other in ARMS.items():
+            if other.runs == "image":
+                found[f"arm:{name}"] = Message(code="engine.no-container-engine", params={"arm": name})
+            elif other.engine == "spin":
+                found[f"arm:{name}"] = Message(code="engine.no-spin")
         for subject in self._lab.subjects:
             step = self._lab.steps.get(subject)
             if step is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,10 @@ from grader.cli.grade import (
     TrustOption,
 )
 from grader.cli.options import CacheOption, LabOption, LangOption, LockOption, MaxReportBytes
+
+if TYPE_CHECKING:
+    from grader.cli.session import Finished
+    from grader.model.base import Language
 
 
 def fill_command(
@@ -45,16 +49,9 @@ def fill_command(
     quiet: QuietOption = False,
 ) -> None:
     """Fill the comparison table of your own report; the filled copy lies in the output folder."""
-    from rich.console import Console
-    from rich.text import Text
-
+    from grader.cli.broken import exit_if_broken
     from grader.cli.session import Request, plan_session, run_session
-    from grader.cli.show import show_comparison, show_plan
-    from grader.errors import UsageError
-    from grader.render.catalogue import phrase, translated
-    from grader.render.comparison import first_upper
-    from grader.render.escape import one_line, plain
-    from grader.render.labels import cell_name, own_words
+    from grader.cli.show import show_plan
 
     request = Request(
         source=source,
@@ -80,6 +77,22 @@ def fill_command(
         show_plan(plan.steps, plan.effort, lang, plan.limit_s)
         return
     done = run_session(request)
+    _tell(done, lang)
+    exit_if_broken(done.graded.grade, done.folder)
+
+
+def _tell(done: Finished, lang: Language) -> None:
+    """Show the comparison and what was filled, and change the report itself where that was asked for."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from grader.cli.show import show_comparison
+    from grader.errors import UsageError
+    from grader.render.catalogue import phrase, translated
+    from grader.render.comparison import first_upper
+    from grader.render.escape import one_line, plain
+    from grader.render.labels import cell_name, own_words
+
     target = done.report_file
     console = Console(highlight=False)
     show_comparison(done.lab, translated(done.lab, done.graded.grade, lang), console, lang)

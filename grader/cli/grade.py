@@ -71,6 +71,7 @@ def grade_command(
     quiet: QuietOption = False,
 ) -> None:
     """Grade one submission: build, run, time, read its report, judge, and fill its table."""
+    from grader.cli.broken import exit_if_broken
     from grader.cli.failon import check_conditions, exit_if_holding
     from grader.cli.session import Request, plan_session, run_session
     from grader.cli.show import show_grade, show_plan
@@ -107,4 +108,5 @@ def grade_command(
         typer.echo(done.graded.files["grade.json"], nl=False)
     else:
         show_grade(done.lab, done.graded.grade, done.folder, lang)
+    exit_if_broken(done.graded.grade, done.folder)
     exit_if_holding(fail_on or [], done.graded.grade)

@@ -67,9 +67,13 @@ def fact_text(lab: Lab, fact: Fact, unit: str | None = None, *, language: Langua
         notes.append(other_compiler(lab, fact, language))
     count = fact.comparable and is_exact(lab, fact)
     value = quantity_text(fact.quantity(), unit, count=count, spread=fact.spread, language=language)
+    return _with_notes(value, notes)
+
+
+def _with_notes(value: str, notes: Sequence[str]) -> str:
+    """Put notes in brackets behind a value, in the same ones where it ends with some."""
     if not notes:
         return value
-    # The exact count of a size stands in brackets already.
     return f"{value[:-1]}; {'; '.join(notes)})" if value.endswith(")") else f"{value} ({'; '.join(notes)})"
 
 
@@ -122,7 +126,7 @@ def derived_text(
     if verdict is not None and verdict.measured is not None:
         value = quantity_text(verdict.measured, language=language)
         note = _derived_note(lab, derived, verdict.measured, arms, facts, language)
-        return f"{value} ({note})" if note else value
+        return _with_notes(value, [note] if note else [])
     paired = next((f for f in facts if f.id == f"{derived.id}@{arms}" and f.state == "measured"), None)
     if paired is None:
         return None

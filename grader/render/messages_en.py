@@ -224,6 +224,7 @@ EN: dict[str, str] = {
     "engine.no-permission": "needs {engine}, whose daemon this user may not ask",
     "engine.no-sandbox": "no sandbox works on this host",
     "engine.no-shim": "containerd finds no `{shim}`, which this needs",
+    "engine.no-spin": "needs Spin, which nothing here runs yet",
     "engine.only-images": "this engine runs images and builds no programs",
     "engine.other-version": "{tool} {found} is here, the lab builds with {wanted}",
     "engine.shim-drops-environment": (

@@ -230,6 +230,7 @@ RU: dict[str, str] = {
     "engine.no-permission": "нужен {engine}, но этому пользователю его демон недоступен",
     "engine.no-sandbox": "на этой машине песочница не работает",
     "engine.no-shim": "containerd не находит `{shim}`, а он здесь нужен",
+    "engine.no-spin": "нужен Spin, которого здесь пока ничто не запускает",
     "engine.only-images": "здесь запускают образы, а программы не собирают",
     "engine.other-version": "здесь {tool} {found}, а по заданию нужна версия {wanted}",
     "engine.shim-drops-environment": (

@@ -68,6 +68,11 @@ def test_the_labs_ratio_is_written_with_both_of_its_factors(lab: Lab) -> None:
     assert cell(lab, ALL) == "2.0× (like for like 0.7×, the change of engine alone 2.9×)"
 
 
+def test_a_ratio_that_is_told_both_ways_keeps_one_pair_of_brackets(lab: Lab) -> None:
+    slower = [*TIMES, ratio(LABS_OWN, 0.5), ratio(ALIKE, 0.2), ratio(ENGINE, 2.5)]
+    assert cell(lab, slower) == "0.5× (2.0× slower; like for like 0.20×, the change of engine alone 2.5×)"
+
+
 @pytest.mark.parametrize("lost", [ALIKE, ENGINE])
 def test_a_factor_that_was_not_measured_is_not_left_out_in_silence(lab: Lab, lost: str) -> None:
     facts = [fact for fact in ALL if fact.arm != lost]
