@@ -89,7 +89,12 @@ def beside(path: Path, grade: Grade) -> Beside:
     return Beside(
         samples=_read(folder / "samples.csv"),
         report=report if report is not None and digest(report) == grade.submission.report_sha256 else None,
-        logs=tuple((step.name, log) for step in sorted((folder / "steps").glob("build-*")) if (log := _log(step))),
+        logs=tuple(
+            (step.name, log)
+            for kind in ("build-*", "image-*")
+            for step in sorted((folder / "steps").glob(kind))
+            if (log := _log(step))
+        ),
     )
 
 

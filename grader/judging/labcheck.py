@@ -250,6 +250,10 @@ def _table(lab: Lab) -> Iterator[Mistake]:
         path: Path = ("table", "rows", index)
         if row.metric is not None:
             yield from _known((*path, "metric"), "metric", row.metric, lab.metrics)
+        if row.shows is not None:
+            yield from _known((*path, "shows"), "metric", row.shows, lab.metrics)
+            if row.metric is not None:
+                yield Mistake(path=(*path, "shows"), what="a row with a `metric` shows that one")
         if row.instead is not None:
             yield from _instead(lab, (*path, "instead"), row)
         if row.derived is None:

@@ -229,12 +229,14 @@ class Row(Record):
     """A row of the comparison table.  A row without `metric` is known but not measured.
 
     `instead` names the metric whose values fill the row, labelled, where a subject can have none of `metric`.
+    `shows` names one whose values fill what is empty in a row that nobody judges.
     """
 
     key: Identifier
     labels: tuple[str, ...] = Field(min_length=1, description="Lower-case words that the row's label contains.")
     metric: Identifier | None = None
     instead: Identifier | None = None
+    shows: Identifier | None = None
     derived: Derived | None = None
     required: bool = Field(default=True, description="Must be filled for the table to count as complete.")
 

@@ -99,6 +99,8 @@ def row_text(
     Args:
         notion: The one that the cell's own text is in; None for the lab's first.
     """
+    if row.shows is not None:
+        return _shown_text(lab, f"{role}.{row.shows}", facts, language) if role in lab.subjects else None
     if row.metric is None:
         return None
     if role in lab.subjects:
@@ -107,6 +109,18 @@ def row_text(
             return fact_text(lab, fact, unit, language=language)
         return _instead_text(lab, row, role, facts, unit, language)
     return derived_text(lab, row, facts, verdicts, language=language)
+
+
+def _shown_text(lab: Lab, claim_id: str, facts: Sequence[Fact], language: Language) -> str | None:
+    """Return what a probe found, in a word, with the arm that it found it on; None where it was not run."""
+    fact = best_fact(lab, claim_id, facts)
+    if fact is None or fact.state == "not_run":
+        return None
+    if fact.state == "failed":
+        return _with_notes(phrase("cell.fails", language), [_stand_in(fact.arm, language)])
+    _, colon, said = str(fact.value).partition(": ")
+    text = phrase("cell.no-server", language, said=said) if colon else phrase("cell.works", language)
+    return _with_notes(text, [_stand_in(fact.arm, language)])
 
 
 def derived_text(

@@ -10,7 +10,7 @@ from typing import Literal
 from grader.model.base import Record
 from grader.model.grade import Fact, Verdict
 from grader.model.lab import Lab, Row
-from grader.model.report import Cell, CellAddress, Claim, ReportReading, Span, TableRow, own_text
+from grader.model.report import PLACEHOLDERS, Cell, CellAddress, Claim, ReportReading, Span, TableRow, own_text
 from grader.render.cells import row_text, row_unit
 
 FillStyle = Literal["annotate", "only-empty", "replace"]
@@ -95,12 +95,29 @@ def _places(reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: S
 def _changes(
     reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: Sequence[Verdict], style: FillStyle
 ) -> Iterator[CellChange]:
+    yield from _shown(reading, lab, facts, verdicts)
     words = {v.id: v.verdict for v in verdicts if _is_about_ours(v)}
     for place in _places(reading, lab, facts, verdicts):
         claim = _claim_at(reading, place.cell)
         new = _new_text(place.cell.text, claim, place.ours, words.get(place.claim_id, ""), style)
         if new is not None and new != place.cell.text:
             yield CellChange(row=place.row, role=place.role, span=place.cell.span, old=place.cell.text, new=new)
+
+
+def _shown(
+    reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: Sequence[Verdict]
+) -> Iterator[CellChange]:
+    """Yield the empty cells of rows that only show something: what a student wrote there is nobody's business."""
+    rows = {row.key: row for row in lab.table.rows if row.shows is not None}
+    for table_row in reading.table.rows if reading.table is not None else ():
+        for role, cell in table_row.cells.items() if table_row.key in rows else ():
+            found = _MARKS.fullmatch(cell.text)
+            if (found["inner"] if found else cell.text).strip() not in ("", *PLACEHOLDERS):
+                continue
+            ours = row_text(lab, rows[table_row.key], role, facts, verdicts)
+            if ours is not None:
+                new = _within_marks(cell.text, ours)
+                yield CellChange(row=table_row.key, role=role, span=cell.span, old=cell.text, new=new)
 
 
 def _is_about_ours(verdict: Verdict) -> bool:

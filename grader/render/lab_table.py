@@ -11,7 +11,7 @@ from grader.model.selection import best_fact
 from grader.render import escape
 from grader.render.catalogue import phrase
 from grader.render.cells import row_text
-from grader.render.comparison import first_upper, origin, timed_arms
+from grader.render.comparison import NOTHING, first_upper, origin, timed_arms
 from grader.render.confounds import time_notes
 from grader.render.labels import cell_name, name_of, own_words, row_name
 from grader.render.markdown import table
@@ -29,7 +29,7 @@ def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
     columns = (*lab.subjects, "derived")
     heads = [phrase("feedback.metric", language)]
     heads += [first_upper(name_of("subject", column, own, language=language)) for column in columns]
-    rows = [_row(lab, row, grade, columns, own, language) for row in lab.table.rows if row.metric]
+    rows = [_row(lab, row, grade, columns, own, language) for row in lab.table.rows if row.metric or row.shows]
     parts = [table(heads, rows)]
     timed = timed_arms_markdown(grade, language)
     if timed:
@@ -72,6 +72,8 @@ def _row(
 ) -> list[str]:
     absent = phrase("verdict-name.not-run", language)
     cells = [row_text(lab, row, column, grade.facts, grade.verdicts, language=language) or absent for column in columns]
+    if row.derived is None:
+        cells[-1] = NOTHING
     return [first_upper(row_name(row.key, own, language=language)), *cells]
 
 

@@ -108,7 +108,7 @@ def test_the_digest_is_of_the_bytes_that_were_read(stored: Path) -> None:
 
 def test_what_lies_beside_a_grade_is_read_as_far_as_it_is_there_and_is_what_was_graded(stored: Path) -> None:
     grade = load_grade(stored)
-    for name, artifact in (("build-native", None), ("build-wasm", "0" * 64)):
+    for name, artifact in (("build-native", None), ("build-wasm", "0" * 64), ("image-native", None)):
         step = stored.parent / "steps" / name
         step.mkdir(parents=True)
         (step / "meta.json").write_text(json.dumps({"artifact_sha256": artifact}))
@@ -116,9 +116,11 @@ def test_what_lies_beside_a_grade_is_read_as_far_as_it_is_there_and_is_what_was_
     found = beside(stored.parent, grade)
     assert found.report == (stored.parent / "report.orig.md").read_bytes() == REPORT
     assert found.samples == (stored.parent / "samples.csv").read_bytes()
-    assert found.logs == (("build-native", "main.go:1: undefined\N{REPLACEMENT CHARACTER}"),)
+    said = "main.go:1: undefined\N{REPLACEMENT CHARACTER}"
+    assert found.logs == (("build-native", said), ("image-native", said))
     (stored.parent / "report.orig.md").write_bytes(REPORT + b"another")
     (stored.parent / "samples.csv").unlink()
     (stored.parent / "samples.csv").mkdir()
-    (stored.parent / "steps" / "build-native" / "meta.json").write_text("[" * 100_000)
+    for name in ("build-native", "image-native"):
+        (stored.parent / "steps" / name / "meta.json").write_text("[" * 100_000)
     assert beside(stored, grade) == Beside()

@@ -304,7 +304,8 @@ def test_a_reduction_compares_one_notion(lab: Lab) -> None:
     claims = [claim("native.image_size", 4_700_000), claim("wasm.image_size", 840_000)]
     stated = claim("image_size.reduction", 82.1, low=82.05, high=82.15, unit="percent")
     found = verdict(lab, [*claims, stated], facts, "image_size.reduction")
-    assert found.measured is not None and isinstance(found.measured.value, float)
+    assert found.measured is not None
+    assert isinstance(found.measured.value, float)
     assert (round(found.measured.value, 1), found.measured.notion) == (59.5, "content")
     assert found.verdict == "consistent"  # it follows from the student's own cells
 

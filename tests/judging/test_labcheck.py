@@ -56,3 +56,16 @@ def test_an_image_is_for_linux_or_for_wasi(lab: Lab) -> None:
     (mistake,) = check_lab(lab.model_copy(update={"images": images}))
     assert mistake.path == ("images", "native", "platform")
     assert "unknown platform `windows`" in mistake.what
+
+
+def test_a_row_shows_a_metric_or_states_one(lab: Lab) -> None:
+    def with_row(**changes: object) -> Lab:
+        (row,) = (r for r in lab.table.rows if r.key == "server_mode")
+        rows = tuple(r.model_copy(update=changes) if r is row else r for r in lab.table.rows)
+        return lab.model_copy(update={"table": lab.table.model_copy(update={"rows": rows})})
+
+    (unknown,) = check_lab(with_row(shows="server"))
+    assert unknown.path[-1] == "shows"
+    assert "unknown metric `server`" in unknown.what
+    (both,) = check_lab(with_row(metric="server_mode"))
+    assert both.what == "a row with a `metric` shows that one"

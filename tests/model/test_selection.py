@@ -55,8 +55,10 @@ def test_the_fact_of_a_claim_is_of_the_first_notion_of_the_lab_unless_the_claim_
     facts = [peak("native", "docker", "smaps"), peak("native", "docker", "cgroup"), peak("native", "process", "smaps")]
     plain = best_fact(lab(), "native.memory_peak", facts)
     named = best_fact(lab(), "native.memory_peak", facts, "smaps")
-    assert plain is not None and (plain.arm, plain.notion) == ("docker", "cgroup")
-    assert named is not None and (named.arm, named.notion) == ("docker", "smaps")
+    assert plain is not None
+    assert (plain.arm, plain.notion) == ("docker", "cgroup")
+    assert named is not None
+    assert (named.arm, named.notion) == ("docker", "smaps")
 
 
 def probed(arm: str, state: str) -> ProbeResult:

@@ -205,3 +205,38 @@ def test_a_whole_report_is_filled_as_a_person_would(lab: Lab, case: str, newline
     data = (CASES / case / "report.md").read_bytes().replace(b"\n", newline)
     expected = (CASES / case / "expected.md").read_bytes().replace(b"\n", newline)
     assert fill(lab, data, COMMITTED).decode() == expected.decode()
+
+
+SERVER = """| Metric | Traditional Container | WASM Container | Improvement |
+|--|--|--|--|
+| Server Mode | {native} | {wasm} | TODO |
+"""
+
+
+def served(claim_id: str, arm: str, value: str) -> Fact:
+    found = fact(f"{claim_id}@{arm}", 1, "byte")
+    return found.model_copy(update={"value": value, "unit": None})
+
+
+SERVES = [
+    served("native.server_mode", "docker", "valid"),
+    served("wasm.server_mode", "ctr-wasmtime", "no server: Netdev"),
+]
+
+
+@pytest.mark.parametrize("empty", ["TODO", "**TODO**", "___", ""])
+def test_a_row_that_only_shows_something_is_filled_where_it_is_empty(lab: Lab, empty: str) -> None:
+    data = fill(lab, SERVER.format(native=empty, wasm="never").encode(), SERVES)
+    assert "works (docker)" in data.decode()
+    assert "| never | TODO |" in data.decode()
+    assert fill(lab, data, SERVES) == data
+
+
+def test_a_module_without_a_server_is_shown_with_what_it_said(lab: Lab) -> None:
+    data = fill(lab, SERVER.format(native="yes", wasm="TODO").encode(), SERVES)
+    assert "| yes | no server: Netdev (ctr-wasmtime) | TODO |" in data.decode()
+
+
+def test_what_was_not_run_shows_nothing(lab: Lab) -> None:
+    report = SERVER.format(native="TODO", wasm="TODO").encode()
+    assert fill(lab, report, [fact("native.server_mode@docker", None, "byte")]) == report

@@ -11,7 +11,9 @@ from tests.samplelab import small_lab
 
 ARTIFACTS = {
     ("native", "process"): Artifact(subject="native", label="build", sha256="a", size=1, path="p", compiler="Go 1"),
-    ("wasm", "wasmtime"): Artifact(subject="wasm", label="build", sha256="b", size=1, path="q", compiler="Go 1", comparable=False),
+    ("wasm", "wasmtime"): Artifact(
+        subject="wasm", label="build", sha256="b", size=1, path="q", compiler="Go 1", comparable=False
+    ),
 }
 
 

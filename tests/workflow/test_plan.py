@@ -5,9 +5,10 @@ from pathlib import Path
 from grader.model.base import Message
 from grader.model.lab import Lab
 from grader.model.submission import ManifestEntry
-from grader.testing import FakeEngine, completed
+from grader.testing import FakeEngine, FakeImages, completed
+from grader.workflow.join import joined
 from grader.workflow.plan import choose_source, plan_submission, source_key, timed_arms
-from tests.samplelab import engine, small_lab, submission
+from tests.samplelab import container_engine, container_lab, engine, image_builder, small_lab, submission
 
 LAB = small_lab()
 WASM = LAB.steps["wasm"]
@@ -116,3 +117,46 @@ def test_what_is_compiled_ahead_of_time_is_planned_between_builds_and_probes(tmp
 def test_a_build_is_planned_with_its_environment(tmp_path: Path) -> None:
     steps = {step.id: step for step in plan_submission(submission(tmp_path), LAB, engine())}
     assert steps["build-native"].env == {"CGO_ENABLED": "0"}
+
+
+IMAGES = {"main.go": b"package main", "Dockerfile": b"FROM golang:1.21", "Dockerfile.wasm": b"FROM scratch"}
+
+
+def planned_images(folder: Path, images: FakeImages, files: dict[str, bytes]) -> dict[str, object]:
+    one = joined(engine(), (container_engine("docker", "docker"),), images)
+    steps = plan_submission(submission(folder, files), container_lab(), one, images)
+    return {step.id: step.reason or step.argv for step in steps}
+
+
+def test_images_are_planned_after_builds_and_what_runs_them_waits_for_them(tmp_path: Path) -> None:
+    images = image_builder()
+    steps = planned_images(tmp_path, images, IMAGES)
+    assert list(steps)[:4] == ["build-native", "build-wasm", "image-native", "image-wasm"]
+    assert (steps["image-native"], steps["image-wasm"]) == (
+        ("/build-image", "Dockerfile"),
+        ("/build-image", "Dockerfile.wasm"),
+    )
+    assert steps["time-docker"] == ("/docker",)
+    assert images.built == []
+
+
+def test_an_image_without_its_recipe_is_planned_with_the_reason_and_so_is_what_would_run_it(tmp_path: Path) -> None:
+    files = {name: data for name, data in IMAGES.items() if name != "Dockerfile.wasm"}
+    gone = Message(code="build.no-file", params={"file": "Dockerfile.wasm"})
+    assert planned_images(tmp_path, image_builder(), files)["image-wasm"] == gone
+
+
+def test_an_image_that_takes_in_what_was_not_built_is_planned_with_that_reason(tmp_path: Path) -> None:
+    no_go = Message(code="no-go")
+    images = image_builder()
+    one = joined(engine(missing={"tool:go": no_go}), (container_engine("docker", "docker"),), images)
+    steps = {s.id: s.reason for s in plan_submission(submission(tmp_path, IMAGES), container_lab(), one, images)}
+    # The first source of the module is a file that is not there, which is the first reason.
+    assert steps["image-wasm"] == steps["build-wasm"] == Message(code="build.no-file", params={"file": "main.wasm"})
+    assert (steps["build-native"], steps["image-native"], steps["time-docker"]) == (no_go, None, None)
+
+
+def test_without_a_builder_of_images_the_plan_says_what_is_missing(tmp_path: Path) -> None:
+    fake = engine(missing={"image:native": Message(code="no-images")})
+    steps = {s.id: s.reason for s in plan_submission(submission(tmp_path, IMAGES), container_lab(), fake)}
+    assert steps["image-native"] == Message(code="no-images")
