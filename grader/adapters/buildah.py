@@ -17,6 +17,7 @@ from grader.model.host import Tool
 from grader.model.image import Image, ImageResult
 from grader.model.lab import ImageSource
 from grader.model.run import Completed
+from grader.model.trouble import without_host_paths
 from grader.recipes.buildlog import why_not_built
 from grader.recipes.oci import Platform
 
@@ -25,6 +26,8 @@ MAX_DISK = 1 << 30
 MAX_LOG = 64 << 10
 _OUTPUT_BYTES = 1 << 20
 _NAME = "lab-grader/image"
+_AT_A_STEP = "building at STEP"
+"""Stands in what buildah says of an instruction that failed, and in nothing that it says of itself."""
 _FORMAT = ("--format", "oci", "--timestamp", "0", "--layers=false")
 """With one time for all files the same module gives the same image, byte for byte."""
 
@@ -78,7 +81,8 @@ class Buildah:
 
     def _image(self, subject: str, archive: Path, wanted: Platform) -> Image:
         with OciArchive.open(archive) as opened:
-            return image_of(subject, archive, opened, opened.image(wanted, host_platform()), ())
+            found = opened.image(wanted, host_platform())
+            return image_of(subject, archive, opened, found, found.sizes)
 
     def _run(self, work: Path, *words: str, timeout_s: float) -> Completed:
         folders = [work / name for name in ("root", "run", "home", "tmp")]
@@ -102,6 +106,8 @@ def _failed(subject: str, argv: tuple[str, ...], done: Completed) -> ImageResult
     if reason is None and done.exit_code is None:
         raise HostError(f"buildah was cut short by signal {done.signal}", where="buildah")
     own = True
+    if reason is None and _AT_A_STEP not in log:
+        raise HostError(f"buildah: {without_host_paths(_last_line(log))}", where="buildah", hint="see `buildah info`")
     if reason is None:
         own, reason = why_not_built(log, done.exit_code, stand_in=False)
     elif done.outcome == "timeout":
@@ -111,6 +117,10 @@ def _failed(subject: str, argv: tuple[str, ...], done: Completed) -> ImageResult
     return ImageResult(
         subject=subject, state="failed" if own else "not_run", image=None, argv=argv, reason=reason, log=log
     )
+
+
+def _last_line(log: str) -> str:
+    return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "no reason given")[:300]
 
 
 def _log(done: Completed) -> str:

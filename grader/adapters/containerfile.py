@@ -24,8 +24,10 @@ def host_platform() -> Platform:
     return Platform(os="linux", architecture=_ARCHITECTURES.get(machine, machine))
 
 
-def image_of(subject: str, archive: Path, opened: OciArchive, found: ArchivedImage, more: Sequence[ImageSize]) -> Image:
-    """Return an archived image with every size that it has, and the file that it runs.
+def image_of(
+    subject: str, archive: Path, opened: OciArchive, found: ArchivedImage, sizes: Sequence[ImageSize]
+) -> Image:
+    """Return an archived image with the file that it runs, and beside these sizes what it unpacks to.
 
     Raises: SubmissionError if a layer cannot be read.
     """
@@ -37,15 +39,13 @@ def image_of(subject: str, archive: Path, opened: OciArchive, found: ArchivedIma
         size=archive.stat().st_size,
         path=str(archive),
     )
-    # A docker-save archive stores its layers unpacked, which nobody's store and no registry does.
-    own = found.sizes if found.form == "layout" else ()
     return Image(
         artifact=artifact,
         platform=str(found.platform),
         entrypoint=found.config.entrypoint,
         command=found.config.command,
         volumes=found.config.volumes,
-        sizes=(*more, *own, unpacked),
+        sizes=(*sizes, unpacked),
         program=_program(opened, found, archive.parent),
     )
 

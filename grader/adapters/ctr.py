@@ -19,8 +19,8 @@ from typing import Final
 from grader.adapters.cgroupparents import CgroupParents, Parent
 from grader.adapters.network import NetworkSockets, connect
 from grader.adapters.owner import fresh_name, is_left, own_name, owner_of
-from grader.adapters.processes import shim_memory
 from grader.adapters.serving import How, NeverServed, ProgramServer
+from grader.adapters.shims import ShimSampler, shim_memory
 from grader.adapters.spawn import Followed, not_started, spawn, start
 from grader.errors import HostError
 from grader.model.base import Message
@@ -143,10 +143,12 @@ class CtrRunner:
         Raises: HostError if containerd fails, or if what is left of the container cannot be removed.
         """
         limits = command.limits
-        with self._placed(command) as run:
+        with self._placed(command) as run, ExitStack() as stack:
+            sampler = stack.enter_context(ShimSampler.of(lambda: run.name)) if memory else None
             done = spawn(run.line, self._ctr.variables(), timeout_s=limits.timeout_s, output_bytes=limits.output_bytes)
+            stack.close()
             done = self._judged(command, run, done)
-            peak = run.parent.peak() if memory else ()
+            peak = (*run.parent.peak(), *sampler.readings()) if sampler is not None else ()
         return done.model_copy(update={"memory_peak": peak})
 
     @contextmanager

@@ -137,7 +137,10 @@ class DockerBuild:
         ]
         with OciArchive.open(archive) as opened:
             found = opened.image(host_platform(), host_platform())
-            return image_of(subject, archive, opened, found, sizes)
+            # The classic store holds layers unpacked, and whatever it saves is of a size that nobody else meets.
+            content = [size for size in found.sizes if size.notion == "content"]
+            more = content if self._docker.info.store == "containerd" else []
+            return image_of(subject, archive, opened, found, [*sizes, *more])
 
     def _clean(self, tag: str) -> None:
         """Remove the image by its name, and whatever a build that was cut short has left.

@@ -13,8 +13,8 @@ from grader.adapters.cgroupparents import CgroupParents, Parent
 from grader.adapters.dockerapi import DockerApi
 from grader.adapters.network import NetworkSockets, connect
 from grader.adapters.owner import LABEL, fresh_name, is_left, own_name, owner, owner_of
-from grader.adapters.processes import shim_memory
 from grader.adapters.serving import How, NeverServed, ProgramServer
+from grader.adapters.shims import ShimSampler, shim_memory
 from grader.adapters.spawn import Followed, not_started, spawn, start
 from grader.errors import HostError
 from grader.model.base import Message
@@ -58,12 +58,21 @@ class DockerRunner:
         Raises: HostError if the daemon fails, or if what is left of the container cannot be removed.
         """
         limits = command.limits
-        with self._placed(command) as (name, line, parent):
+        with self._placed(command) as (name, line, parent), ExitStack() as stack:
+            sampler = stack.enter_context(ShimSampler.of(lambda: self._id(name))) if memory else None
             began = time.time()
             done = spawn(line, self._variables, timeout_s=limits.timeout_s, output_bytes=limits.output_bytes)
+            stack.close()
             done = self._judged(command, name, done, began)
-            peak = parent.peak() if memory else ()
+            peak = (*parent.peak(), *sampler.readings()) if sampler is not None else ()
         return done.model_copy(update={"memory_peak": peak})
+
+    def _id(self, name: str) -> str | None:
+        """Return the id of a container, None if the daemon knows of none (yet), or does not say."""
+        with suppress(HostError):
+            found = self._api.container(name)
+            return found.id if found is not None else None
+        return None
 
     @contextmanager
     def serve(self, command: Command, port: int) -> Iterator[Server]:

@@ -57,7 +57,7 @@ def terminate(pid: int, parent: int) -> bool:
 
 def smaps_now(roots: Sequence[int]) -> tuple[MemoryReading, ...]:
     """Return the proportional set sizes of a process tree, summed; empty if it has ended or cannot be seen."""
-    total = _pss(tree(roots))
+    total = proportional(tree(roots))
     if total == 0:
         return ()
     return (
@@ -71,7 +71,7 @@ def _file(path: Path) -> tuple[int, int]:
     return about.st_dev, about.st_ino
 
 
-def _pss(pids: Sequence[int]) -> int:
+def proportional(pids: Sequence[int]) -> int:
     """Return the sum of what can be read, in bytes; a process that has ended has none."""
     total = 0
     for pid in pids:
@@ -118,7 +118,7 @@ class PeakSampler:
         pause_s = _INTERVAL_S
         while not self._over.wait(pause_s):
             began_s = time.monotonic()
-            total = _pss(tree([pid for pid in self._roots() if self._is_meant(pid)]))
+            total = proportional(tree([pid for pid in self._roots() if self._is_meant(pid)]))
             if total:
                 self._peak = max(self._peak, total)
                 self._times_s.append(began_s)
@@ -141,19 +141,3 @@ class PeakSampler:
             f"{apart_ms:.1f} ms apart; a peak between two samples is missed"
         )
         return (MemoryReading(notion="smaps", size_bytes=self._peak, method=method),)
-
-
-def shim_memory(container: str) -> tuple[MemoryReading, ...]:
-    """Return what the runtime keeps beside a container, by the id that its shim was started for; empty if not seen."""
-    wanted = container.encode()
-    shims = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if b"-id" in words[:-1] and words[words.index(b"-id") + 1] == wanted and b"shim" in words[0]:
-                    shims.append(int(entry.name))
-    total = _pss(shims)
-    if total == 0:
-        return ()
-    return (MemoryReading(notion="shim", size_bytes=total, method="Pss of smaps_rollup of the container's shim"),)

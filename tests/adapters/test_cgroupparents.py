@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.adapters import cgroupparents
 from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.cgroups import mount_points
 from grader.model.run import Limits
@@ -85,6 +86,33 @@ def test_parents_of_dead_graders_are_swept_with_what_runs_in_them(parents: Cgrou
     maker.communicate()
     parents.sweep()
     assert everywhere(name) == []
+
+
+def test_for_an_engine_that_asks_systemd_a_parent_is_a_capped_slice_that_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No host of the tests has systemd, so what it is told is compared; see the commit for what it was seen to do."""
+    told: list[tuple[str, ...]] = []
+
+    def systemctl(*words: str) -> str:
+        told.append(words)
+        return "lab_grader_1_2_3_4.slice loaded active active\n" if words[0] == "list-units" else ""
+
+    monkeypatch.setattr(cgroupparents, "_systemctl", systemctl)
+    parents = CgroupParents(2, {"": tmp_path})
+    assert parents.for_driver("cgroupfs") is parents
+    slices = parents.for_driver("systemd")
+    assert slices.missing is None
+    del told[:]
+    with slices.fresh(LIMITS) as parent:
+        name = parent.name
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "memory.peak").write_text("4096\n")
+        assert [reading.size_bytes for reading in parent.peak()] == [4096]
+    assert name.endswith(".slice")
+    assert "-" not in name
+    caps = ("MemoryMax=67108864", "MemorySwapMax=0", "TasksMax=20")
+    assert told == [("set-property", "--runtime", name, *caps), ("start", name), ("stop", name), ("revert", name)]
 
 
 def test_a_host_without_cgroups_says_so(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.adapters import dockerapi
 from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.cgroups import mount_points
 from grader.adapters.docker import Docker, DockerEngine, find_client, find_socket, open_docker
@@ -170,8 +171,8 @@ def test_memory_is_of_the_container_and_near_what_it_holds(engine: DockerEngine,
     small = engine.memory(engine.command("docker", shell(tmp_path, "echo 0"), once(), LIMITS))
     large = engine.memory(engine.command("docker", shell(tmp_path, held), once(), LIMITS))
     assert large.stdout == "20000000\n"
-    ((floor,), (peak,)) = small.memory_peak, large.memory_peak
-    assert floor.notion == peak.notion == "cgroup"
+    floor, peak = small.memory_peak[0], large.memory_peak[0]
+    assert [reading.notion for reading in large.memory_peak] == ["cgroup", "shim"]
     assert peak.size_bytes - floor.size_bytes > 18_000_000
 
 
@@ -270,6 +271,23 @@ def test_a_daemon_that_dies_under_a_container_is_a_broken_host(own_engines: Engi
         with pytest.raises(HostError):
             ran(engine, shell(tmp_path, "echo $WORD"))
         own_engines.start("dockerd")
+
+
+def test_a_daemon_that_hangs_under_a_container_is_a_broken_host(
+    own_engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dockerapi, "CHANGE_S", 1.0)
+    parents = CgroupParents.find()
+    with open_docker(socket_of(own_engines), "/usr/bin", parents) as docker:
+        engine = DockerEngine(docker, docker.runner)
+        what = shell(tmp_path, "echo $WORD")
+        assert ran(engine, what).outcome == "ok"
+        os.kill(own_engines.pid("dockerd"), signal.SIGSTOP)
+        try:
+            with pytest.raises(HostError, match="did not answer within 1 s"):
+                ran(engine, what, timeout_s=2)
+        finally:
+            os.kill(own_engines.pid("dockerd"), signal.SIGCONT)
 
 
 def test_tools_name_the_client_and_the_daemon(docker: Docker) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from grader.adapters import dockerbuild
 from grader.adapters.buildah import Buildah
 from grader.adapters.containerfile import host_platform
 from grader.adapters.docker import Docker
 from grader.adapters.images import ImageBuilding
 from grader.adapters.ociarchive import OciArchive
-from grader.errors import HostError
+from grader.errors import HostError, TimeLimitError
 from grader.model.base import Message
 from grader.model.image import ImageResult
 from grader.model.lab import ImageSource
@@ -146,6 +147,27 @@ def test_a_build_that_fails_or_never_ends_leaves_nothing(
     result = build(building, tmp_path, f"{SHELL}RUN /bin/busybox touch /a\nRUN {run}\n")
     assert result.reason is not None
     assert (result.state, result.reason.code) == (state, code)
+
+
+def test_a_build_that_fills_the_disk_is_ended(
+    building: ImageBuilding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capped = dockerbuild._LIMITS.model_copy(update={"disk_bytes": 100 << 20})
+    monkeypatch.setattr(dockerbuild, "_LIMITS", capped)
+    grow = "while :; do /bin/busybox dd if=/dev/zero of=/big bs=1M count=10 conv=notrunc oflag=append 2>/dev/null; done"
+    result = build(building, tmp_path, f"{SHELL}RUN {grow}\n")
+    assert result.reason is not None
+    assert (result.state, result.reason.code) == ("failed", "run.disk-limit")
+
+
+def test_the_time_limit_of_a_run_ends_a_build_too(docker: Docker, tmp_path: Path) -> None:
+    lab = small_lab(images={"native": LINUX})
+    (tmp_path / "store").mkdir()
+    left = FakeStore(tmp_path / "store")
+    building = ImageBuilding(lab, docker, ABSENT, left, cap=lambda timeout_s: min(timeout_s, 3.0))
+    source = folder(tmp_path, {"Dockerfile": f"{SHELL}RUN while :; do :; done\n", "busybox": BUSYBOX})
+    with pytest.raises(TimeLimitError):
+        building.build_image("native", LINUX, source, None, out(tmp_path))
 
 
 def test_what_the_checks_refuse_is_not_built(building: ImageBuilding, tmp_path: Path) -> None:
