@@ -5,28 +5,35 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-import socket
-import struct
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from grader.adapters.cgroupparents import CgroupParents
-from grader.adapters.containerfile import archived, host_platform
-from grader.adapters.ctr import ASK_S, CONTAINER, NAME, Ctr, CtrRunner, sweep
-from grader.adapters.docker import MOST_CPUS
+from grader.adapters.containerfile import host_platform
+from grader.adapters.ctr import ASK_S, CONTAINER, NAME, Ctr, CtrRunner, listener, sweep
 from grader.adapters.host import file_digest, tool
+from grader.adapters.imageengine import (
+    KINDS,
+    ImageEngine,
+    arguments,
+    arms_of,
+    cpus,
+    declared,
+    variables,
+    writable,
+)
+from grader.adapters.ociarchive import ArchivedImage
 from grader.adapters.owner import own_name
 from grader.adapters.spawn import spawn
 from grader.errors import HostError
 from grader.model.arms import ARMS, Arm
 from grader.model.base import Message
 from grader.model.host import Tool
-from grader.model.lab import BuildSource, CgiProbe, HttpGet, Lab, Probe, StdoutJsonProbe, Step
-from grader.model.run import Artifact, Bind, BuildResult, Command, Completed, Limits
-from grader.ports import Call, Launcher, Server
-from grader.recipes.cgi import cgi_environment
+from grader.model.lab import HttpGet, Lab, Probe
+from grader.model.run import Artifact, Bind, Command, Limits
+from grader.ports import Launcher
 from grader.recipes.oci import Platform
 
 DEFAULT_ADDRESS = Path("/run/containerd/containerd.sock")
@@ -37,7 +44,6 @@ _CAPABILITIES = (
 )  # fmt: skip
 """What `ctr` gives a container; it has no word for all.  Source: containerd, oci/spec.go `defaultUnixCaps`."""
 _SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_ARMS = {name: arm for name, arm in ARMS.items() if arm.engine == NAME}
 _RUNC = "io.containerd.runc.v2"
 
 
@@ -58,7 +64,7 @@ def open_containerd(address: Path, search_path: str, parents: CgroupParents) -> 
     program = shutil.which("ctr", path=search_path)
     if program is None:
         raise HostError("there is no `ctr` program", where="PATH", hint="apt-get install containerd")
-    _peer(address)  # `ctr` would wait for a daemon that is not there
+    listener(address)
     ctr = Ctr(Path(program), address, own_name())
     sweep(ctr)
     runner = CtrRunner(ctr, parents)
@@ -80,7 +86,7 @@ class Containerd:
     @functools.cached_property
     def _search_path(self) -> str:
         """Return where the daemon looks for shims: its own PATH, and the folder of its own program."""
-        pid = _peer(self.ctr.address)
+        pid = listener(self.ctr.address)
         try:
             own = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
             path = next((word[5:].decode() for word in own if word.startswith(b"PATH=")), "")
@@ -113,31 +119,27 @@ class Containerd:
         """Return `ctr`, and the shims and runtimes that are there."""
         program = str(self.ctr.program)
         found = [tool("ctr", self.ctr.program, (program, "--version"))]
-        shims = {arm.runtime for arm in _ARMS.values()}
+        shims = {arm.runtime for arm in arms_of(NAME).values()}
         for runtime in sorted(shims):
             shim = self.shim(runtime)
             if shim is not None:
                 found.append(_tool(shim))
-        for name in ("runc", *sorted({arm.binary for arm in _ARMS.values() if arm.binary})):
+        for name in ("runc", *sorted({arm.binary for arm in arms_of(NAME).values() if arm.binary})):
             path = shutil.which(name, path=_SEARCH)
             if path is not None:
                 found.append(_tool(Path(path)))
         return tuple(found)
 
 
-class ContainerdEngine:
-    """Implements `ports.Engine` for the arms that `ctr run` starts.
-
-    Args:
-        launcher: The daemon's runner, bounded by whoever has a time limit.
-    """
+class ContainerdEngine(ImageEngine):
+    """Implements `ports.Engine` for the arms that `ctr run` starts."""
 
     name = NAME
 
     def __init__(self, lab: Lab, containerd: Containerd, launcher: Launcher) -> None:
+        super().__init__(launcher)
         self._lab = lab
         self._containerd = containerd
-        self._launcher = launcher
 
     def capabilities(self) -> Mapping[str, Message | None]:
         """Return what is there by `arm:`, `probe:` and `memory`, or why it is not."""
@@ -146,9 +148,8 @@ class ContainerdEngine:
     @functools.cached_property
     def _capabilities(self) -> dict[str, Message | None]:
         missing = self._containerd.parents.missing
-        kinds = dict.fromkeys(("probe:stdout_json", "probe:http", "probe:cgi", "memory"), missing)
-        arms = {f"arm:{name}": missing or self._missing(arm) for name, arm in _ARMS.items()}
-        return kinds | arms
+        arms = {f"arm:{name}": missing or self._missing(arm) for name, arm in arms_of(NAME).items()}
+        return dict.fromkeys(KINDS, missing) | arms
 
     def _missing(self, arm: Arm) -> Message | None:
         lacking = self._containerd.missing(arm)
@@ -161,22 +162,6 @@ class ContainerdEngine:
         """Return the client, the shims and the runtimes."""
         return self._containerd.tools
 
-    def build(self, subject: str, step: Step, source: BuildSource, source_dir: Path, out_dir: Path) -> BuildResult:
-        """Build nothing: an image is the builder of images' affair."""
-        return BuildResult(subject=subject, state="not_run", artifact=None, reason=_no_artifacts())
-
-    def build_call(self, source: BuildSource, source_dir: Path) -> Call | Message:
-        """Return why there is none."""
-        return _no_artifacts()
-
-    def prepare_call(self, arm: str) -> Call | None:
-        """Return None: an arm runs the image as it is."""
-        return None
-
-    def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
-        """Return the image as it is."""
-        return artifact
-
     def command(
         self, arm: str, artifact: Artifact | None, probe: Probe, limits: Limits, get: HttpGet | None = None
     ) -> Command:
@@ -184,21 +169,17 @@ class ContainerdEngine:
 
         Raises: ValueError for an arm of another engine, and for a request where none or one is wanted.
         """
-        if artifact is None or arm not in _ARMS or isinstance(probe, CgiProbe) != (get is not None):
-            raise ValueError(f"{self.name} cannot run {probe.kind} on {arm}")
-        env = probe.env if get is None else cgi_environment(get) | probe.env
-        args = probe.args if isinstance(probe, StdoutJsonProbe) else ()
+        if artifact is None or arm not in arms_of(NAME):
+            raise ValueError(f"{self.name} cannot run {arm}")
         wanted = host_platform() if ARMS[arm].mode == "native" else WASM
-        # One that is not built yet, in a plan, declares nothing.
-        found = archived(artifact, wanted) if artifact.sha256 else None
-        volumes = found.config.volumes if found is not None else ()
-        # What stands behind the id replaces all that the image would run.
-        words = (*found.config.entrypoint, *args) if found is not None and args else args
+        found, env, words = declared(artifact, wanted), variables(probe, get), arguments(probe)
+        if found is not None and words:  # what stands behind the id replaces all that the image would run
+            words = (*found.config.entrypoint, *words)
         options = (
-            *_runtime(_ARMS[arm]),
+            *_runtime(ARMS[arm]),
             "--platform",
             str(found.platform if found is not None else wanted),
-            *caps(limits, volumes),
+            *caps(limits, found),
             *(word for name in env for word in ("--env", f"{name}={env[name]}")),
         )
         image = f"sha256:{artifact.sha256}"
@@ -206,27 +187,14 @@ class ContainerdEngine:
         binds = (Bind(source=artifact.path, target=image),)
         return Command(argv=argv, binds=binds, limits=limits, engine=self.name)
 
-    def run_once(self, command: Command) -> Completed:
-        """Run a container once."""
-        return self._launcher.run(command)
 
-    def memory(self, command: Command) -> Completed:
-        """Run a container once and read the peak of its memory."""
-        return self._launcher.run(command, memory=True)
-
-    def serve(self, command: Command, port: int) -> AbstractContextManager[Server]:
-        """Start a container that serves; it is removed at the end at the latest."""
-        return self._launcher.serve(command, port)
-
-
-def caps(limits: Limits, volumes: tuple[str, ...]) -> tuple[str, ...]:
+def caps(limits: Limits, image: ArchivedImage | None) -> tuple[str, ...]:
     """Return the options that keep a container to its limits; how many processes it has is its parent group's cap.
 
     New privileges and a network are what `ctr` gives no container by itself.
     """
-    size = min(limits.disk_bytes, limits.memory_bytes)
-    cpus = min(MOST_CPUS, len(os.sched_getaffinity(0)))
-    mounts = (f"type=tmpfs,src=tmpfs,dst={path},options=nosuid:nodev:size={size}" for path in ("/tmp", *volumes))
+    folders, size = writable(limits, image)
+    mounts = (f"type=tmpfs,src=tmpfs,dst={folder},options=nosuid:nodev:size={size}" for folder in folders)
     return (
         "--read-only",
         "--seccomp",
@@ -234,7 +202,7 @@ def caps(limits: Limits, volumes: tuple[str, ...]) -> tuple[str, ...]:
         "--memory-limit",
         str(limits.memory_bytes),
         "--cpus",
-        str(cpus),
+        str(cpus()),
         *(word for mount in mounts for word in ("--mount", mount)),
     )
 
@@ -263,20 +231,3 @@ def _tool(path: Path) -> Tool:
         except HostError:
             continue
     return Tool(name=path.name, version="unknown", sha256=file_digest(path))
-
-
-def _peer(address: Path) -> int:
-    """Return the process that listens on a unix socket.  Raises: HostError if nothing does."""
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(ASK_S)
-            connection.connect(str(address))
-            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    except OSError as error:
-        raise HostError(f"containerd cannot be reached: {error.strerror or error}", where=str(address)) from error
-    pid: int = struct.unpack("3i", credentials)[0]
-    return pid
-
-
-def _no_artifacts() -> Message:
-    return Message(code="engine.only-images")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import platform
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from grader.model.image import Image, ImageFile, ImageSize
 from grader.model.run import Artifact
 from grader.recipes.oci import Platform
 
+_PLAIN_FOLDER = re.compile(r"/(?!(?:dev|proc|sys)(?:/|$))[A-Za-z0-9_][A-Za-z0-9_./-]*")
 MAX_PROGRAM = 256 << 20
 """Of the file that an image runs; as for any artifact."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -63,6 +65,23 @@ def _program(opened: OciArchive, found: ArchivedImage, folder: Path) -> ImageFil
         return ImageFile(path=words[0], size_bytes=copy.stat().st_size, sha256=digest)
     finally:
         copy.unlink(missing_ok=True)
+
+
+def odd_volume(volumes: Sequence[str], words: Sequence[str]) -> str | None:
+    """Return the first declared volume that no container is given, None if there is none.
+
+    Its name becomes a part of an option, and the image chose it: `/x,type=bind,src=/` would be the host's root.  And a
+    container's volume is memory, empty, so that one which holds the program would hide it.
+
+    Args:
+        words: What the image runs.
+    """
+    program = next(iter(words), "")
+    for name in volumes:
+        plain = _PLAIN_FOLDER.fullmatch(name) and ".." not in name.split("/")
+        if not plain or program.startswith(f"{name.rstrip('/')}/"):
+            return name
+    return None
 
 
 def archived(artifact: Artifact, wanted: Platform) -> ArchivedImage:

@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -73,6 +74,7 @@ class Ctr:
 
         Raises: HostError if it fails otherwise, or does not end in time.
         """
+        listener(self.address)  # `ctr` itself waits for a daemon that is not there
         done = spawn(self.line(*words), self.variables(), timeout_s=timeout_s, output_bytes=_OUTPUT_BYTES)
         if done.outcome == "timeout":
             raise HostError(
@@ -185,6 +187,7 @@ class CtrRunner:
     @contextmanager
     def _placed(self, command: Command) -> Iterator[_Run]:
         """Prepare one run: the image is imported, and there are a parent cgroup and a folder for its pipes."""
+        listener(self._ctr.address)
         for bind in command.binds:
             self._load(bind.target, Path(bind.source), _option(command.argv, "--platform"))
         name = fresh_name()
@@ -321,3 +324,16 @@ def _as_told(command: Command, done: Completed) -> Completed:
 def _said(done: Completed) -> str:
     lines = [line.strip() for line in done.stderr_bytes().decode("utf-8", "replace").splitlines() if line.strip()]
     return without_host_paths((lines[-1] if lines else "no reason given").removeprefix("ctr: "))[:300]
+
+
+def listener(address: Path) -> int:
+    """Return the process that listens on a unix socket.  Raises: HostError if nothing does."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(ASK_S)
+            connection.connect(str(address))
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    except OSError as error:
+        raise HostError(f"containerd cannot be reached: {error.strerror or error}", where=str(address)) from error
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid

@@ -9,8 +9,10 @@ from __future__ import annotations
 import itertools
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from grader.model.base import Message
 
 MAX_DEPTH = 100
 """Directories nested deeper are counted as over any cap: Go's build cache and module trees stay below 20."""
@@ -66,6 +68,33 @@ def _below(top: int, total: int, cap: int) -> int:
         for fd, entries in stack:
             entries.close()
             os.close(fd)
+
+
+def growth(folder: Path, cap: int, own: Callable[[], int]) -> Callable[[], Message | None]:
+    """Return what looks whether somebody has written more than `cap` bytes to a file system since now.
+
+    For a folder of somebody else's, such as a container engine's, where others write too.
+
+    Args:
+        own: Counts what whoever is watched has written; it may take long, and is asked only when the disk fills.
+    """
+
+    def free() -> int | None:
+        try:
+            found = os.statvfs(folder)
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize
+
+    before = free()
+
+    def look() -> Message | None:
+        now = free()
+        if before is None or now is None or before - now <= cap or own() <= cap:
+            return None
+        return Message(code="run.disk-limit", params={"bytes": cap})
+
+    return look
 
 
 def hand_over(directory: str, uid: int, gid: int) -> None:

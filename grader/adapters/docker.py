@@ -6,31 +6,38 @@ import functools
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from grader.adapters.cgroupparents import CgroupParents
-from grader.adapters.containerfile import archived, host_platform
+from grader.adapters.containerfile import host_platform
 from grader.adapters.dockerapi import DaemonInfo, DockerApi
 from grader.adapters.dockerrun import INTERNAL, NAME, DockerRunner, client_variables, sweep
 from grader.adapters.host import file_digest, tool
+from grader.adapters.imageengine import (
+    KINDS,
+    ImageEngine,
+    arguments,
+    arms_of,
+    cpus,
+    declared,
+    variables,
+    writable,
+)
+from grader.adapters.ociarchive import ArchivedImage
 from grader.adapters.spawn import spawn
 from grader.errors import HostError
 from grader.model.arms import ARMS
 from grader.model.base import Message
 from grader.model.host import Tool
-from grader.model.lab import BuildSource, CgiProbe, HttpGet, Probe, StdoutJsonProbe, Step
-from grader.model.run import Artifact, Bind, BuildResult, Command, Completed, Limits
+from grader.model.lab import HttpGet, Probe
+from grader.model.run import Artifact, Bind, Command, Limits
 from grader.model.trouble import without_host_paths
-from grader.ports import Call, Launcher, Server
-from grader.recipes.cgi import cgi_environment
+from grader.ports import Launcher
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
-MOST_CPUS = 2
-"""For a container: what a lab host has, so that a larger one gives the same table."""
 _VERSION_S = 20.0
-_ARMS = tuple(name for name, arm in ARMS.items() if arm.engine == NAME)
 
 
 def find_socket(environ: Mapping[str, str], default: Path = DEFAULT_SOCKET) -> Path | None:
@@ -119,43 +126,23 @@ class Docker:
         return (client, Tool(name=f"dockerd ({self.info.store} store)", version=self.info.version, sha256=digest))
 
 
-class DockerEngine:
-    """Implements `ports.Engine` for the arms that `docker run` starts.
-
-    Args:
-        launcher: The daemon's runner, bounded by whoever has a time limit.
-    """
+class DockerEngine(ImageEngine):
+    """Implements `ports.Engine` for the arms that `docker run` starts."""
 
     name = NAME
 
     def __init__(self, docker: Docker, launcher: Launcher) -> None:
+        super().__init__(launcher)
         self._docker = docker
-        self._launcher = launcher
 
     def capabilities(self) -> Mapping[str, Message | None]:
         """Return what is there by `arm:`, `probe:` and `memory`, or why it is not."""
-        kinds = ("probe:stdout_json", "probe:http", "probe:cgi", "memory")
-        return dict.fromkeys((*(f"arm:{arm}" for arm in _ARMS), *kinds), self._docker.parents.missing)
+        arms = (f"arm:{arm}" for arm in arms_of(NAME))
+        return dict.fromkeys((*arms, *KINDS), self._docker.parents.missing)
 
     def tools(self) -> tuple[Tool, ...]:
         """Return the client and the daemon."""
         return self._docker.tools
-
-    def build(self, subject: str, step: Step, source: BuildSource, source_dir: Path, out_dir: Path) -> BuildResult:
-        """Build nothing: an image is the builder of images' affair."""
-        return BuildResult(subject=subject, state="not_run", artifact=None, reason=_no_artifacts())
-
-    def build_call(self, source: BuildSource, source_dir: Path) -> Call | Message:
-        """Return why there is none."""
-        return _no_artifacts()
-
-    def prepare_call(self, arm: str) -> Call | None:
-        """Return None: an arm runs the image as it is."""
-        return None
-
-    def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
-        """Return the image as it is."""
-        return artifact
 
     def command(
         self, arm: str, artifact: Artifact | None, probe: Probe, limits: Limits, get: HttpGet | None = None
@@ -164,58 +151,33 @@ class DockerEngine:
 
         Raises: ValueError for an arm of another engine, and for a request where none or one is wanted.
         """
-        if artifact is None or arm not in _ARMS or isinstance(probe, CgiProbe) != (get is not None):
-            raise ValueError(f"{self.name} cannot run {probe.kind} on {arm}")
-        env = probe.env if get is None else cgi_environment(get) | probe.env
-        args = probe.args if isinstance(probe, StdoutJsonProbe) else ()
+        if artifact is None or arm not in arms_of(NAME):
+            raise ValueError(f"{self.name} cannot run {arm}")
+        found, env = declared(artifact, host_platform()), variables(probe, get)
         network = INTERNAL if ARMS[arm].network == "internal" else "--network=none"
-        # One that is not built yet, in a plan, declares nothing.
-        volumes = archived(artifact, host_platform()).config.volumes if artifact.sha256 else ()
-        options = (network, *caps(limits, volumes), *(f"--env={name}={env[name]}" for name in env))
-        image = f"sha256:{artifact.sha256.removeprefix('sha256:')}"
-        argv = (NAME, "run", "--rm", *options, image, *args)
+        options = (*caps(limits, found), *(f"--env={name}={env[name]}" for name in env))
+        image = f"sha256:{artifact.sha256}"
+        argv = (NAME, "run", "--rm", network, *options, image, *arguments(probe))
         binds = (Bind(source=artifact.path, target=image),)
         return Command(argv=argv, binds=binds, limits=limits, engine=self.name)
 
-    def run_once(self, command: Command) -> Completed:
-        """Run a container once."""
-        return self._launcher.run(command)
 
-    def memory(self, command: Command) -> Completed:
-        """Run a container once and read the peak of its memory."""
-        return self._launcher.run(command, memory=True)
-
-    def serve(self, command: Command, port: int) -> AbstractContextManager[Server]:
-        """Start a container that serves; it is removed at the end at the latest."""
-        return self._launcher.serve(command, port)
-
-
-def caps(limits: Limits, volumes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the options that keep a container to its limits, whatever its image asks for.
-
-    A volume is writable though the rest is not, and lies on the daemon's disk: here it is memory, and capped.
-    """
-    writable = ("/tmp", *volumes)
-    memory = limits.memory_bytes
-    size = min(limits.disk_bytes, memory)
-    cpus = min(MOST_CPUS, len(os.sched_getaffinity(0)))
+def caps(limits: Limits, image: ArchivedImage | None) -> tuple[str, ...]:
+    """Return the options that keep a container to its limits, whatever its image asks for."""
+    folders, size = writable(limits, image)
     return (
         "--read-only",
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges",
-        f"--memory={memory}",
-        f"--memory-swap={memory}",
+        f"--memory={limits.memory_bytes}",
+        f"--memory-swap={limits.memory_bytes}",
         f"--pids-limit={limits.pids}",
-        f"--cpus={cpus}",
+        f"--cpus={cpus()}",
         "--ulimit=core=0",
-        *(f"--tmpfs={path}:rw,nosuid,nodev,size={size}" for path in writable),
+        *(f"--tmpfs={folder}:rw,nosuid,nodev,size={size}" for folder in folders),
         "--log-driver=none",
         "--no-healthcheck",
         "--pull=never",
         # Nobody (RFC 5737).  Else a daemon before 26 asks the resolver of the host for those inside (CVE-2024-29018).
         "--dns=192.0.2.1",
     )
-
-
-def _no_artifacts() -> Message:
-    return Message(code="engine.only-images")

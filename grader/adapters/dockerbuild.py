@@ -6,13 +6,12 @@ frontend of its own is fetched.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from grader.adapters.containerfile import host_platform, image_of
+from grader.adapters.disk import growth
 from grader.adapters.docker import Docker
 from grader.adapters.dockerrun import client_variables
 from grader.adapters.ociarchive import MAX_BYTES, OciArchive
@@ -113,8 +112,12 @@ class DockerBuild:
                 client_variables(self._docker.socket),
                 timeout_s=limits.timeout_s,
                 output_bytes=limits.output_bytes,
-                watch=_growth(Path(self._docker.info.root), limits.disk_bytes),
+                watch=growth(Path(self._docker.info.root), limits.disk_bytes, self._written),
             )
+
+    def _written(self) -> int:
+        """Return what the containers of this build have written so far, bytes."""
+        return sum(one.written for one in self._docker.api.containers(f"{LABEL}={owner()}", sizes=True))
 
     def _image(self, subject: str, archive: Path, image: str, inspected: int) -> Image:
         """Read what was built; sizes that depend on the daemon's store are the daemon's."""
@@ -181,30 +184,6 @@ def _without(subject: str, state: str, argv: tuple[str, ...], reason: Message, l
     return ImageResult.model_validate(
         {"subject": subject, "state": state, "image": None, "argv": argv, "reason": reason, "log": log}
     )
-
-
-def _growth(root: Path, cap: int) -> Callable[[], Message | None]:
-    """Return what looks at how much fuller the daemon's disk has become: overlay2 has no quota of its own.
-
-    Others may write there too, so the cap is far above what a build needs.
-    """
-
-    def free() -> int | None:
-        try:
-            found = os.statvfs(root)
-        except OSError:
-            return None
-        return found.f_bavail * found.f_frsize
-
-    before = free()
-
-    def look() -> Message | None:
-        now = free()
-        if before is None or now is None or before - now <= cap:
-            return None
-        return Message(code="run.disk-limit", params={"bytes": cap})
-
-    return look
 
 
 def _log(done: Completed) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from grader.adapters.artifacts import take_file
 from grader.adapters.buildah import Buildah
+from grader.adapters.containerfile import odd_volume
 from grader.adapters.docker import Docker
 from grader.adapters.dockerbuild import DockerBuild
 from grader.errors import HostError, TimeLimitError
@@ -92,7 +93,7 @@ class ImageBuilding:
         result = self._built(subject, capped, source_dir, artifact, out_dir, checked)
         if capped != source and result.reason is not None and result.reason.code == "image.timeout":
             raise TimeLimitError("the time limit of this run cut a build short", where="--time-limit")
-        return _with_compiler(result, artifact)
+        return _with_compiler(_without_odd_volumes(result), artifact)
 
     def _built(
         self,
@@ -162,6 +163,17 @@ def _context(source_dir: Path, source: ImageSource, artifact: Artifact | None, w
     except OSError as error:
         raise HostError(f"the files for an image cannot be copied: {error.strerror}", hint="free some space") from error
     yield context
+
+
+def _without_odd_volumes(result: ImageResult) -> ImageResult:
+    """Refuse an image of which no container could be made as it asks."""
+    image = result.image
+    odd = odd_volume(image.volumes, image.entrypoint or image.command) if image is not None else None
+    if image is None or odd is None:
+        return result
+    Path(image.artifact.path).unlink()
+    reason = Message(code="image.volume", params={"found": odd[:80]})
+    return result.model_copy(update={"state": "refused", "image": None, "reason": reason})
 
 
 def _with_compiler(result: ImageResult, artifact: Artifact | None) -> ImageResult:

@@ -113,6 +113,11 @@ def test_what_a_container_may_not_do(engine: ContainerdEngine, tmp_path: Path) -
     ]
 
 
+def test_a_volume_is_writable(engine: ContainerdEngine, tmp_path: Path) -> None:
+    done = ran(engine, shell(tmp_path, "/bin/busybox touch /data/x && echo $WORD", Volumes={"/data": {}}))
+    assert (done.outcome, done.stdout) == ("ok", "hello\n")
+
+
 def test_a_program_that_never_ends_is_ended_with_its_container(engine: ContainerdEngine, tmp_path: Path) -> None:
     done = ran(engine, shell(tmp_path, "echo begun; while :; do :; done"), timeout_s=2)
     assert (done.outcome, done.stdout) == ("timeout", "begun\n")
@@ -228,8 +233,8 @@ def test_a_module_that_never_ends_is_ended(engine: ContainerdEngine, tmp_path: P
 @pytest.mark.usefixtures("wasm_shim")
 def test_the_memory_of_a_module_is_read_from_its_cgroup(engine: ContainerdEngine, tmp_path: Path) -> None:
     done = engine.memory(engine.command("ctr-wasmtime", wasm(tmp_path, ECHO), once(), WASM_LIMITS))
-    peak, beside = done.memory_peak
-    assert (peak.notion, beside.notion) == ("cgroup", "shim")
+    peak = done.memory_peak[0]
+    assert peak.notion == "cgroup"
     assert 1 << 20 < peak.size_bytes < WASM_LIMITS.memory_bytes
 
 
@@ -322,7 +327,7 @@ def test_what_a_killed_grader_leaves_is_removed_by_the_next(engines: Engines, tm
     assert killed.stdout.readline() == "serving\n"
     killed.kill()
     killed.communicate()
-    assert all(left(engines, killed.pid))
+    assert left(engines, killed.pid)[0]  # its namespace, whatever is still in it
     with opened(engines):
         pass
     assert not any(left(engines, killed.pid))

@@ -3,10 +3,12 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from grader.adapters.disk import MAX_DEPTH, hand_over, usage
+from grader.adapters.disk import MAX_DEPTH, growth, hand_over, usage
+from grader.model.base import Message
 
 MIB = 1 << 20
 
@@ -109,3 +111,19 @@ def test_handed_over_files_lose_set_id_bits_and_links_lead_nowhere(tmp_path: Pat
     assert program.stat().st_uid == 0
     assert program.stat().st_mode & 0o7777 == 0o755
     assert (top / "link").lstat().st_uid == 0
+
+
+def test_a_disk_that_others_fill_is_nobodys_fault_and_ones_own_writing_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = os.statvfs(tmp_path)
+    free = [about.f_bavail]
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=free[0], f_frsize=4096))
+    own = [0]
+    look = growth(tmp_path, MIB, lambda: own[0])
+    own[0] = 2 * MIB
+    assert look() is None  # what it wrote before it was watched
+    free[0] -= MIB // 4096 + 1
+    assert look() == Message(code="run.disk-limit", params={"bytes": MIB})
+    own[0] = MIB
+    assert look() is None

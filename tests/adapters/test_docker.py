@@ -110,6 +110,15 @@ done
 """
 
 
+@pytest.mark.parametrize("name", ["/x,type=bind,src=/", "/bin"])
+def test_an_image_whose_volume_no_container_is_given_is_never_run(
+    engine: DockerEngine, tmp_path: Path, name: str
+) -> None:
+    what = shell(tmp_path, "echo $WORD", Volumes={name: {}})
+    with pytest.raises(ValueError, match="volume"):
+        engine.command("docker", what, once(), LIMITS)
+
+
 @pytest.mark.parametrize(("arm", "interfaces"), [("docker", "2"), ("docker-nonet", "1")])
 def test_no_arm_reaches_even_this_host_and_only_one_has_a_bridge(
     engine: DockerEngine, engines: Engines, tmp_path: Path, arm: str, interfaces: str

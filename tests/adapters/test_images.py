@@ -170,6 +170,17 @@ def test_the_time_limit_of_a_run_ends_a_build_too(docker: Docker, tmp_path: Path
         building.build_image("native", LINUX, source, None, out(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["/x,type=bind,src=/", "/x:exec", "/proc/x", "/a/../b", "/", "/dev"])
+def test_a_volume_that_no_container_can_be_given_is_refused(
+    wasm_building: ImageBuilding, tmp_path: Path, name: str
+) -> None:
+    source = folder(tmp_path, {"Dockerfile.wasm": f'{WASM_FILE}VOLUME ["{name}"]\n'})
+    result = wasm_building.build_image("wasm", WASM, source, artifact_of(tmp_path / "m", MODULE), out(tmp_path))
+    assert result.reason is not None
+    assert (result.state, result.reason.code) == ("refused", "image.volume")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_what_the_checks_refuse_is_not_built(building: ImageBuilding, tmp_path: Path) -> None:
     result = build(building, tmp_path, "# syntax=evil/frontend\nFROM evil/base\nADD https://x /\n")
     assert [message.code for message in result.refusals] == ["image.syntax", "image.base", "image.remote-add"]
