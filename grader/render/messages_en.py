@@ -329,6 +329,7 @@ EN: dict[str, str] = {
     "image.syntax": "Dockerfile line {line} asks for another frontend, `{found}`, which would run as the builder",
     "image.timeout": "the build of the image did not end within {seconds} s",
     "image.variable": "Dockerfile line {line}: `{found}` depends on a variable without a value",
+    "image.volume": "the image declares the volume `{found}`, which no container is given here",
     "infra.build-broke": "the build could not be run: {detail}",
     "infra.build-cut-short": "the build was cut short by this host ({detail})",
     "infra.builder-broke": "the builder of images broke: {said}",

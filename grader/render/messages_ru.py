@@ -335,6 +335,7 @@ RU: dict[str, str] = {
     "image.syntax": "Dockerfile, строка {line}: требуется другой сборщик, `{found}`, который работал бы вместо нашего",
     "image.timeout": "образ не собрался за {seconds} с",
     "image.variable": "Dockerfile, строка {line}: `{found}` зависит от переменной без значения",
+    "image.volume": "образ объявляет том `{found}`, который контейнер здесь не получает",
     "infra.build-broke": "сборку не удалось запустить: {detail}",
     "infra.build-cut-short": "сборка прервана этой машиной ({detail})",
     "infra.builder-broke": "сломался сборщик образов: {said}",
