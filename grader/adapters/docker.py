@@ -63,6 +63,7 @@ def open_docker(socket: Path, search_path: str, parents: CgroupParents) -> Itera
     Raises: HostError if it does not answer, or if no `docker` program here can talk to it.
     """
     api = DockerApi(socket)
+    api.negotiate()
     info = api.info()
     if info.os != "linux":
         raise HostError(f"the Docker daemon runs {info.os} containers, not Linux ones", where="docker")

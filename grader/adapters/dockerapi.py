@@ -4,7 +4,7 @@ What the lab times and builds is the `docker` program's affair; this is for all 
 tens of milliseconds, round what it prints, and misread a daemon of another age.  Not the `docker` package from PyPI:
 its timeouts are for single reads, so that a daemon which trickles holds a grading for ever.
 
-Source: Docker Engine API 1.41 (Docker 20.10), of which every newer daemon keeps what is used here.
+Source: Docker Engine API 1.41 (Docker 20.10) to 1.44, of which each has what is used here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from grader.errors import HostError
 from grader.model.trouble import without_host_paths
 
-VERSION = "v1.41"
+VERSION = (1, 41)
 ASK_S = 10.0
 """For a question that a daemon answers from memory: milliseconds, seconds where its disk is busy."""
 CHANGE_S = 60.0
@@ -36,9 +36,10 @@ _CHUNK = 1 << 16
 _MAX_ANSWER = 16 << 20
 _RESTART = "see what `docker info` says, and restart the daemon"
 
-_NO_ADDRESS = ("com.docker.network.bridge.inhibit_ipv4",)
+_ISOLATED_SINCE = 28
+_NO_ADDRESS = {"com.docker.network.bridge.inhibit_ipv4": "true"}
 _ISOLATED = {"com.docker.network.bridge.gateway_mode_ipv4": "isolated"}
-"""What older daemons, and those since 28, call a bridge on which the host does not listen; each ignores the other."""
+"""What older daemons and newer ones call a bridge on which the host has no address; what is not known is ignored."""
 _LOADED = re.compile(r"Loaded image(?: ID)?: (\S+)")
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -48,6 +49,11 @@ class _Answer(BaseModel):
     """A part of an answer; the keys that are not used here are none of our business."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class _Versions(_Answer):
+    version: str = Field(alias="Version")
+    oldest: str = Field(default="1.12", alias="MinAPIVersion")
 
 
 class DaemonInfo(_Answer):
@@ -153,6 +159,17 @@ class DockerApi:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._version = VERSION
+        self._daemon = 0
+
+    def negotiate(self) -> None:
+        """Speak from now on the oldest version that has all that is used here and that the daemon still takes.
+
+        Docker 29 refuses what is older than 1.44, and each newer version leaves something out.
+        """
+        found = _read(_Versions, self._json("GET", "/version", prefix=""))
+        self._version = max(VERSION, _numbers(found.oldest))
+        self._daemon = _numbers(found.version)[0]
 
     def info(self) -> DaemonInfo:
         """Return what the daemon is."""
@@ -219,7 +236,7 @@ class DockerApi:
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a bridge from which no packet leaves, and on which this host has no address of its own either."""
-        options = dict.fromkeys(_NO_ADDRESS, "true") | _ISOLATED
+        options = _ISOLATED if self._daemon >= _ISOLATED_SINCE else _NO_ADDRESS
         body = {
             "Name": name,
             "CheckDuplicate": True,
@@ -287,12 +304,15 @@ class DockerApi:
         body: Mapping[str, object] | None = None,
         missing: tuple[int, ...] = (),
         status: list[int] | None = None,
+        prefix: str | None = None,
         timeout_s: float = ASK_S,
     ) -> bytes | None:
         """Return the whole answer; None for one of the states in `missing`."""
         data = json.dumps(body).encode() if body is not None else None
         headers = {"Content-Type": "application/json"} if data is not None else {}
-        call = self._call(method, path, query, body=data, headers=headers, missing=missing, timeout_s=timeout_s)
+        call = self._call(
+            method, path, query, body=data, headers=headers, missing=missing, prefix=prefix, timeout_s=timeout_s
+        )
         with call as response:
             if status is not None:
                 status.append(response.status)
@@ -309,11 +329,13 @@ class DockerApi:
         body: bytes | BinaryIO | None = None,
         headers: Mapping[str, str] | None = None,
         missing: tuple[int, ...] = (),
+        prefix: str | None = None,
         timeout_s: float = ASK_S,
     ) -> Iterator[http.client.HTTPResponse]:
         """Send a request; after `timeout_s` the connection is shut, whatever is going on on it."""
         connection = _Connection(self._path, timeout_s)
-        target = f"/{VERSION}{path}" + (f"?{urlencode(query)}" if query else "")
+        version = f"/v{self._version[0]}.{self._version[1]}" if prefix is None else prefix
+        target = f"{version}{path}" + (f"?{urlencode(query)}" if query else "")
         timer = threading.Timer(timeout_s, connection.shut)
         timer.daemon = True
         timer.start()
@@ -430,6 +452,12 @@ def _tagged(reference: str) -> tuple[str, str, str]:
     """Split at the colon of the tag, not that of a registry's port."""
     name, colon, tag = reference.rpartition(":")
     return (reference, ":", "latest") if not colon or "/" in tag else (name, colon, tag)
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    """Return the first two numbers of a version; what is none counts as 0."""
+    found = [int(word) for word in re.findall(r"\d+", version)[:2]]
+    return (*found, 0, 0)[0], (*found, 0, 0)[1]
 
 
 def _filters(**wanted: list[str]) -> dict[str, str]:

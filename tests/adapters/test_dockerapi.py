@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -25,9 +26,13 @@ def api_of(engines: Engines) -> DockerApi:
     return DockerApi(Path(engines.docker_host.removeprefix("unix://")))
 
 
+asked: list[str] = []
+"""What daemons of these tests were sent, in order."""
+
+
 @contextmanager
 def daemon(folder: Path, talk: Callable[[socket.socket], None]) -> Iterator[DockerApi]:
-    """A daemon that says what `talk` sends, whatever it is asked."""
+    """A daemon that says what `talk` sends, whatever it is asked, once."""
     path = folder / "docker.sock"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
@@ -36,7 +41,7 @@ def daemon(folder: Path, talk: Callable[[socket.socket], None]) -> Iterator[Dock
         def serve() -> None:
             connection, _ = listening.accept()
             with connection:
-                connection.recv(1 << 16)
+                asked.append(request(connection))
                 try:
                     talk(connection)
                 except OSError:
@@ -48,6 +53,18 @@ def daemon(folder: Path, talk: Callable[[socket.socket], None]) -> Iterator[Dock
             yield DockerApi(path)
         finally:
             thread.join(10)
+
+
+def request(connection: socket.socket) -> str:
+    """Read a whole request: its body comes in a piece of its own."""
+    said = b""
+    while b"\r\n\r\n" not in said:
+        said += connection.recv(1 << 16)
+    stated = re.search(rb"Content-Length: (\d+)", said)
+    end = said.index(b"\r\n\r\n") + 4 + (int(stated[1]) if stated else 0)
+    while len(said) < end:
+        said += connection.recv(1 << 16)
+    return said.decode()
 
 
 def answer(body: bytes, status: str = "200 OK") -> bytes:
@@ -131,6 +148,25 @@ def test_memory_is_worked_out_as_docker_stats_does(tmp_path: Path, stats: object
     body = json.dumps({"memory_stats": stats}).encode()
     with daemon(tmp_path, lambda connection: connection.sendall(answer(body))) as api:
         assert api.memory("x") == shown
+
+
+@pytest.mark.parametrize(
+    ("oldest", "used", "daemon_version", "isolated"),
+    [("1.12", "1.41", "20.10.24+dfsg1", False), ("1.44", "1.44", "29.0.1", True), ("1.24", "1.41", "28.2.2", True)],
+)
+def test_each_daemon_is_spoken_to_in_a_version_that_it_takes(
+    tmp_path: Path, oldest: str, used: str, daemon_version: str, isolated: bool
+) -> None:
+    body = json.dumps({"Version": daemon_version, "ApiVersion": "1.99", "MinAPIVersion": oldest}).encode()
+    with daemon(tmp_path, lambda connection: connection.sendall(answer(body))) as api:
+        api.negotiate()
+    assert asked[-1].startswith("GET /version HTTP/1.1\r\n")
+    (tmp_path / "docker.sock").unlink()
+    with daemon(tmp_path, lambda connection: connection.sendall(answer(b"{}", "201 Created"))):
+        api.create_network("made-here", {LABEL: "me"})
+    assert asked[-1].startswith(f"POST /v{used}/networks/create HTTP/1.1\r\n")
+    assert ("isolated" in asked[-1]) == isolated
+    assert ("inhibit_ipv4" in asked[-1]) != isolated
 
 
 # With a daemon.
