@@ -83,6 +83,23 @@ def test_an_image_is_loaded_once_and_its_line_names_nothing_of_this_run(engine: 
     assert not any(word.startswith("--name") for word in next(iter(lines)))
 
 
+def test_an_image_that_is_swept_away_before_it_has_a_name_is_loaded_again(
+    docker: Docker, engine: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = docker.api.tag
+    sweeps = [True]
+
+    def swept(image: str, repository: str, tag: str) -> None:
+        if sweeps:
+            sweeps.pop()
+            docker.api.remove_image(image)
+        named(image, repository, tag)
+
+    monkeypatch.setattr(docker.api, "tag", swept)
+    assert ran(engine, shell(tmp_path, "echo $WORD")).stdout == "hello\n"
+    assert not sweeps
+
+
 CONFINED = """
 touch /x 2>/dev/null && echo root is writable
 touch /tmp/x || echo tmp is not
