@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path.insert(0, str(ROOT))
 
 LOOP = r"""
 # usage: loop RUNS COMMAND...: the way in which the average of a few runs is usually taken by hand.
@@ -249,7 +249,7 @@ def g5(tools: Tools, asked: argparse.Namespace) -> Iterator[str]:
         result = tools.grader(arms, "--seed", str(number))
         ratio = rows(result, "ratios")[0]
         width = math.sqrt(ratio["high"] / ratio["low"]) - 1 if ratio["low"] else math.inf
-        found.append((result["noise"]["state"], result["method"]["rounds"], result["wall_s"], width))
+        found.append((state_of(result), result["method"]["rounds"], result["wall_s"], width))
     quiet = [campaign for campaign in found if campaign[0] == "quiet"]
     good = sum(rounds <= 40 and wall_s <= 15 and width <= 0.05 for _, rounds, wall_s, width in quiet)
     together = sum(median_of(result, arm) for arm in arms)
@@ -313,7 +313,7 @@ def g9(tools: Tools, asked: argparse.Namespace) -> Iterator[str]:
 
     def noisy() -> float:
         results = [tools.grader(arms, "--rounds", "10", "--seed", str(seed)) for seed in range(asked.campaigns)]
-        return sum(result["noise"]["state"] == "noisy" for result in results) / asked.campaigns
+        return sum(state_of(result) == "noisy" for result in results) / asked.campaigns
 
     alone = noisy()
     with two_busy_loops(tools.program("lasts", "3600000")):
@@ -344,7 +344,7 @@ FIGURES: Mapping[str, Callable[[Tools, argparse.Namespace], Iterator[str]]] = {
 
 def recorded(figures: Sequence[str], splits: int) -> None:
     """Print the tables of G3 and G4 that need no host, only recorded and made-up series."""
-    from ratio_errors import spreads, verdicts
+    from benchmarks.ratio_errors import spreads, verdicts
 
     for name, table in (("G3", spreads), ("G4", verdicts)):
         if name in figures:
@@ -378,6 +378,11 @@ def rows(result: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return a list of objects of the result."""
     found: list[dict[str, Any]] = result[name]
     return found
+
+
+def state_of(result: Mapping[str, Any]) -> str:
+    """Return `quiet` or `noisy`."""
+    return str(result["noise"]["state"])
 
 
 def median_of(result: Mapping[str, Any], arm: str) -> float:
