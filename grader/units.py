@@ -255,6 +255,8 @@ _BYTE_DECIMALS = {"B": 0, "KiB": 1, "kB": 1}
 _SECOND_STEPS = (("µs", Fraction(1, 10**6)), ("ms", Fraction(1, 1000)), ("s", Fraction(1)))
 _MOST_DECIMALS = 9
 _SIGNIFICANT = 3
+_AGREEING = Fraction(1, 10)
+"""How far the product of a printed factor and its printed inverse may be from 1."""
 
 
 _WRITTEN_UNIT = re.compile(rf"(?<![^\W\d_])(?:(?P<name>(?i:{_UNIT}))|(?P<letter>[{_UNIT_LETTERS}]))(?![^\W\d_])")
@@ -342,30 +344,63 @@ def format_percent(value: Number, *, half_width: float | None = None) -> str:
 def format_ratio(value: Number, *, half_width: float | None = None) -> str:
     """Write a factor: `1.62×`; below 1 both ways: `0.63× (1.6× slower)`.
 
-    Two decimals from 1 to 10, one above, two significant digits below 1, where no half-width is given.
+    Two decimals from 1 to 10, one above, two significant digits below 1, where no half-width is given.  Where the
+    digits are too few for the two ways to agree, the second is left to its word: `0.6× (slower)`, not `(2× slower)`.
     """
     exact = Fraction(value)
     if half_width:
-        decimals = _decimals(Fraction(half_width))
+        decimals = max(_decimals(Fraction(half_width)), -_magnitude(exact) if exact else 0)
     else:
         decimals = 1 if exact >= 10 else 2 if exact >= 1 else _significant_decimals(exact, 2)
     shown = _rounded(exact, decimals)
     if exact <= 0 or Fraction(shown) >= 1:
         return f"{shown}×"
     inverse = 1 / exact
-    digits = _decimals(Fraction(half_width) * inverse * inverse) if half_width else _significant_decimals(inverse, 2)
-    return f"{shown}× ({_rounded(inverse, digits)}× slower)"
+    if half_width:
+        other_way = format_factor(inverse, Fraction(half_width) * inverse * inverse)
+    else:
+        other_way = _rounded(inverse, _significant_decimals(inverse, 2))
+    if Fraction(other_way) <= 1 or abs(Fraction(shown) * Fraction(other_way) - 1) > _AGREEING:
+        return f"{shown}× (slower)"
+    return f"{shown}× ({other_way}× slower)"
 
 
-def format_factor(value: Number, half_width: float, *, rounding: Rounding = "nearest") -> str:
+def format_factor(value: Number | Fraction, half_width: float | Fraction, *, rounding: Rounding = "nearest") -> str:
     """Write a bare factor, or a bound of its interval rounded outwards; no digit is finer than half of `half_width`.
 
-    With the nearest digit the bounds 2.69 and 3.46 would read `3–3`.
+    With the nearest digit the bounds 2.69 and 3.46 would read `3–3`.  Its first digit is written however wide the
+    interval is.
     """
-    decimals = _decimals(Fraction(half_width))
-    scaled = Fraction(value) * 10**decimals
-    whole = math.floor(scaled) if rounding == "down" else math.ceil(scaled) if rounding == "up" else round(scaled)
-    return _rounded(Fraction(whole, 10**decimals), decimals)
+    exact = Fraction(value)
+    return _to_place(exact, max(_place(Fraction(half_width)), -_magnitude(exact)), rounding)
+
+
+def format_factors(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """Write a factor above 0 with the bounds of its interval, as `format_factor` does: `("3", "2", "4")`.
+
+    What would read 0, or 1 though the interval leaves 1 out, gets the digits that show otherwise: `1.4 (1.1–2)`, for
+    `1 times slower (1 to 2)` says nothing.
+    """
+    half = (high - low) / 2
+    other_than = {0} if low <= 1 <= high else {0, 1}
+
+    def written(number: float, rounding: Rounding) -> str:
+        exact = Fraction(number)
+        place = max(_place(Fraction(half)), -_magnitude(exact))
+        while Fraction(text := _to_place(exact, place, rounding)) in other_than and place < _MOST_DECIMALS:
+            place += 1
+        return text
+
+    return written(value, "nearest"), written(low, "down"), written(high, "up")
+
+
+def format_reach(factor: float, half_width: float) -> str:
+    """Write how far one side of an interval that holds 1 reaches, rounded up: `1.5` times faster, `1.2` times slower.
+
+    Rounding adds at most a tenth, or as much again as lies beyond 1, however wide the interval is: 1.05 may not read 2.
+    """
+    widest = max(Fraction(1, 5), (Fraction(factor) - 1) / 5)
+    return format_factor(factor, min(Fraction(half_width), widest), rounding="up")
 
 
 def _fitting(
@@ -398,12 +433,32 @@ def _significant_decimals(value: Fraction, significant: int) -> int:
     """Return the decimals that show that many significant digits, never fewer than 0."""
     if value <= 0:
         return 0
+    return min(_MOST_DECIMALS, max(0, significant - 1 - _magnitude(value)))
+
+
+def _magnitude(value: Fraction) -> int:
+    """Return the power of ten of the first digit: 2 for 326, -2 for 0.047; of 0 that of its last possible digit."""
     magnitude = 0
     while value >= 10 ** (magnitude + 1):
         magnitude += 1
     while value < Fraction(10) ** magnitude and magnitude > -_MOST_DECIMALS:
         magnitude -= 1
-    return min(_MOST_DECIMALS, max(0, significant - 1 - magnitude))
+    return magnitude
+
+
+def _place(half_width: Fraction) -> int:
+    """Return the decimals as `_decimals` does, and below 0 the tens and hundreds that are too fine as well."""
+    place = _decimals(half_width)
+    while place <= 0 and Fraction(10) ** -place < half_width / 2:
+        place -= 1
+    return place
+
+
+def _to_place(value: Fraction, place: int, rounding: Rounding) -> str:
+    """Write a number to that many decimals, or to tens and hundreds below 0; `nearest` is half to even."""
+    scaled = value * Fraction(10) ** place
+    whole = math.floor(scaled) if rounding == "down" else math.ceil(scaled) if rounding == "up" else round(scaled)
+    return _rounded(whole / Fraction(10) ** place, max(0, place))
 
 
 def _rounded(value: Fraction, decimals: int) -> str:

@@ -13,6 +13,7 @@ from grader.units import (
     find_unit,
     format_bytes,
     format_factor,
+    format_factors,
     format_percent,
     format_ratio,
     format_seconds,
@@ -200,6 +201,36 @@ def test_sizes_times_and_factors_look_like_this() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "half_width", "shown"),
+    [
+        (0.63, 0.02, "0.6× (1.6× slower)"),
+        (0.5, 0.2, "0.5× (2× slower)"),
+        (0.6, 0.1, "0.6× (slower)"),
+        (0.7, 0.2, "0.7× (slower)"),
+        (0.0031, 0.0003, "0.003× (300× slower)"),
+        (5, 0.3, "5×"),
+    ],
+)
+def test_a_factor_below_one_is_said_the_other_way_too_where_the_digits_let_both_agree(
+    value: float, half_width: float, shown: str
+) -> None:
+    assert format_ratio(value, half_width=half_width) == shown
+
+
+@given(st.floats(0.001, 1000), st.floats(1.0001, 100), st.floats(1.0001, 100))
+def test_a_factor_shown_with_its_interval_is_never_0_and_is_1_only_if_1_is_possible(
+    value: float, below: float, above: float
+) -> None:
+    low, high = value / below, value * above
+    shown, first, last = (float(text) for text in format_factors(value, low, high))
+    assert 0 < first <= low * (1 + 1e-9)
+    assert last >= high * (1 - 1e-9)
+    assert first <= shown <= last
+    if low > 1 or high < 1:
+        assert 1 not in (first, shown, last)
+
+
+@pytest.mark.parametrize(
     ("text", "unit"),
     [
         ("TODO MiB", "MiB"),
@@ -243,10 +274,13 @@ def test_what_is_no_duration_above_zero_is_none(text: str) -> None:
         (2.69, 0.385, "3", "2", "3"),
         (1.096, 0.0155, "1.10", "1.09", "1.10"),
         (1.5, 0.15, "1.5", "1.5", "1.5"),
-        (19.4, 9.5, "19", "19", "20"),
+        (19.4, 9.5, "20", "10", "20"),
+        (326, 29.5, "300", "300", "400"),
+        (5, 30, "5", "5", "5"),
+        (0.047, 0.01, "0.05", "0.04", "0.05"),
     ],
 )
-def test_a_factor_and_its_bounds_have_the_same_digits(
+def test_a_factor_and_its_bounds_have_the_same_digits_down_to_their_first(
     value: float, half_width: float, nearest: str, down: str, up: str
 ) -> None:
     assert format_factor(value, half_width) == nearest

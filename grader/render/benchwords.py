@@ -12,7 +12,7 @@ from grader.render.catalogue import phrase, worded, words
 from grader.render.escape import one_line
 from grader.render.numerals import localised
 from grader.render.spreads import digits_half_width, median_text, tails_text
-from grader.units import format_bytes, format_factor, format_seconds
+from grader.units import format_bytes, format_factor, format_factors, format_seconds
 
 ENDINGS: Mapping[Ending, str] = {
     "rounds": "bench-out.ending-rounds",
@@ -108,15 +108,9 @@ def ratio_words(ratio: BenchRatio, language: Language = "en") -> RatioWords:
 
 
 def with_interval(value: float, low: float, high: float) -> str:
-    """Return `1.61 (1.59–1.63)`: no digit finer than half of the half-width, bounds rounded outwards.
-
-    A factor is above 0: a lower bound that would read 0 gets the digit that shows it.
-    """
-    half = (high - low) / 2
-    below = format_factor(low, half, rounding="down")
-    if float(below) == 0:
-        below = format_factor(low, low / 5, rounding="down")
-    return f"{format_factor(value, half)} ({below}–{format_factor(high, half, rounding='up')})"
+    """Return `1.61 (1.59–1.63)`: no digit finer than half of the half-width, bounds rounded outwards."""
+    shown, below, above = format_factors(value, low, high)
+    return f"{shown} ({below}–{above})"
 
 
 def notes(bench: Bench, language: Language = "en") -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def localised(text: str, language: Language) -> str:
     """Return what `units` formatted as the language writes it: `4.48 MiB (4,698,112 B)`, `4,48 МиБ (4 698 112 Б)`."""
     if language == "en":
         return text
-    text = _SLOWER.sub(lambda m: f"(в {m[1]} {_times(m[1])} медленнее)", text)
+    text = _SLOWER.sub(lambda m: f"(в {m[1]} {_times(m[1])} медленнее)", text).replace("(slower)", "(медленнее)")
     text = _NUMBER.sub(lambda m: m[0].replace(",", NO_BREAK).replace(".", ","), text)
     text = _UNIT.sub(lambda m: UNITS_RU[m[0]], text)
     return re.sub(r"(?<=\d)%", f"{NO_BREAK}%", text)

@@ -9,7 +9,7 @@ from typing import Literal
 from grader.model.base import Message, Scalar
 from grader.model.grade import RatioVerdict
 from grader.stats.ratio import RatioEstimate
-from grader.units import format_factor
+from grader.units import format_factors, format_reach
 
 BAND = 0.10
 """Differences up to 10 % either way are none: the smallest effect that two virtual CPUs resolve in 40 rounds."""
@@ -79,10 +79,7 @@ def in_words(numerator: str, denominator: str, estimate: RatioEstimate, *, band:
     verdict: _Word = verdict_of(estimate, band=band)
     if verdict == "not_resolved":
         half = (high - low) / 2
-        sides = {
-            "faster": format_factor(1 / low, half, rounding="up"),
-            "slower": format_factor(high, half, rounding="up"),
-        }
+        sides = {"faster": format_reach(1 / low, half), "slower": format_reach(high, half)}
         return Message(code="bench.not-resolved", params={**names, **sides, "more": more})
     if verdict == "small_difference":
         verdict = "small_faster" if high < 1 else "small_slower"
@@ -94,9 +91,4 @@ def in_words(numerator: str, denominator: str, estimate: RatioEstimate, *, band:
 
 
 def _factors(value: float, low: float, high: float) -> dict[str, Scalar]:
-    half = (high - low) / 2
-    return {
-        "factor": format_factor(value, half),
-        "low": format_factor(low, half, rounding="down"),
-        "high": format_factor(high, half, rounding="up"),
-    }
+    return dict(zip(("factor", "low", "high"), format_factors(value, low, high), strict=True))

@@ -93,11 +93,14 @@ def test_more_rounds_are_not_asked_for_where_the_clock_is_too_coarse() -> None:
         (2.69, 3.46, 3.07, "bench.slower", ("3", "2", "4")),
         (2.93, 3.22, 3.07, "bench.slower", ("3.1", "2.9", "3.3")),
         (1 / 3.22, 1 / 2.93, 1 / 3.07, "bench.faster", ("3.1", "2.9", "3.3")),
-        (1.02, 1.12, 1.07, "bench.small-slower", ("1.1", "1.0", "1.2")),
+        (1.02, 1.12, 1.07, "bench.small-slower", ("1.1", "1.02", "1.2")),
+        (1.15, 1.65, 1.35, "bench.slower", ("1.4", "1.1", "2")),
+        (300, 359, 326, "bench.slower", ("300", "300", "400")),
+        (5, 65, 35, "bench.slower", ("40", "5", "70")),
         (1.081, 1.112, 1.096, "bench.small-slower", ("1.10", "1.08", "1.12")),
         (1 / 1.112, 1 / 1.081, 1 / 1.096, "bench.small-faster", ("1.10", "1.08", "1.12")),
         (0.97, 1.05, 1.01, "bench.no-difference", ("1.0", "0.9", "1.1")),
-        (12, 31, 19, "bench.slower", ("19", "12", "31")),
+        (12, 31, 19, "bench.slower", ("20", "10", "40")),
     ],
 )
 def test_the_words_name_a_factor_above_one_with_digits_that_the_interval_supports(
@@ -108,6 +111,17 @@ def test_the_words_name_a_factor_above_one_with_digits_that_the_interval_support
     assert tuple(said.params[k] for k in ("factor", "low", "high")) == shown
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "faster", "slower"),
+    [(0.67, 1.17, "1.5", "1.2"), (0.96, 1.9, "1.1", "1.9"), (0.33, 3, "4", "3"), (0.08, 12, "20", "20")],
+)
+def test_a_wide_interval_does_not_make_its_sides_reach_much_further(
+    low: float, high: float, faster: str, slower: str
+) -> None:
+    said = in_words("a", "b", estimate(low, high))
+    assert (said.code, said.params["faster"], said.params["slower"]) == ("bench.not-resolved", faster, slower)
+
+
 def test_what_is_not_resolved_is_told_both_ways_with_the_rounds_that_would_settle_it() -> None:
     said = in_words("a", "b", estimate(0.97, 1.2))
     assert said.code == "bench.not-resolved"
@@ -116,7 +130,7 @@ def test_what_is_not_resolved_is_told_both_ways_with_the_rounds_that_would_settl
 
 
 @given(FACTORS, FACTORS)
-def test_no_digit_is_finer_than_half_of_the_half_width_and_the_bounds_enclose_the_interval(a: float, b: float) -> None:
+def test_a_digit_finer_than_half_of_the_half_width_only_tells_from_1_and_the_bounds_enclose_the_interval(a: float, b: float) -> None:
     low, high = sorted((a, b))
     assume(high / low > 1 + 1e-6)
     said = in_words("a", "b", estimate(low, high))
@@ -130,9 +144,11 @@ def test_no_digit_is_finer_than_half_of_the_half_width_and_the_bounds_enclose_th
     assert all(re.fullmatch(r"\d+(\.\d+)?", one) for one in shown)
     assert float(shown[0]) <= low * (1 + 1e-12)
     assert float(shown[2]) >= high * (1 - 1e-12)
-    for one in shown:
+    for one, number, rounded in zip(shown, (low, None, high), (math.floor, round, math.ceil), strict=True):
         decimals = len(one.partition(".")[2])
-        assert decimals == 0 or 10**-decimals >= (high - low) / 4 * (1 - 1e-12)
+        finer = decimals > 0 and 10**-decimals < (high - low) / 4 * (1 - 1e-12)
+        # Finer only where one digit less would read 1, which such an interval leaves out.
+        assert not finer or rounded((number or float(one)) * 10 ** (decimals - 1)) == 10 ** (decimals - 1)
 
 
 @pytest.mark.parametrize(("truth", "expected"), [(1.0, "no_difference"), (1.3, "slower"), (1 / 1.3, "faster")])
