@@ -11,7 +11,7 @@ from grader.model.grade import Spread
 from grader.render.catalogue import phrase, worded, words
 from grader.render.escape import one_line
 from grader.render.numerals import localised
-from grader.render.spreads import digits_half_width, median_text, tails_text
+from grader.render.spreads import median_text, notch, tails_text
 from grader.units import format_bytes, format_factor, format_factors, format_seconds
 
 ENDINGS: Mapping[Ending, str] = {
@@ -193,4 +193,4 @@ def _failure(arm: BenchArm, language: Language) -> str:
 
 
 def _size(spread: Spread) -> str:
-    return format_bytes(spread.median, half_width=max(digits_half_width(spread) or 0, spread.median / 200) or None)
+    return format_bytes(spread.median, half_width=max(notch(spread) or 0, spread.median / 200) or None)

@@ -130,7 +130,9 @@ def test_what_is_not_resolved_is_told_both_ways_with_the_rounds_that_would_settl
 
 
 @given(FACTORS, FACTORS)
-def test_a_digit_finer_than_half_of_the_half_width_only_tells_from_1_and_the_bounds_enclose_the_interval(a: float, b: float) -> None:
+def test_a_digit_finer_than_half_of_the_half_width_only_tells_from_1_and_the_bounds_enclose_the_interval(
+    a: float, b: float
+) -> None:
     low, high = sorted((a, b))
     assume(high / low > 1 + 1e-6)
     said = in_words("a", "b", estimate(low, high))
