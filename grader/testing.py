@@ -14,7 +14,7 @@ from typing import Literal
 
 from grader.errors import TimeLimitError
 from grader.model.base import Message, digest
-from grader.model.bench import NoiseReading
+from grader.model.bench import Block, BlockDone, NoiseReading
 from grader.model.host import Fingerprint, Tool
 from grader.model.lab import BuildSource, HttpGet, Probe, Step
 from grader.model.run import (
@@ -25,9 +25,8 @@ from grader.model.run import (
     Limits,
     MemoryReading,
     Sample,
-    SampleHeader,
-    SavedSamples,
 )
+from grader.model.samplelog import SampleHeader, SavedSamples
 from grader.ports import Call, Clocked, SandboxStatus, Stopped
 
 
@@ -340,38 +339,65 @@ class FakeHost:
 
 
 class FakeSamples:
-    """Raw samples in memory: `lines` of the campaign that was begun or went on, `aside` of others, in order."""
+    """Raw samples in memory, and what saves them: `blocks` of the campaign that was begun or went on.
+
+    `block` is the one that was begun last, None once it is closed; `loose` are its runs.  `aside` are runs of other
+    campaigns, in order.
+    """
 
     def __init__(self) -> None:
         self.header: SampleHeader | None = None
-        self.lines: list[Sample] = []
+        self.blocks: list[BlockDone] = []
+        self.block: Block | None = None
+        self.loose: list[Sample] = []
         self.aside: list[Sample] = []
         self.begun: str | None = None
         self.damaged: int | None = None
 
+    @property
+    def lines(self) -> list[Sample]:
+        """Return all runs, warm-ups too."""
+        return [*(sample for done in self.blocks for sample in done.samples), *self.loose]
+
     def saved(self) -> SavedSamples | None:
         if self.header is None:
             return None
-        return SavedSamples(header=self.header, samples=tuple(self.lines), damaged=self.damaged)
+        blocks, loose = tuple(self.blocks), tuple(self.loose)
+        return SavedSamples(header=self.header, blocks=blocks, loose=loose, damaged=self.damaged)
 
-    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
-        self.header, self.lines, self.begun, self.damaged = header, list(kept), header.key, None
-        return self.lines.append
+    def begin(self, header: SampleHeader, kept: Sequence[BlockDone]) -> FakeSamples:
+        self.header, self.blocks, self.begun, self.damaged = header, list(kept), header.key, None
+        self.block, self.loose = None, []
+        return self
+
+    def begin_block(self, block: Block) -> None:
+        self.block, self.loose = block, []
+
+    def add(self, sample: Sample) -> None:
+        self.loose.append(sample)
+
+    def close_block(self, reading: NoiseReading, *, cut: bool = False) -> None:
+        assert self.block is not None
+        self.blocks.append(BlockDone(block=self.block, samples=tuple(self.loose), reading=reading, cut=cut))
+        self.block, self.loose = None, []
 
     def set_aside(self) -> str | None:
         if not self.lines:
             return None
         self.aside += self.lines
-        self.header, self.lines = None, []
+        self._forget()
         return "aside"
 
-    def drop(self, key: str) -> None:
-        if self.header is not None and self.header.key == key:
-            self.header, self.lines = None, []
+    def drop(self, key: str, began: float) -> None:
+        if self.header is not None and self.header.key == key and self.header.began <= began:
+            self._forget()
 
     def remove(self) -> None:
-        if self.begun is not None:
-            self.drop(self.begun)
+        if self.begun is not None and self.header is not None and self.header.key == self.begun:
+            self._forget()
+
+    def _forget(self) -> None:
+        self.header, self.blocks, self.block, self.loose = None, [], None, []
 
 
 class FakeClock:

@@ -32,7 +32,7 @@ TrustOption = Annotated[
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Build and time again what the cache holds.")]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Keep the complete timed rounds that a run which was cut off has saved.")
+    bool, typer.Option("--resume", help="Keep the blocks of timed rounds that a run which was cut off has saved.")
 ]
 TimeLimitOption = Annotated[
     str | None,

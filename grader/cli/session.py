@@ -147,9 +147,9 @@ def _kept(output: OutputFolder | None, *, use_cache: bool) -> str:
     """Return what a run that was interrupted leaves to the next one."""
     made = "finished builds and probes are kept in the cache" if use_cache else "without the cache no build is kept"
     saved = output.samples.saved() if output is not None else None
-    if output is None or saved is None or not saved.samples:
+    if output is None or saved is None or not saved.timed:
         return made
-    return f"{made}; {len(saved.samples)} timed runs are kept in {output.samples.path}"
+    return f"{made}; {saved.timed} timed runs are kept in {output.samples.path}"
 
 
 def _job(request: Request) -> Job:

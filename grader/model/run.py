@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -112,28 +112,12 @@ class Sample(Record):
         return self
 
 
-class SampleHeader(Record):
-    """Which campaign a file of raw samples belongs to.  `key` stands for all that its runs depend on."""
-
-    schema_: Annotated[Literal["grader/samples/1"], Field(alias="schema")] = "grader/samples/1"
-    key: str
-    rounds: int
-    began: float = Field(description="When the campaign began, Unix seconds.")
-
-
-class SavedSamples(Record):
-    """What a campaign that was cut off has left, up to the first whole line that cannot be read, `damaged`."""
-
-    header: SampleHeader
-    samples: tuple[Sample, ...]
-    damaged: int | None = None
-
-
 class Campaign(Record):
     """All timed runs of one set of arms, in the order in which they ran.
 
-    `cut` if the time was up before the last round: then it holds the complete rounds and no other.  `noise` says why
-    the host was not quiet while some of them ran; empty if it was, or if nobody looked.
+    `cut` if the time was up before the last round: then the complete rounds count and no other.  `noise` says why the
+    host was not quiet while some of them ran; empty if it was, or if nobody looked.  `discarded` are the timed runs
+    that do not count: of rounds that were run again because of noise, and of one that was cut off.
     """
 
     seed: int
@@ -143,6 +127,7 @@ class Campaign(Record):
     samples: tuple[Sample, ...]
     cut: bool = False
     noise: tuple[Message, ...] = ()
+    discarded: tuple[Sample, ...] = ()
 
 
 class ServerStarts(Record):

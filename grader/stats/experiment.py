@@ -67,7 +67,7 @@ def next_step(plan: ExperimentPlan, done: Sequence[BlockDone], calibration: Cali
         return Finished(ending="no-arms")
     if (again := _wait_or_repeat(plan, done, calibration)) is not None:
         return again
-    rounds = _rounds_done(done)
+    rounds = rounds_done(done)
     if (finished := _finished(plan, done, rounds)) is not None:
         return finished
     last = plan.rounds if plan.rounds is not None else MOST_ROUNDS
@@ -127,7 +127,8 @@ def _still_in(plan: ExperimentPlan, done: Sequence[BlockDone]) -> tuple[str, ...
     return tuple(arm for arm in plan.arms if arm not in bad)
 
 
-def _rounds_done(done: Sequence[BlockDone]) -> int:
+def rounds_done(done: Sequence[BlockDone]) -> int:
+    """Return how many rounds were run, whether or not they are to be run again."""
     timed = (d.block for d in done if d.block.phase == "timed" and not d.cut)
     return max((block.first_round + len(block.orders) for block in timed), default=0)
 

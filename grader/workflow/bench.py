@@ -10,8 +10,9 @@ from grader.errors import UsageError
 from grader.model.base import Message, canonical_json, digest
 from grader.model.bench import Bench, Block, BlockDone, Ending, ExperimentPlan
 from grader.model.host import Fingerprint
-from grader.model.run import Sample, SampleHeader
-from grader.ports import HostLock, NoiseMeter, Progress, SampleLog, Store
+from grader.model.run import Sample
+from grader.model.samplelog import SampleHeader
+from grader.ports import HostLock, NoiseMeter, Progress, SampleLog, SampleWriter, Store
 from grader.stats.bench import bench_of
 from grader.stats.experiment import MOST_ROUNDS, next_step, warm_up
 from grader.workflow.benchrun import Arm, Ran
@@ -84,10 +85,10 @@ def run_bench(
     """
     with track.lock.exclusive():
         header = SampleHeader(key=_key(plan, argvs), rounds=plan.rounds or MOST_ROUNDS, began=track.wall())
-        save = track.samples.begin(header, ())
+        writer = track.samples.begin(header, ())
         budget = track.budget()
         noise = CalibratedMeter(BoundedMeter(track.noise(), budget), track.store, track.host)
-        done, ending = _Session(plan, arms, track, limits, noise, budget, save).run_all()
+        done, ending = _Session(plan, arms, track, limits, noise, budget, writer).run_all()
         noise.learn()
         _refuse_small_limit(done, limits)
         return before_leaving(
@@ -109,10 +110,10 @@ class _Session:
         limits: Limits,
         noise: CalibratedMeter,
         budget: Budget,
-        save: Callable[[Sample], None],
+        writer: SampleWriter,
     ) -> None:
         self._plan, self._arms, self._track, self._limits = plan, arms, track, limits
-        self._noise, self._budget, self._save = noise, budget, save
+        self._noise, self._budget, self._writer = noise, budget, writer
         self._out: set[str] = set()
         self._began = track.monotonic()
 
@@ -131,6 +132,7 @@ class _Session:
         return done, step.ending
 
     def _block(self, block: Block) -> BlockDone:
+        self._writer.begin_block(block)
         samples: list[Sample] = []
         cut = self._budget.left_s() == 0
         total = self._plan.rounds or MOST_ROUNDS
@@ -143,6 +145,7 @@ class _Session:
             if block.phase == "timed" and not cut:
                 self._track.progress.advance(block.first_round + offset + 1, total)
         reading = self._noise.read(self._now(), block.pause_s)
+        self._writer.close_block(reading, cut=cut)
         return BlockDone(block=block, samples=tuple(samples), reading=reading, cut=cut)
 
     def _sample(self, block: Block, round_index: int, arm: str) -> Sample | None:
@@ -176,7 +179,7 @@ class _Session:
             user_s=ran.user_s,
             system_s=ran.system_s,
         )
-        self._save(sample)
+        self._writer.add(sample)
         return sample
 
     def _reason(self, ran: Ran) -> Message | None:

@@ -20,6 +20,7 @@ import pytest
 
 from grader.adapters.store import DiskStore
 from tests.e2e.conftest import ROOT, SOLUTION, Run
+from tests.e2e.stillclock import timed_runs
 from tests.e2e.test_commands import eventually, no_traceback
 
 pytestmark = [pytest.mark.serial, pytest.mark.once, pytest.mark.timeout(1800)]
@@ -42,12 +43,14 @@ STEPS = (
     "time",
 )
 SMALLER = (
-    (r"(?m)^  rounds: 12\b.*$", "  rounds: 3"),
+    (r"(?m)^  rounds: 12\b.*$", "  rounds: 6"),  # one more than a block
     (r"(?m)^  warmups: 2\b.*$", "  warmups: 1"),
     (r"(?m)^  memory_runs: 3\b.*$", "  memory_runs: 1"),
     (r"(?m)^    starts: 7\b.*$", "    starts: 2"),
     (r"within_s: 2\b", "within_s: 1000000000"),  # of a clock that stands still
 )
+IN_THE_LAST_ROUND = 5 * 4 + 2
+"""Timed runs of the four arms: a whole block, and half a round of the next."""
 MOST_CUTS = 600
 LIMITS_S = (2, 3, 4, 6, 9, 13, 20, 30, 60, 120, 600)
 
@@ -77,11 +80,14 @@ class Host:
                 shutil.copytree(warm / kind, self.cache / kind, symlinks=True, copy_function=os.link)
         self.environment = environment | {"GRADER_CACHE": str(self.cache), "PYTHONDONTWRITEBYTECODE": "1"}
 
-    def start(self, *options: str, command: str = "grade", cut: bool = False) -> subprocess.Popen[str]:
+    def start(
+        self, *options: str, command: str = "grade", cut: bool = False, after: int | None = None
+    ) -> subprocess.Popen[str]:
+        cuts = ({"CUT_SEEN": str(self.seen)} if cut else {}) | ({"CUT_AFTER": str(after)} if after is not None else {})
         argv = [sys.executable, "-m", "tests.e2e.stillclock", command, str(self.submission), "--lab", str(self.lab)]
         return subprocess.Popen(
             [*argv, "--out", str(self.out), *options],
-            env=self.environment | ({"CUT_SEEN": str(self.seen)} if cut else {}),
+            env=self.environment | cuts,
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -238,13 +244,13 @@ def test_fill_in_place_killed_at_every_place_keeps_the_report_and_ends_with_the_
     assert {backup.read_bytes() for backup in backups} == {original}
 
 
-def killed_while_timing(host: Host) -> Path:
-    """Cut a run off once a round is saved; return the file of samples."""
+def killed_while_timing(host: Host, *options: str) -> Path:
+    """Cut a run off in its last round, one block after another; return the file of samples."""
     samples = host.out.with_name("out.samples.jsonl")
-    child = host.start("-q")
-    assert eventually(lambda: samples.exists() and samples.read_bytes().count(b"\n") > 4, 300)
-    child.kill()
-    child.communicate()
+    child = host.start("-q", *options, after=IN_THE_LAST_ROUND)
+    _, said = child.communicate(timeout=600)
+    assert child.returncode == -signal.SIGKILL, said
+    assert timed_runs(samples) == IN_THE_LAST_ROUND
     return samples
 
 

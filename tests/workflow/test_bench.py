@@ -11,7 +11,7 @@ from grader.errors import GraderError, HostError, StatsError, UsageError
 from grader.judging.expected import Expectation
 from grader.model.base import canonical_json, digest
 from grader.model.bench import Bench, Calibration, ExperimentPlan
-from grader.model.run import Sample, SampleHeader
+from grader.model.run import Sample
 from grader.testing import (
     FakeHost,
     FakeLock,
@@ -247,15 +247,10 @@ def test_an_interrupt_or_a_broken_host_loses_no_sample(course: Course, broken: B
 
 def test_a_full_disk_ends_the_run_with_its_message(course: Course) -> None:
     class FullDisk(FakeSamples):
-        def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
-            save = super().begin(header, kept)
-
-            def full(sample: Sample) -> None:
-                if len(self.lines) == 7:
-                    raise HostError("cannot write results: No space left on device")
-                save(sample)
-
-            return full
+        def add(self, sample: Sample) -> None:
+            if len(self.lines) == 7:
+                raise HostError("cannot write results: No space left on device")
+            super().add(sample)
 
     course.samples = FullDisk()
     with pytest.raises(GraderError, match="No space left"):
