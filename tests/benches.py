@@ -67,7 +67,7 @@ def failed_arm(name: str, *, tail: str = "no such image\n", good: Sequence[float
         flagged=False,
         at=9.0,
     )
-    reason = Message(code="bench-run.exit", params={"exit": 125, "expected": "0"})
+    reason = Message(code="bench.exit", params={"exit": 125, "expected": 0, "said": "no such image"})
     return BenchArm(
         name=name,
         argv=(f"./{name}",),

@@ -63,7 +63,8 @@ def test_every_arm_is_named_with_its_verdict(result: Bench) -> None:
 
 def test_a_failed_arm_shows_its_reason_and_the_end_of_its_output_but_no_strip(result: Bench) -> None:
     text = printed(result)
-    assert "gone: failed in its run 1" in text
+    said = "the program ended with exit code 125, expected: 0: no such image"
+    assert f"gone: failed in its run 1: {said}" in " ".join(text.split())
     assert "| no such image" in text
     assert r"\x1b[31mred" in text
     assert not any(line.startswith("gone") for line in strip_lines(text))
