@@ -20,7 +20,7 @@ HINT = "give a file that `grader bench --export-json` wrote"
 
 BENCH_COLUMNS = (
     "arm", "round", "attempt", "phase", "outcome", "start_s", "total_s", "exit", "used", "flagged", "at_s",
-    "user_s", "system_s", "memory_peak_bytes", "seed", "grader",
+    "user_s", "system_s", "seed", "grader",
 )  # fmt: skip
 
 LARGEST = 1e15
@@ -76,7 +76,7 @@ def bench_csv(bench: Bench) -> bytes:
     runs = [(sample, arm.name) for arm in bench.arms for sample in arm.samples]
     for s, name in sorted(runs, key=lambda run: run[0].at):
         timed = (s.start, s.total, s.exit, int(s.used), int(s.flagged), s.at)
-        spent = (s.user, s.system, s.memory_peak_bytes)
+        spent = (s.user, s.system)
         writer.writerow(
             (csv_cell(name), s.round, s.attempt, s.phase, s.outcome, *timed, *spent, bench.seed, bench.grader)
         )

@@ -151,7 +151,6 @@ class BenchSample(Record):
     at: float = Field(ge=0, description="Seconds since the campaign began.")
     user: float | None = Field(default=None, ge=0, description="CPU seconds in user mode.")
     system: float | None = Field(default=None, ge=0, description="CPU seconds in the kernel.")
-    memory_peak_bytes: int | None = Field(default=None, ge=0)
 
 
 class BenchFailure(Record):

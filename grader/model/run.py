@@ -103,7 +103,6 @@ class Sample(Record):
     tail: str = ""
     user_s: float | None = Field(default=None, ge=0, description="CPU seconds in user mode, by wait4.")
     system_s: float | None = Field(default=None, ge=0, description="CPU seconds in the kernel, by wait4.")
-    memory_peak_bytes: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _only_good_runs_have_times(self) -> Sample:

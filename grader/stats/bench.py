@@ -79,7 +79,6 @@ def _arm(arm: str, argv: tuple[str, ...], done: Sequence[BlockDone], used: Used)
     counting = list(used.get(arm, {}).values())
     totals = [total for s in counting if (total := s.total_s) is not None]
     starts = [first for s in counting if (first := s.first_output_s) is not None]
-    peaks = [float(peak) for s in counting if (peak := s.memory_peak_bytes) is not None]
     # Samples are told apart by identity: two equal ones may differ in being used.
     apart = {id(s): mark for s, mark in zip(counting, outliers(totals), strict=True)}
     return BenchArm(
@@ -91,7 +90,6 @@ def _arm(arm: str, argv: tuple[str, ...], done: Sequence[BlockDone], used: Used)
         total=_spread(totals, len(counting)),
         samples=tuple(_sample(s, used=id(s) in apart, flagged=apart.get(id(s), False)) for s in runs),
         failure=None if arm in used else _failure(runs),
-        memory_peak=_spread(peaks, len(counting)),
     )
 
 
@@ -114,7 +112,6 @@ def _sample(sample: Sample, *, used: bool, flagged: bool) -> BenchSample:
         at=sample.started_s,
         user=sample.user_s,
         system=sample.system_s,
-        memory_peak_bytes=sample.memory_peak_bytes,
     )
 
 

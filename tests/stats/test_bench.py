@@ -172,27 +172,3 @@ def test_a_record_with_a_number_for_a_failed_arm_or_a_verdict_without_bounds_can
         BenchArm.model_validate(measured.model_dump() | {"state": "failed"})
     with pytest.raises(ValidationError, match="not resolved"):
         type(ratio).model_validate(ratio.model_dump() | {"low": None})
-
-
-def test_memory_is_told_only_where_every_run_that_counts_has_it() -> None:
-    made = plan(6)
-    done, _ = conduct(made, Host(truth=TRUTH, seed=1))
-    with_peak = [
-        d.model_copy(
-            update={
-                "samples": tuple(
-                    s.model_copy(update={"memory_peak_bytes": 1000 + s.round_index} if s.arm != "c" or at else {})
-                    for s in d.samples
-                )
-            }
-        )
-        for at, d in enumerate(done)
-    ]
-    bench = result(made, with_peak)
-    peak = arm(bench, "a").memory_peak
-    assert peak is not None
-    assert (peak.median, peak.n) == (1002.5, 6)
-    assert arm(bench, "c").memory_peak is not None, "a warm-up without one does not count"
-    lacking = with_peak[1].samples[0].model_copy(update={"memory_peak_bytes": None})
-    with_peak[1] = with_peak[1].model_copy(update={"samples": (lacking, *with_peak[1].samples[1:])})
-    assert arm(result(made, with_peak), lacking.arm).memory_peak is None
