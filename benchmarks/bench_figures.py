@@ -244,7 +244,7 @@ def g3(tools: Tools, asked: argparse.Namespace) -> Iterator[str]:
 def g5(tools: Tools, asked: argparse.Namespace) -> Iterator[str]:
     """Stop when the ratio is known well enough."""
     arms = {"a": tools.program("works", "30"), "b": tools.program("works", "40")}
-    found = []
+    found: list[tuple[str, int, float, float]] = []
     for number in range(asked.campaigns):
         result = tools.grader(arms, "--seed", str(number))
         ratio = rows(result, "ratios")[0]
@@ -254,10 +254,12 @@ def g5(tools: Tools, asked: argparse.Namespace) -> Iterator[str]:
     good = sum(rounds <= 40 and wall_s <= 15 and width <= 0.05 for _, rounds, wall_s, width in quiet)
     together = sum(median_of(result, arm) for arm in arms)
     shown = f"{good} of {len(quiet)} quiet campaigns ({len(found) - len(quiet)} were noisy)"
-    rounds, walls, widths = ([f"{statistics.median(c[at] for c in found):.3g}"] for at in (1, 2, 3))
+    rounds = statistics.median(campaign[1] for campaign in found)
+    wall_s = statistics.median(campaign[2] for campaign in found)
+    width = statistics.median(campaign[3] for campaign in found)
     yield (
         f"± 5 % within 40 rounds and 15 s, arms of {together * 1e3:.0f} ms together | {shown}; of all, median "
-        f"{rounds[0]} rounds, {walls[0]} s with the start of Python, ± {float(widths[0]):.1%} | no interval | "
+        f"{rounds:.3g} rounds, {wall_s:.3g} s with the start of Python, ± {width:.1%} | no interval | "
         "no interval | ≥ 8 of 10 quiet"
     )
 
@@ -313,7 +315,7 @@ def g9(tools: Tools, asked: argparse.Namespace) -> Iterator[str]:
 
     def noisy() -> float:
         results = [tools.grader(arms, "--rounds", "10", "--seed", str(seed)) for seed in range(asked.campaigns)]
-        return sum(state_of(result) == "noisy" for result in results) / asked.campaigns
+        return statistics.fmean(state_of(result) == "noisy" for result in results)
 
     alone = noisy()
     with two_busy_loops(tools.program("lasts", "3600000")):

@@ -44,7 +44,8 @@ def _tails(spread: Spread) -> tuple[str, str]:
     """Return both tails, in the unit of the median with the same digits where they are not far too small for it."""
     fine = _fine(spread)
     unit = format_seconds(spread.median, half_width=fine).split()[1]
-    return format_seconds(spread.p5, unit, half_width=fine), format_seconds(spread.p95, unit, half_width=fine)
+    low, high = (format_seconds(s, unit, half_width=fine, centre=spread.median) for s in (spread.p5, spread.p95))
+    return low, high
 
 
 def _fine(spread: Spread) -> float | None:

@@ -67,7 +67,7 @@ def more_rounds(estimate: RatioEstimate, *, band: float = BAND) -> int | None:
 def in_words(numerator: str, denominator: str, estimate: RatioEstimate, *, band: float = BAND) -> Message:
     """Return the verdict as a sentence; `faster` and `slower` by a factor above 1, whichever way the ratio is.
 
-    No digit is finer than half of the half-width, and bounds are rounded outwards.
+    Its numbers are written with the digits that `format_factors` grants.
     """
     names: dict[str, Scalar] = {"numerator": numerator, "denominator": denominator}
     more = more_rounds(estimate, band=band)

@@ -90,17 +90,17 @@ def test_more_rounds_are_not_asked_for_where_the_clock_is_too_coarse() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "value", "code", "shown"),
     [
-        (2.69, 3.46, 3.07, "bench.slower", ("3", "2", "4")),
+        (2.69, 3.46, 3.07, "bench.slower", ("3.1", "2.7", "3.5")),
         (2.93, 3.22, 3.07, "bench.slower", ("3.1", "2.9", "3.3")),
         (1 / 3.22, 1 / 2.93, 1 / 3.07, "bench.faster", ("3.1", "2.9", "3.3")),
         (1.02, 1.12, 1.07, "bench.small-slower", ("1.1", "1.02", "1.2")),
-        (1.15, 1.65, 1.35, "bench.slower", ("1.4", "1.1", "2")),
-        (300, 359, 326, "bench.slower", ("300", "300", "400")),
+        (1.15, 1.65, 1.35, "bench.slower", ("1.4", "1.1", "1.7")),
+        (300, 359, 326, "bench.slower", ("330", "300", "360")),
         (5, 65, 35, "bench.slower", ("40", "5", "70")),
         (1.081, 1.112, 1.096, "bench.small-slower", ("1.10", "1.08", "1.12")),
         (1 / 1.112, 1 / 1.081, 1 / 1.096, "bench.small-faster", ("1.10", "1.08", "1.12")),
         (0.97, 1.05, 1.01, "bench.no-difference", ("1.0", "0.9", "1.1")),
-        (12, 31, 19, "bench.slower", ("20", "10", "40")),
+        (12, 31, 19, "bench.slower", ("19", "12", "31")),
     ],
 )
 def test_the_words_name_a_factor_above_one_with_digits_that_the_interval_supports(
@@ -130,7 +130,7 @@ def test_what_is_not_resolved_is_told_both_ways_with_the_rounds_that_would_settl
 
 
 @given(FACTORS, FACTORS)
-def test_a_digit_finer_than_half_of_the_half_width_only_tells_from_1_and_the_bounds_enclose_the_interval(
+def test_what_is_not_resolved_reaches_as_far_as_its_interval_and_other_bounds_lose_hardly_anything(
     a: float, b: float
 ) -> None:
     low, high = sorted((a, b))
@@ -144,13 +144,8 @@ def test_a_digit_finer_than_half_of_the_half_width_only_tells_from_1_and_the_bou
         low, high = 1 / high, 1 / low
     shown = [str(said.params[name]) for name in ("low", "factor", "high")]
     assert all(re.fullmatch(r"\d+(\.\d+)?", one) for one in shown)
-    assert float(shown[0]) <= low * (1 + 1e-12)
-    assert float(shown[2]) >= high * (1 - 1e-12)
-    for one, number, rounded in zip(shown, (low, None, high), (math.floor, round, math.ceil), strict=True):
-        decimals = len(one.partition(".")[2])
-        finer = decimals > 0 and 10**-decimals < (high - low) / 4 * (1 - 1e-12)
-        # Finer only where one digit less would read 1, which such an interval leaves out.
-        assert not finer or rounded((number or float(one)) * 10 ** (decimals - 1)) == 10 ** (decimals - 1)
+    assert float(shown[0]) <= low + (high - low) / 40
+    assert float(shown[2]) >= high - (high - low) / 40
 
 
 @pytest.mark.parametrize(("truth", "expected"), [(1.0, "no_difference"), (1.3, "slower"), (1 / 1.3, "faster")])
