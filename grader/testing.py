@@ -27,7 +27,7 @@ from grader.model.run import (
     Sample,
 )
 from grader.model.samplelog import SampleHeader, SavedSamples
-from grader.ports import Call, Clocked, SandboxStatus, Stopped
+from grader.ports import Call, Clocked, NoiseMeter, SandboxStatus, Stopped
 
 
 def completed(stdout: str = "", **changes: object) -> Completed:
@@ -325,7 +325,7 @@ class FakeStore:
 class FakeHost:
     """A host that never changes and, unless told otherwise, is quiet."""
 
-    def __init__(self, noise: FakeNoiseMeter | None = None) -> None:
+    def __init__(self, noise: NoiseMeter | None = None) -> None:
         self.noise = noise or FakeNoiseMeter()
 
     def fingerprint(self, tools: Sequence[Tool]) -> Fingerprint:
@@ -334,7 +334,7 @@ class FakeHost:
     def load_average(self) -> tuple[float, ...]:
         return (0.0, 0.0, 0.0)
 
-    def listen(self) -> FakeNoiseMeter:
+    def listen(self) -> NoiseMeter:
         return self.noise
 
 

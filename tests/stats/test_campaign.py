@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from grader.model.base import Message
 from grader.model.bench import Block, BlockDone, ExperimentPlan, NoiseReading
 from grader.model.run import Sample
@@ -68,6 +71,25 @@ def test_runs_of_repeated_rounds_are_told_apart_from_those_that_count() -> None:
     assert {s.attempt for s in made.samples if s.round_index < 5} == {1}
     assert (made.noise, made.cut, made.rounds) == ((), False, 12)
     assert {s.phase for s in (*made.samples, *made.discarded)} == {"timed"}
+
+
+@given(st.lists(st.sampled_from([0.45e-3, 0.6e-3, 1e-3, 5e-3]), min_size=1, max_size=12))
+def test_every_round_that_was_run_counts_once_whatever_was_read_of_the_host(readings: list[float]) -> None:
+    """A block may be doubted late, by a quieter reading after blocks that stay good."""
+    done = [ran(warm_up(PLAN, ()), readings[0])]
+    while isinstance(step := next_step(PLAN, done, None), Block):
+        done.append(ran(step, readings[min(len(done), len(readings) - 1)]))
+    made = campaign_of(PLAN, done, None)
+    assert sorted((s.arm, s.round_index) for s in made.samples) == [(arm, r) for arm in "ab" for r in range(12)]
+    assert len(made.samples) + len(made.discarded) == sum(len(d.samples) for d in done[1:])
+
+
+def test_a_block_that_is_doubted_after_the_next_takes_nothing_from_it() -> None:
+    done = blocks(1e-3, 0.6e-3, 0.45e-3, 0.45e-3, 0.45e-3)
+    assert [(d.block.first_round, d.block.attempt) for d in done[1:]] == [(0, 0), (5, 0), (0, 1), (10, 0)]
+    made = campaign_of(PLAN, done, None)
+    assert {s.attempt for s in made.samples if s.round_index < 5} == {1}
+    assert {s.round_index for s in made.samples} == set(range(12))
 
 
 def test_an_arm_that_failed_keeps_all_that_it_did_and_takes_nothing_from_the_others() -> None:

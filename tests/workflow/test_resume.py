@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -14,15 +16,17 @@ import pytest
 from grader.errors import TimeLimitError
 from grader.model.base import Message
 from grader.model.bench import Block, BlockDone, NoiseReading
+from grader.model.grade import Beside, Grade, StoredGrade
 from grader.model.run import Command, Completed, Sample
 from grader.model.samplelog import SampleHeader
 from grader.model.submission import Copied, IntakeCaps, ManifestEntry, Submission
-from grader.ports import Source
+from grader.ports import NoiseMeter, Source
 from grader.testing import (
     FakeClock,
     FakeEngine,
     FakeHost,
     FakeLock,
+    FakeNoiseMeter,
     FakeProgress,
     FakeRunner,
     FakeSamples,
@@ -30,6 +34,7 @@ from grader.testing import (
     completed,
 )
 from grader.workflow.grade import LabUsed
+from grader.workflow.judge import judge_again, judgement_files
 from grader.workflow.run import Desk, Finished, Job, run_grading
 from tests.samplelab import NOW, engine, right_output, small_lab
 
@@ -109,6 +114,18 @@ class Cutting(FakeSamples):
         self.saved_one()
 
 
+class BusyOnce:
+    """A host that is busy while the first block of rounds runs for the first time, whoever runs it."""
+
+    def __init__(self, log: FakeSamples) -> None:
+        self.log = log
+
+    def read(self, at_s: float, pause_s: float = 0.0) -> NoiseReading:
+        now = self.log.block
+        busy = now is not None and now.phase == "timed" and now.first_round == now.attempt == 0 and bool(now.orders)
+        return NoiseReading(at_s=at_s, spawn_s=(0.005 if busy else 0.0005,))
+
+
 class World:
     """A host on which everything that happens is one moment; the run is cut off at moment number `cut`.
 
@@ -123,6 +140,7 @@ class World:
         self.error: BaseException = KeyboardInterrupt()
         self.place = Place(self.log)
         self.progress = FakeProgress()
+        self.noise: NoiseMeter = FakeNoiseMeter()
 
     def moment(self, *, saving: bool = False) -> None:
         self.moments += 1
@@ -145,7 +163,7 @@ class World:
             runner=FakeRunner(lambda _: completed()),
             engine=self._engine(),
             lock=FakeLock(),
-            host=FakeHost(),
+            host=FakeHost(self.noise),
             progress=self.progress,
             clock=FakeClock(NOW),
         )
@@ -215,6 +233,44 @@ def test_a_run_that_is_cut_off_at_any_moment_is_resumed_to_the_same_bytes(
         for name in ("grade.json", "samples.csv", "feedback.md", "feedback.html", "report.md", "table.md"):
             assert world.place.files[name] == files[name], f"{name}, cut at moment {cut}"
         assert world.log.lines == []
+
+
+def busy(folder: Path) -> World:
+    world = World(folder)
+    world.noise = BusyOnce(world.log)
+    return world
+
+
+def test_rounds_that_are_run_again_because_of_noise_are_so_in_the_same_way_wherever_it_is_cut_off(
+    tmp_path: Path,
+) -> None:
+    whole = busy(tmp_path / "whole")
+    whole.grade()
+    rows = list(csv.DictReader(whole.place.files["samples.csv"].decode().splitlines()))
+    attempts = {(int(row["round"]), row["attempt"], row["used"]) for row in rows}
+    assert attempts == {(r, a, a) for r in range(5) for a in "01"} | {(r, "0", "1") for r in (5, 6)}
+    facts = json.loads(whole.place.files["grade.json"])["facts"]
+    assert not any(fact["noise"] for fact in facts)
+    for cut in range(5, whole.moments + 1, 4):
+        world = busy(tmp_path / str(cut))
+        with pytest.raises(KeyboardInterrupt):
+            world.grade(cut=cut)
+        world.grade(resume=True)
+        for name in ("grade.json", "samples.csv", "feedback.html"):
+            assert world.place.files[name] == whole.place.files[name], f"{name}, cut at moment {cut}"
+
+
+def test_a_judgement_of_a_grade_whose_rounds_were_run_again_has_its_bytes(tmp_path: Path) -> None:
+    world = busy(tmp_path / "store")
+    world.grade()
+    files = world.place.files
+    stored = StoredGrade(grade=Grade.model_validate_json(files["grade.json"]), sha256="a" * 64)
+    grade = judge_again(USED, stored.grade, {}, "1")
+    beside = Beside(samples=files["samples.csv"], report=FILES["report.md"])
+    made = judgement_files(USED, stored, grade, beside, "en", datetime.fromtimestamp(NOW, UTC))
+    assert {name: data for name, data in made.items() if name != "run.json"} == {
+        name: files[name] for name in ("grade.json", "table.md", "feedback.md", "feedback.html")
+    }
 
 
 def test_a_run_that_is_cut_off_again_and_again_ends_with_the_same_bytes(
