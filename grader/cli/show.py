@@ -137,7 +137,7 @@ def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language
         console.print()
         console.print(arms)
     ratios = table_of(phrase("page.ratios", language), [phrase(code, language) for code in RATIO_COLUMNS])
-    for ratio in timed_ratios(grade.facts, language):
+    for ratio in timed_ratios(lab, grade.facts, language):
         ratios.add_row(*(harmless(cell) for cell in (ratio.name, ratio.value, ratio.verdict, ratio.loop)))
     if ratios.row_count:
         console.print()

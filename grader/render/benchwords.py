@@ -10,7 +10,7 @@ from grader.model.bench import Bench, BenchArm, BenchRatio, Ending, LoopAverage,
 from grader.model.grade import Spread
 from grader.render.catalogue import phrase, worded, words
 from grader.render.escape import one_line
-from grader.render.numerals import localised
+from grader.render.numerals import agreeing, localised
 from grader.render.spreads import median_text, notch, tails_text
 from grader.units import format_bytes, format_factor, format_factors, format_seconds
 
@@ -71,7 +71,7 @@ def sentence(message: Message, language: Language) -> str:
         name: localised(value, language) if name in _NUMERALS and isinstance(value, str) else value
         for name, value in message.params.items()
     }
-    return words(message.model_copy(update={"params": shown}), language=language)
+    return agreeing(words(message.model_copy(update={"params": shown}), language=language), language)
 
 
 def headline(arm: BenchArm, bench: Bench) -> Spread | None:
@@ -80,7 +80,7 @@ def headline(arm: BenchArm, bench: Bench) -> Spread | None:
 
 
 def arm_words(arm: BenchArm, bench: Bench, language: Language = "en") -> ArmWords:
-    """Return an arm's numbers, no digit finer than half of the median's half-width."""
+    """Return an arm's numbers, with no digit that its runs do not bear."""
     spread = headline(arm, bench)
     flagged = sum(s.flagged for s in arm.samples)
     runs = phrase("bench-out.outliers", language, n=arm.n, flagged=flagged) if flagged else str(arm.n)
@@ -108,7 +108,7 @@ def ratio_words(ratio: BenchRatio, language: Language = "en") -> RatioWords:
 
 
 def with_interval(value: float, low: float, high: float) -> str:
-    """Return `1.61 (1.59–1.63)`: no digit finer than half of the half-width, bounds rounded outwards."""
+    """Return `1.61 (1.59–1.63)`, with the digits that `format_factors` grants."""
     shown, below, above = format_factors(value, low, high)
     return f"{shown} ({below}–{above})"
 

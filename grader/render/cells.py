@@ -63,7 +63,7 @@ def fact_text(lab: Lab, fact: Fact, unit: str | None = None, *, language: Langua
     if not is_own_arm(lab, fact):
         notes.append(_stand_in(fact.arm, language))
     if not fact.comparable:
-        notes.append(_other_compiler(lab, fact, language))
+        notes.append(other_compiler(lab, fact, language))
     count = fact.comparable and is_exact(lab, fact)
     value = quantity_text(fact.quantity(), unit, count=count, spread=fact.spread, language=language)
     return f"{value} ({'; '.join(notes)})" if notes else value
@@ -132,7 +132,7 @@ def _instead_text(
         # Most of a peak may be the runtime's compiler, and none of it where the module was compiled beforehand.
         notes.append(name_of("mode", fact.mode, language=language))
     if not fact.comparable:
-        notes.append(_other_compiler(lab, fact, language))
+        notes.append(other_compiler(lab, fact, language))
     own = {} if language == "en" else lab.messages.get(language, {})
     for subject, other in measured.items():
         name = subject if language == "en" else name_of("subject", subject, own, language=language)
@@ -174,7 +174,8 @@ def row_unit(lab: Lab, row: Row, role: str, cell: str, others: Sequence[str]) ->
     return next((unit for text in (cell, *others) if (unit := find_unit(text))), None)
 
 
-def _other_compiler(lab: Lab, fact: Fact, language: Language) -> str:
+def other_compiler(lab: Lab, fact: Fact, language: Language) -> str:
+    """Return which compiler a module is of, and which it should be of: `Go, not TinyGo`."""
     found = (fact.compiler or "?").partition(" ")[0]
     return phrase("cell.other-compiler", language, found=found, expected=_lab_compiler(lab, language))
 

@@ -242,7 +242,7 @@ EN: dict[str, str] = {
     "feedback.given-note": "given by the instructor: {note}",
     "feedback.in-line": "line {line}",
     "feedback.lines": "Report lines: {lines}.",
-    "feedback.loop": "{ratio} ({first}; {second})",
+    "feedback.loop": "{first}, {second}; first / second: {ratio}",
     "feedback.loop-heading": "What the course's loop would print",
     "feedback.lost-of": "{lost} of {max}",
     "feedback.metric": "Metric",
@@ -259,9 +259,12 @@ EN: dict[str, str] = {
     "feedback.outcome": "Outcome",
     "feedback.points": "Points",
     "feedback.ratios": (
-        "Ratios of these times, each run paired with the one of the same round; a ratio below 1 means that the first "
-        "is the faster one"
+        "Each run is paired with the one of the same round, and a ratio below 1 means that the first is the faster "
+        "one. Beside it stands what the course's loop would have printed for the same runs: it cuts each time to "
+        "hundredths of a second, and averages failed runs too"
     ),
+    "feedback.sandbox-cost": "The empty sandbox is what our sandbox takes with a program that does nothing; it is in "
+    "every other time too.",
     "feedback.score": "{points} of {max} points so far",
     "feedback.score-apart": "{points} could not be assessed in this run",
     "feedback.score-lost": "{points} lost",
@@ -269,10 +272,7 @@ EN: dict[str, str] = {
     "feedback.see-below": "see below the table",
     "feedback.spread": "{value} ({tails})",
     "feedback.table": "Your table: claimed, recomputed, measured",
-    "feedback.timed": (
-        "How the runs were timed here: the median, and what nine in ten runs lie between; the empty sandbox is what "
-        "the sandbox alone costs:"
-    ),
+    "feedback.timed": "How long the runs took here: the median, and what nine in ten runs lie between:",
     "feedback.timed-short": "Timed runs: the median, and what nine in ten lie between",
     "feedback.you-wrote": "you wrote: {quote}",
     "feedback.your-report": "your-report.md",
@@ -375,7 +375,7 @@ EN: dict[str, str] = {
     "page.points-of": "{points} of {max}",
     "page.points-worth": "worth {max}",
     "page.quantity": "Quantity",
-    "page.ratios": "Ratios of the times",
+    "page.ratios": "Ratios of the times, with their 95 % intervals",
     "page.recomputed": "Recomputed",
     "page.report-line": "report line {line}",
     "page.reproduce": "To check it yourself:",

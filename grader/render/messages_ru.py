@@ -247,7 +247,7 @@ RU: dict[str, str] = {
     "feedback.given-note": "поставлено преподавателем: {note}",
     "feedback.in-line": "строка {line}",
     "feedback.lines": "Строки отчёта: {lines}.",
-    "feedback.loop": "{ratio} ({first}; {second})",
+    "feedback.loop": "{first}, {second}; первое / второе: {ratio}",
     "feedback.loop-heading": "Что вывел бы цикл из задания",
     "feedback.lost-of": "{lost} из {max}",
     "feedback.metric": "Показатель",
@@ -264,8 +264,12 @@ RU: dict[str, str] = {
     "feedback.outcome": "Итог",
     "feedback.points": "Баллы",
     "feedback.ratios": (
-        "Отношения этих времён, запуски сопоставлены по раундам; отношение меньше 1 значит, что быстрее первый вариант"
+        "Запуски сопоставлены по раундам; отношение меньше 1 значит, что быстрее первый вариант. Рядом — что вывел бы "
+        "для тех же запусков цикл из задания: он обрезает каждое время до сотых долей секунды и усредняет и неудачные "
+        "запуски"
     ),
+    "feedback.sandbox-cost": "Пустая песочница — это время самой песочницы с программой, которая ничего не делает; оно "
+    "входит и во все остальные времена.",
     "feedback.score": "Баллов пока: {points} из {max}",
     "feedback.score-apart": "в этот раз не проверено: {points}",
     "feedback.score-lost": "потеряно: {points}",
@@ -273,10 +277,7 @@ RU: dict[str, str] = {
     "feedback.see-below": "см. под таблицей",
     "feedback.spread": "{value} ({tails})",
     "feedback.table": "Ваша таблица: указано, пересчитано, измерено",
-    "feedback.timed": (
-        "Как здесь измерялось время: медиана и пределы для девяти запусков из десяти; пустая песочница показывает, "
-        "сколько занимает она сама:"
-    ),
+    "feedback.timed": "Сколько шли запуски здесь: медиана и пределы для девяти запусков из десяти:",
     "feedback.timed-short": "Измеренные запуски: медиана и пределы для девяти из десяти",
     "feedback.you-wrote": "у вас написано: {quote}",
     "feedback.your-report": "ваш-отчёт.md",
@@ -382,7 +383,7 @@ RU: dict[str, str] = {
     "page.points-of": "{points} из {max}",
     "page.points-worth": "до {max} б.",
     "page.quantity": "Величина",
-    "page.ratios": "Отношения времён",
+    "page.ratios": "Отношения времён с интервалами на уровне 95 %",
     "page.recomputed": "Пересчитано",
     "page.report-line": "строка отчёта {line}",
     "page.reproduce": "Проверить самостоятельно:",

@@ -15,6 +15,7 @@ UNITS_RU = {
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _UNIT = re.compile(r"(?<=[\d ])(?:[KMGT]i?B|kB|B|µs|ms|s)\b")
+_FOLD = re.compile(r"(?<![\d,.])(\d+) раза\b")
 _SLOWER = re.compile(r"\((\S+)× slower\)")
 
 
@@ -26,6 +27,11 @@ def localised(text: str, language: Language) -> str:
     text = _NUMBER.sub(lambda m: m[0].replace(",", NO_BREAK).replace(".", ","), text)
     text = _UNIT.sub(lambda m: UNITS_RU[m[0]], text)
     return re.sub(r"(?<=\d)%", f"{NO_BREAK}%", text)
+
+
+def agreeing(text: str, language: Language) -> str:
+    """Return a sentence in which `раза` agrees with the whole number before it: `в 5 раз`, `в 1,5 раза`."""
+    return text if language == "en" else _FOLD.sub(lambda m: f"{m[1]} {_times(m[1])}", text)
 
 
 def _times(number: str) -> str:
