@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -133,7 +134,7 @@ class Calibration(Record):
 
 
 class BenchSample(Record):
-    """One run of an arm; times in seconds, None for a run that does not count.
+    """One run of an arm; times in seconds, None for a bad run and, of `start`, for a run that printed nothing.
 
     `used` is False for a warm-up, for a round that was repeated and for one that was not finished by all arms.
     `flagged` marks an outlier; it is used like any other.
@@ -143,14 +144,20 @@ class BenchSample(Record):
     attempt: int = Field(ge=0)
     phase: Phase
     outcome: Outcome
-    start: float | None
-    total: float | None
+    start: float | None = Field(gt=0)
+    total: float | None = Field(gt=0)
     exit: int | None
     used: bool
     flagged: bool
     at: float = Field(ge=0, description="Seconds since the campaign began.")
     user: float | None = Field(default=None, ge=0, description="CPU seconds in user mode.")
     system: float | None = Field(default=None, ge=0, description="CPU seconds in the kernel.")
+
+    @model_validator(mode="after")
+    def _what_is_used_has_a_time(self) -> BenchSample:
+        if self.used and self.total is None:
+            raise ValueError("a run that is used has no time")
+        return self
 
 
 class BenchFailure(Record):
@@ -182,6 +189,8 @@ class BenchArm(Record):
             failed and (self.n or self.start or self.total or self.memory_peak)
         ):
             raise ValueError(f"arm {self.name}: a failure, and then no number, if and only if failed")
+        if self.n != sum(sample.used for sample in self.samples):
+            raise ValueError(f"arm {self.name}: not as many runs as are used")
         return self
 
 
@@ -298,7 +307,7 @@ class BenchMethod(Record):
 
 
 class Bench(Record):
-    """The result of one comparison."""
+    """The result of one comparison.  Invariant: arms have different names, and ratios are of arms with numbers."""
 
     schema_: Annotated[Literal["grader/bench/1"], Field(alias="schema")] = "grader/bench/1"
     arms: tuple[BenchArm, ...]
@@ -310,3 +319,14 @@ class Bench(Record):
     seed: int
     grader: str
     memory: BenchMemory | None = None
+
+    @model_validator(mode="after")
+    def _ratios_are_of_arms(self) -> Bench:
+        twice = next((name for name, count in Counter(arm.name for arm in self.arms).items() if count > 1), None)
+        if twice is not None:
+            raise ValueError(f"two arms are called `{twice}`")
+        timed = {arm.name for arm in self.arms if arm.n}
+        for name in (name for ratio in self.ratios for name in (ratio.numerator, ratio.denominator)):
+            if name not in timed:
+                raise ValueError(f"a ratio is of `{name}`, which is no arm with numbers")
+        return self
