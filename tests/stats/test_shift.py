@@ -65,7 +65,7 @@ def test_one_value_against_many_has_the_rank_of_a_place_among_them(fewer: int, m
 
 
 def test_groups_too_large_to_count_and_too_lopsided_for_the_normal_distribution_are_refused() -> None:
-    with mock.patch.object(shift, "EXACT_UP_TO", 0):
+    with mock.patch.object(shift, "COUNTED_STEPS", 0):
         shift_rank.cache_clear()
         with pytest.raises(StatsError, match="support no"):
             shift_interval([0.0], [float(n) for n in range(60)])
