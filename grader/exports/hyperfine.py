@@ -16,7 +16,7 @@ def hyperfine_json(bench: Bench) -> bytes:
     asked for.  hyperfine stops at a run that fails, so an arm that failed is not in it; nor are warm-ups.  Mean and
     standard deviation are what its format demands; our own intervals have no place in it.
     """
-    measured = [arm for arm in bench.arms if arm.state == "measured"]
+    measured = [arm for arm in bench.arms if arm.n]
     return (json.dumps({"results": [_result(arm, bench) for arm in measured]}, indent=2) + "\n").encode()
 
 

@@ -48,12 +48,12 @@ def bench_of(
     Raises: StatsError if no arm failed and yet not one round was finished by all.
     """
     used = used_samples(plan, done)
-    if used and not any(used.values()):
+    if len(used) == len(plan.arms) and not any(used.values()):
         raise StatsError("the time was up before one round of all arms was finished", hint="raise `--time-limit`")
-    pairs = [(arm, plan.baseline) for arm in used if arm != plan.baseline and plan.baseline in used]
+    compared = [arm for arm in _others(plan) if used.get(arm) and used.get(plan.baseline)]
     return Bench(
         arms=tuple(_arm(arm, argvs[arm], done, used) for arm in plan.arms),
-        ratios=tuple(_ratio(plan, used, arm) for arm, _ in pairs),
+        ratios=tuple(_ratio(plan, used, arm) for arm in compared),
         noise=noise_of(plan, done, calibration),
         method=BenchMethod(
             ending=ending,

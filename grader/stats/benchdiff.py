@@ -134,7 +134,7 @@ def _arm_change(
 
 def _pairs(old: Bench, new: Bench) -> Iterator[tuple[str, str]]:
     """Yield the ratios of the new session whose arms the old one has timed too."""
-    timed = {arm.name for arm in old.arms if arm.state == "measured"}
+    timed = {arm.name for arm in old.arms if arm.n}
     for ratio in new.ratios:
         if {ratio.numerator, ratio.denominator} <= timed:
             yield ratio.numerator, ratio.denominator

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader.exports.hyperfine import hyperfine_json
-from tests.benches import arm, bench, failed_arm, times
+from tests.benches import arm, bench, failed_arm, times, uncounted_arm
 
 RUNS = 12
 QUICK, SLOW = times(0.05, RUNS), times(0.08, RUNS)
@@ -46,6 +46,11 @@ def test_one_run_has_no_standard_deviation() -> None:
 def test_an_arm_that_failed_is_not_in_it() -> None:
     found = results(hyperfine_json(bench([arm("quick", QUICK), failed_arm("gone", good=[0.1])])))
     assert [r["command"] for r in found] == ["quick"]
+
+
+def test_an_arm_whose_rounds_the_time_limit_cut_off_is_not_in_it() -> None:
+    found = results(hyperfine_json(bench([uncounted_arm("slow", 0.3), failed_arm("gone")])))
+    assert found == []
 
 
 def test_times_are_those_that_the_ratio_rests_on() -> None:

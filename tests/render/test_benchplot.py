@@ -10,7 +10,7 @@ import pytest
 from grader.model.base import Language
 from grader.model.bench import Bench
 from grader.render.benchplot import WIDTH, bench_svg
-from tests.benches import arm, bench, failed_arm, times
+from tests.benches import arm, bench, failed_arm, times, uncounted_arm
 
 SVG = "{http://www.w3.org/2000/svg}"
 RUNS = 20
@@ -84,12 +84,13 @@ def test_a_long_verdict_goes_on_in_the_next_line() -> None:
     "given",
     [
         bench([failed_arm("gone")]),
+        bench([uncounted_arm("slow", 0.3), failed_arm("gone")]),
         bench([arm("alone", times(0.05, 8))]),
         bench([arm("a", times(0.05, 3)), arm("b", times(0.05, 3))]),
         bench([arm("a", times(0.0005, 8)), arm("b", times(30, 8))]),
         bench([arm("a", [0.05] * 8), arm("b", [0.05] * 8)]),
     ],
-    ids=["failed", "alone", "too few", "60,000-fold", "equal"],
+    ids=["failed", "no round", "alone", "too few", "60,000-fold", "equal"],
 )
 def test_odd_results_are_drawn_within_their_frame(given: Bench) -> None:
     drawing = drawn(given)

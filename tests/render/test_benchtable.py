@@ -14,7 +14,7 @@ from rich.console import Console
 from grader.model.base import Language
 from grader.model.bench import Bench
 from grader.render.benchtable import bench_report, close_axis
-from tests.benches import arm, bench, failed_arm, times
+from tests.benches import arm, bench, failed_arm, times, uncounted_arm
 
 FAR = [*times(0.05, 19), 0.06]
 ARMS = [arm("native", FAR), arm("wasm", times(0.08, 20)), failed_arm("gone", tail="a\n\x1b[31mred\nno such image\n")]
@@ -118,6 +118,12 @@ def test_a_logarithmic_axis_says_so(result: Bench) -> None:
     assert "logarithmic" not in printed(result)
 
 
+def test_arms_without_one_whole_round_still_make_a_report() -> None:
+    text = printed(bench([uncounted_arm("slow", 0.3), failed_arm("gone")]))
+    assert "gone: failed in its run 1" in text
+    assert not strip_lines(text)
+
+
 def test_only_failed_arms_still_make_a_report() -> None:
     text = printed(bench([failed_arm("gone"), failed_arm("lost")]))
     assert "gone: failed" in text
@@ -142,3 +148,7 @@ def test_every_time_lies_on_the_axis_and_ticks_rise(seconds: list[float]) -> Non
     assert all(-1e-9 <= axis.share(s) <= 1 + 1e-9 for s in seconds)
     assert list(axis.ticks) == sorted(set(axis.ticks))
     assert len(axis.ticks) <= 12
+
+
+def test_a_title_is_not_folded_to_the_width_of_a_narrow_table() -> None:
+    assert printed(bench([failed_arm("gone")])).splitlines()[0] == "Time from spawn to exit"

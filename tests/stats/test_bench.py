@@ -136,6 +136,18 @@ def test_a_time_limit_below_one_round_is_refused_rather_than_told_as_a_result() 
     assert "--time-limit" in refused.value.hint
 
 
+def test_an_arm_that_failed_is_told_although_the_time_was_up_before_a_round_of_the_others() -> None:
+    made = plan()
+    done, _ = conduct(made, Host(truth=TRUTH, seed=1, broken={"b": 1}), until_s=0.7)
+    bench = result(made, done)
+    assert [(a.name, a.state, a.n) for a in bench.arms] == [
+        ("a", "measured", 0),
+        ("b", "failed", 0),
+        ("c", "measured", 0),
+    ]
+    assert (bench.ratios, bench.method.rounds) == ((), 0)
+
+
 def test_a_time_that_only_some_runs_have_is_no_number_of_the_arm() -> None:
     made = plan(6)
     done, _ = conduct(made, Host(truth=TRUTH, seed=1))
