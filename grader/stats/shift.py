@@ -15,9 +15,9 @@ _LISTED_UP_TO = 20_000
 """Most differences that are listed and sorted; of two sessions of 5,000 rounds there are 25 million."""
 
 COUNTED_STEPS = 2_000_000
-"""Most steps in which the null distribution of the rank sum is counted out, about a fifth of a second.  Sessions of up to
-5,000 rounds need more only if both have over 20: there the normal distribution is at most 0.002 off, while it has no rank
-at all for 1 and 400."""
+"""Most steps in which the null distribution of the rank sum is counted out, about a fifth of a second.  Sessions of up
+to 5,000 rounds need more only if both have over 20: there the normal distribution is at most 0.002 off, while it has no
+rank at all for 1 and 400."""
 
 
 def shift_interval(old: Sequence[float], new: Sequence[float], *, level: float = 0.95) -> Estimate:
