@@ -13,6 +13,7 @@ from pydantic_core import from_json
 
 from grader.errors import UsageError
 from grader.exports.samples import csv_cell
+from grader.model.base import first_mistake
 from grader.model.bench import Bench
 
 SCHEMA = "grader/bench/1"
@@ -59,9 +60,7 @@ def read_bench(data: bytes, where: str) -> Bench:
     try:
         return Bench.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])[:200] or "the whole"
-        raise UsageError(f"`{place}`: {first['msg'][:200]}", where=where, hint=HINT) from error
+        raise UsageError(first_mistake(error), where=where, hint=HINT) from error
 
 
 def bench_csv(bench: Bench) -> bytes:

@@ -25,8 +25,8 @@ ENDINGS: Mapping[Ending, str] = {
 WIDEST = 2000
 """Characters of a sentence; the names of arms are in it."""
 
-_NUMERALS = ("factor", "low", "high", "faster", "slower")
-"""Params that hold a formatted number."""
+_NUMERALS = ("drift", "factor", "faster", "found_ms", "high", "low", "new_ms", "old_ms", "quiet_ms", "slower")
+"""Params that hold a number, most of them already formatted."""
 
 
 class ArmWords(Record):
@@ -68,10 +68,14 @@ def worded_bench(bench: Bench, language: Language = "en") -> Bench:
 def sentence(message: Message, language: Language) -> str:
     """Return the wording of a message with its formatted numbers as the language writes them."""
     shown = {
-        name: localised(value, language) if name in _NUMERALS and isinstance(value, str) else value
+        name: localised(_number(value), language) if name in _NUMERALS and isinstance(value, str | float) else value
         for name, value in message.params.items()
     }
     return agreeing(words(message.model_copy(update={"params": shown}), language=language), language)
+
+
+def _number(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def headline(arm: BenchArm, bench: Bench) -> Spread | None:

@@ -304,9 +304,9 @@ EN: dict[str, str] = {
     "intake.submodule": "`{path}` is a git submodule; its content is not part of the submission",
     "limit.time": "the time limit of this run was up before it was done",
     "noise.foreign-load": "other programs kept {percent} % of all CPUs busy",
-    "noise.pressure": "tasks waited for a CPU {percent} % of the time; in the calmest rounds it was {own} %",
-    "noise.spawn": "an empty program took {found_ms} ms to start and end; on this host, when quiet, {quiet_ms} ms",
-    "noise.spawn-tail": "one in ten empty programs took {found_ms} ms or longer; when quiet, half take {quiet_ms} ms",
+    "noise.pressure": "tasks waited for a CPU {percent} % of the time (in the calmest rounds: {own} %)",
+    "noise.spawn": "an empty program took {found_ms} ms to start and end (on this host when quiet: {quiet_ms} ms)",
+    "noise.spawn-tail": "one in ten empty programs took {found_ms} ms or longer (the median when quiet: {quiet_ms} ms)",
     "page.arm": "Arm",
     "page.arms": "The same runs in numbers",
     "page.axis-linear": (

@@ -70,6 +70,15 @@ def test_what_is_no_result_is_refused_with_its_place(data: bytes, said: str) -> 
     assert "--export-json" in refused.value.hint
 
 
+def test_a_rule_of_ours_is_told_in_its_own_words(result: Bench) -> None:
+    document = json.loads(bench_json(result))
+    document["arms"][0]["failure"] = document["arms"][2]["failure"]
+    with pytest.raises(UsageError) as refused:
+        read_bench(json.dumps(document).encode(), "old.json")
+    assert refused.value.what.startswith("`arms.0` does not fit: ")
+    assert "Value error" not in refused.value.what
+
+
 def test_a_field_that_breaks_a_rule_is_named(result: Bench) -> None:
     document = json.loads(bench_json(result))
     document["arms"][0]["state"] = "quick"

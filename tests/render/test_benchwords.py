@@ -15,6 +15,7 @@ from grader.render.benchwords import (
     notes,
     others_words,
     ratio_words,
+    sentence,
     with_interval,
     worded_bench,
 )
@@ -46,6 +47,13 @@ def test_stored_params_keep_their_decimal_point_in_every_language(result: Bench)
     assert ratio.reason.params == result.ratios[0].reason.params
     assert re.search(r"\d,\d", ratio.text)
     assert not re.search(r"\d\.\d", ratio.text)
+
+
+def test_milliseconds_of_the_noise_are_written_as_the_language_does() -> None:
+    loud = Message(code="noise.spawn", params={"found_ms": 2.29, "quiet_ms": 0.5})
+    assert "2,29 мс" in sentence(loud, "ru")
+    assert "0,5 мс" in sentence(loud, "ru")
+    assert "2.29 ms" in sentence(loud, "en")
 
 
 def test_the_median_has_no_digit_finer_than_half_of_its_half_width_but_for_a_second() -> None:
