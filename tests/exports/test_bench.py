@@ -113,7 +113,9 @@ def test_a_result_that_somebody_edited_is_compared_or_refused(data: st.DataObjec
     """Numbers of every size: what passes the reader must not divide by zero further down."""
     base = bench([arm("quick", QUICK), arm("slow", SLOW), failed_arm("gone", good=[0.01])])
     document = json.loads(bench_json(base))
-    value = data.draw(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just([]) | st.just({}))
+    value: object = data.draw(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just([]) | st.just({})
+    )
     edited = changed(document, data.draw(st.sampled_from(list(leaves(document)))), value)
     with contextlib.suppress(GraderError):
         other = read_bench(json.dumps(edited).encode(), "x")
