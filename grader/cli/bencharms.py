@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grader.adapters.host import file_digest
@@ -12,12 +12,13 @@ from grader.adapters.localserver import serve_locally
 from grader.adapters.pagecache import cached_share, drop
 from grader.adapters.stopwatch import TAIL_BYTES, Stopwatch
 from grader.cli.benchargs import NamedCommand
-from grader.errors import HostError
+from grader.errors import HostError, TimeLimitError
 from grader.judging.expected import Expectation
 from grader.model.base import Record
 from grader.model.host import Tool
 from grader.ports import Progress
-from grader.workflow.benchrun import Arm, CommandArm, ServerArm, Url
+from grader.workflow.benchrun import Arm, CommandArm, Preparation, ServerArm, Url
+from grader.workflow.budget import Budget
 
 CHECKED_BYTES = 16 << 20
 """Of stdout that is looked into; more is a bad run."""
@@ -48,7 +49,7 @@ def make_arm(
     expected: Expectation,
     environment: Mapping[str, str],
     url: Url | None,
-    prepare: Callable[[], None],
+    prepare: Preparation,
     *,
     first_byte: bool,
 ) -> Arm:
@@ -97,27 +98,28 @@ def preparation(
     commands: Sequence[tuple[str | None, tuple[str, ...]]],
     cold: Sequence[Path],
     environment: Mapping[str, str],
-) -> Callable[[], None]:
+) -> Preparation:
     """Return what is done before each run of an arm."""
     mine = [argv for arm, argv in commands if arm in (None, name)]
-    if not mine and not cold:
-        return lambda: None
     watches = [(argv, Stopwatch(shutil.which(argv[0]) or argv[0], argv, environment)) for argv in mine]
 
-    def prepare() -> None:
+    def prepare(budget: Budget) -> None:
         for argv, watch in watches:
-            _prepare_once(argv, watch)
+            _prepare_once(argv, watch, budget)
         drop(cold)
 
     return prepare
 
 
-def _prepare_once(argv: Sequence[str], watch: Stopwatch) -> None:
-    """Raises: HostError if it does not go well: the runs would not be what was asked for."""
+def _prepare_once(argv: Sequence[str], watch: Stopwatch, budget: Budget) -> None:
+    """Raises: TimeLimitError if the time is up; HostError if it does not go well: the runs would not be as asked."""
+    timeout_s = budget.cap(PREPARE_S)
     try:
-        done = watch.run(PREPARE_S)
+        done = watch.run(timeout_s)
     except (OSError, ValueError) as error:
         raise HostError(f"`{shown(argv[0])}` could not be started: {error}", where="--prepare") from error
+    if done.timed_out and timeout_s < PREPARE_S:
+        raise TimeLimitError(f"the time limit was up before `{shown(argv[0])}` had ended", where="--prepare")
     if done.exit_code != 0:
         said = done.stderr.decode("utf-8", "replace").strip()[-200:]
         how = "did not end in time" if done.timed_out else f"ended with exit code {done.exit_code}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from grader.errors import UsageError
+from grader.errors import TimeLimitError, UsageError
 from grader.model.base import Message, canonical_json, digest
 from grader.model.bench import Bench, Block, BlockDone, Ending, ExperimentPlan
 from grader.model.host import Fingerprint
@@ -152,9 +152,10 @@ class _Session:
         """Run an arm once and save how it went; None if it is out, or if the time was up before its end."""
         if arm in self._out:
             return None
-        left_s = self._budget.left_s()
-        timeout_s = self._limits.run_s if left_s is None else min(self._limits.run_s, left_s)
-        if timeout_s == 0:
+        try:
+            self._arms[arm].prepare(self._budget)
+            timeout_s = self._budget.cap(self._limits.run_s)
+        except TimeLimitError:
             return None
         started_s = self._now()
         ran = self._arms[arm].run(timeout_s)

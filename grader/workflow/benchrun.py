@@ -17,6 +17,7 @@ from grader.model.base import Message, Record
 from grader.model.run import Answer, Completed, Outcome
 from grader.model.trouble import trouble
 from grader.ports import Clocked, Server, Stopped, Stopwatch
+from grader.workflow.budget import Budget
 from grader.workflow.httpclient import ask
 
 CONNECT_PAUSE_S = 0.0005
@@ -45,11 +46,25 @@ class Ran(Record):
     tail: str = ""
 
 
+Preparation = Callable[[Budget], None]
+"""What is done before each run of an arm, outside its clock; see `Arm.prepare`."""
+
+
 class Arm(Protocol):
-    """One arm, to be run again and again."""
+    """One arm, to be prepared and run again and again."""
+
+    def prepare(self, budget: Budget) -> None:
+        """Do what has to be done before each run.
+
+        Raises: TimeLimitError if the budget ends before that is done; HostError if it does not go well.
+        """
 
     def run(self, timeout_s: float) -> Ran:
         """Run it once; no process of it is left."""
+
+
+def _nothing(budget: Budget) -> None:
+    """Prepare a run that needs nothing done before it."""
 
 
 class CommandArm:
@@ -57,7 +72,6 @@ class CommandArm:
 
     Args:
         program: What was asked for, as a message names it.
-        prepare: Called before each run, outside the clock.
         first_byte: Whether a run has to print something.
     """
 
@@ -67,18 +81,17 @@ class CommandArm:
         stopwatch: Stopwatch,
         expected: Expectation,
         *,
-        prepare: Callable[[], None] = lambda: None,
+        prepare: Preparation = _nothing,
         first_byte: bool = False,
     ) -> None:
         self._program = program
         self._stopwatch = stopwatch
         self._expected = expected
-        self._prepare = prepare
+        self.prepare = prepare
         self._first_byte = first_byte
         self._keys: tuple[str, ...] | None = None
 
     def run(self, timeout_s: float) -> Ran:
-        self._prepare()
         try:
             clocked = self._stopwatch.run(timeout_s)
         except (OSError, ValueError) as error:
@@ -141,17 +154,16 @@ class ServerArm:
         url: Url,
         expected: Expectation,
         *,
-        prepare: Callable[[], None] = lambda: None,
+        prepare: Preparation = _nothing,
     ) -> None:
         self._program = program
         self._serve = serve
         self._url = url
         self._expected = expected
-        self._prepare = prepare
+        self.prepare = prepare
         self._keys: tuple[str, ...] | None = None
 
     def run(self, timeout_s: float) -> Ran:
-        self._prepare()
         try:
             with self._serve(timeout_s + REQUEST_S + GRACE_S) as server:
                 answer, first_s = self._first_answer(server, timeout_s)

@@ -35,7 +35,12 @@ class Arm:
     def __init__(self, clock: Clock, seconds: float, bad: Mapping[int, Ran | BaseException] | None = None) -> None:
         self.clock, self.seconds, self.bad = clock, seconds, bad or {}
         self.timeouts: list[float] = []
+        self.preparing_s = 0.0
         self.rng = random.Random(seconds)
+
+    def prepare(self, budget: Budget) -> None:
+        self.clock.now += budget.cap(self.preparing_s) if self.preparing_s else 0.0
+        budget.check()
 
     def run(self, timeout_s: float) -> Ran:
         self.timeouts.append(timeout_s)
@@ -223,6 +228,16 @@ def test_what_the_time_limit_cuts_off_is_no_failure_of_its_arm(course: Course) -
     # Ten seconds hold two rounds of warm-up and two or three more.
     assert states(bench)["a"] == states(bench)["b"] == ("measured", 2)
     assert bench.ratios[0].verdict == "not_resolved"
+
+
+def test_what_prepares_a_run_is_within_the_time_limit_and_leaves_the_run_what_is_left(course: Course) -> None:
+    course.limit_s = 20.0
+    arm = Arm(course.clock, 1.0)
+    arm.preparing_s = 2.5
+    bench = compare(course, {"a": arm}, limits=Limits(run_s=5.0, shared=False))
+    assert course.clock.now == 20.0
+    assert arm.timeouts == [5.0, 5.0, 5.0, 5.0, 3.5]
+    assert (bench.method.ending, states(bench)) == ("time", {"a": ("measured", 3)})
 
 
 def test_a_limit_too_small_for_one_round_is_wrong_usage(course: Course) -> None:

@@ -68,14 +68,6 @@ def test_later_runs_print_the_keys_of_the_first() -> None:
     assert [arm.run(5.0).outcome for _ in range(3)] == ["ok", "ok", "wrong-output"]
 
 
-def test_what_prepares_a_run_comes_before_each() -> None:
-    done: list[str] = []
-    arm = CommandArm("prog", FakeStopwatch(clocked()), Expectation(), prepare=lambda: done.append("prepared"))
-    arm.run(1.0)
-    arm.run(1.0)
-    assert done == ["prepared", "prepared"]
-
-
 def server_arm(server: FakeServer, expected: Expectation | None = None) -> ServerArm:
     @contextmanager
     def serve(life_s: float) -> Iterator[FakeServer]:
