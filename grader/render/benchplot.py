@@ -185,6 +185,8 @@ def _notes(bench: Bench, logarithmic: bool, top: float, language: Language) -> t
     noisy = bench.noise.state == "noisy"
     how = phrase("bench-out.plot-note", language)
     texts = [("soft", f"{how} {phrase('bench-out.log', language)}" if logarithmic else how)]
+    if bench.ratios:
+        texts.append(("soft", phrase("bench-out.plot-band", language)))
     texts.append(("noisy" if noisy else "soft", one_line(noise_note(bench, language), 2000)))
     texts += [("soft", note) for note in notes(bench, language)]
     lines = [(kind, line) for kind, text in texts for line in textwrap.wrap(text, LINE_CHARACTERS)]

@@ -97,6 +97,7 @@ EN: dict[str, str] = {
     "bench-out.number": "{median} (5 to 95 %: {tails}; runs: {runs})",
     "bench-out.others": "What other tools would say of the same runs",
     "bench-out.outliers": "{n}, of which {flagged} far out",
+    "bench-out.plot-band": "A ratio whose whole interval lies in the grey part, 10 % either way, is no difference.",
     "bench-out.plot-note": "Each dot is a run; the line is the median, the shaded part holds 90 % of the runs.",
     "bench-out.quiet": "The host was quiet (readings of the noise: {readings}, rounds repeated: {repeated}).",
     "bench-out.ratio": "Ratio",

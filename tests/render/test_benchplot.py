@@ -57,6 +57,12 @@ def test_verdicts_and_intervals_are_in_words(result: Bench) -> None:
     assert "The host was quiet" in said
 
 
+def test_the_grey_part_is_explained_where_there_is_one(result: Bench) -> None:
+    alone = result.model_copy(update={"ratios": ()})
+    assert "grey part" in bench_svg(result).decode()
+    assert "grey part" not in bench_svg(alone).decode()
+
+
 def test_it_needs_nothing_else(result: Bench) -> None:
     data = bench_svg(result).decode()
     assert re.findall(r"(?:href|src|@import|url\(|<script|<image|<foreignObject)", data) == []
