@@ -343,7 +343,8 @@ class Stopwatch(Protocol):
     def run(self, timeout_s: float) -> Clocked:
         """Run it to its end or for so long; no process of its group is left.
 
-        Raises: OSError or ValueError if it cannot be started.
+        Raises: OSError or ValueError if it cannot be started; StillRunningError if its time is up and it may not be
+            killed.
         """
 
 
