@@ -40,6 +40,7 @@ class Request(Record):
     trust: bool
     use_cache: bool
     resume: bool
+    remeasure: bool
     time_limit: str | None
     marks: Path | None
     max_report_bytes: int
@@ -83,6 +84,12 @@ def plan_session(request: Request) -> Plan:
 
 def run_session(request: Request) -> Finished:
     """Grade one submission and write its output folder."""
+    if request.remeasure and not request.use_cache:
+        raise UsageError(
+            "`--no-cache` times everything anew and keeps nothing of it",
+            where="--remeasure",
+            hint="leave one of the two out",
+        )
     limit_s = time_limit_s(request.time_limit)
     used = load_used(request.lab)
     marks = load_marks(request.marks, used.lab)
@@ -159,6 +166,7 @@ def _job(request: Request) -> Job:
         max_report_bytes=request.max_report_bytes,
         use_cache=request.use_cache,
         resume=request.resume,
+        remeasure=request.remeasure,
         style=request.style,
         language=request.language,
     )

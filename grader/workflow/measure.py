@@ -87,6 +87,7 @@ def measure_submission(
     use_cache: bool,
     samples: SampleLog,
     resume: bool = False,
+    remeasure: bool = False,
     clock: Clock,
     waits: Waits = STANDARD,
 ) -> Measured:
@@ -96,11 +97,15 @@ def measure_submission(
     `use_cache` is false: then nothing is read from it or kept in it.
 
     Args:
-        resume: Keep the complete rounds that a run which was cut off has left in `samples`.
+        resume: Keep the blocks of rounds that a run which was cut off has left in `samples`.
+        remeasure: Time again what was timed before.
     """
     working = Working(lock, clock.monotonic, clock.wall)
     fingerprint = host.fingerprint(engine.tools())
-    site = Site(engine, store, working, progress, fingerprint, run_limits(lab), use_cache, clock, waits, host.listen)
+    limits = run_limits(lab)
+    site = Site(
+        engine, store, working, progress, fingerprint, limits, use_cache, clock, waits, host.listen, remeasure=remeasure
+    )
     session = _Session(site, lab, submission)
     with store.scratch() as work:
         facts = session.measure(work, samples, resume=resume)

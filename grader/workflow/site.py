@@ -20,7 +20,8 @@ Stored = TypeVar("Stored", bound=Record)
 class Site:
     """The ports that measuring uses, what this host is, the caps on one run of a program, and on waits for a server.
 
-    Unless `use_cache`, nothing is read from the store or kept in it.
+    Unless `use_cache`, nothing is read from the store or kept in it.  With `remeasure` what was timed is timed again,
+    and what the store holds of it stays until that is whole.
     """
 
     engine: Engine
@@ -33,6 +34,7 @@ class Site:
     clock: Clock
     waits: Waits
     listen: Callable[[], NoiseMeter]
+    remeasure: bool = False
 
     def earlier(self, kind: str, key: str, model: type[Stored]) -> Stored | None:
         """Return what an earlier measuring kept under that key."""

@@ -51,7 +51,10 @@ class _Timing(Record):
 def time_submission(
     site: Site, lab: Lab, runnable: Runnable, probes: Sequence[ProbeResult], log: SampleLog, *, resume: bool
 ) -> Timed | None:
-    """Time every arm whose subject passed the probe; the same arms on the same host are never timed twice.
+    """Time every arm whose subject passed the probe.
+
+    The same arms on the same host are timed once, however noisy that was or unresolved it left a ratio: only
+    `site.remeasure` times them again, and what was kept stays until the new campaign is whole.
 
     Args:
         resume: Keep the blocks of the same campaign that `log` holds.
@@ -69,13 +72,35 @@ def time_submission(
     try:
         with site.lock.exclusive():
             # Whoever held the lock before may have timed the same: equal inputs give equal facts.
-            return _earlier(site, key, log) or _run(site, lab, [arm for arm, _ in chosen], key, log, resume=resume)
+            earlier = _earlier(site, key, log)
+            made = earlier or _run(site, lab, [arm for arm, _ in chosen], key, log, resume=resume)
     except TimeLimitError as error:
-        return Timed(campaign=None, step=_not_run(trouble("infra.run-broke", error)))
+        made = Timed(campaign=None, step=_not_run(trouble("infra.run-broke", error)))
+    return _or_kept(site, key, made) if site.remeasure else made
+
+
+def _or_kept(site: Site, key: str, made: Timed) -> Timed:
+    """Return the campaign that is kept where a new one did not come to its end."""
+    if made.campaign is not None and _repeatable(made.campaign):
+        return made
+    kept = site.earlier("campaign", key, _Timing)
+    if kept is None:
+        return made
+    site.progress.note("the new times are not whole: those of before stay")
+    step = _step(kept, cached=True)
+    return Timed(
+        campaign=kept.campaign,
+        step=step.model_copy(update={"meta": step.meta.model_copy(update={"reason": made.step.meta.reason})}),
+    )
 
 
 def _earlier(site: Site, key: str, log: SampleLog) -> Timed | None:
-    """Return the campaign that is kept; what a run that was killed after keeping it has left in `log` is not needed."""
+    """Return the campaign that is kept, unless it is to be timed again.
+
+    What a run that was killed after keeping it has left in `log` is not needed.
+    """
+    if site.remeasure:
+        return None
     timing = site.earlier("campaign", key, _Timing)
     if timing is None:
         return None

@@ -362,3 +362,27 @@ def test_an_interrupted_campaign_keeps_the_samples_it_has(
     assert {run["outcome"] for run in runs} == {"ok"}
     assert f"{len(runs)} timed runs are kept in {samples}" in said
     assert f"go on with `grader grade {solution} --out {out} --resume`" in said
+
+
+def test_what_was_timed_is_timed_again_on_demand_alone(
+    grader: Grader, solution: Path, quick_lab: Path, tmp_path: Path, engine_works: None
+) -> None:
+    options = ("--lab", quick_lab, "--out", tmp_path / "out")
+
+    def samples(*more: str, command: str = "grade") -> tuple[bytes, str]:
+        run = grader(command, solution, *options, *more)
+        assert run.code == 0, run.stderr
+        return (tmp_path / "out" / "samples.csv").read_bytes(), run.stderr
+
+    first, _ = samples()
+    again, said = samples("--remeasure")
+    assert again != first
+    assert [line.split()[0] for line in said.splitlines() if line.startswith(("build", "memory", "time"))] == ["time"]
+    cached = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))["cached"]
+    assert {"time", "probe-server-native-process"}.isdisjoint(cached)
+    assert {"build-native", "probe-once-native-process", "memory-memory_peak-process"} <= set(cached)
+    assert samples()[0] == again, "the new times are kept"
+    assert samples("--remeasure", command="fill")[0] != again
+    refused = grader("grade", solution, *options, "--remeasure", "--no-cache")
+    assert refused.code == 2
+    assert "`--no-cache` times everything anew" in refused.stderr

@@ -45,19 +45,24 @@ class Desk:
         self.samples = FakeSamples()
         self.clock = FakeClock(NOW)
         self.waits = STANDARD
+        self.host = FakeHost()
+        self.progress = FakeProgress()
 
-    def measure(self, fake: FakeEngine, *, use_cache: bool = True, resume: bool = False) -> Measured:
+    def measure(
+        self, fake: FakeEngine, *, use_cache: bool = True, resume: bool = False, remeasure: bool = False
+    ) -> Measured:
         return measure_submission(
             self.submission,
             self.lab,
             fake,
             self.store,
             self.lock,
-            FakeHost(),
-            FakeProgress(),
+            self.host,
+            self.progress,
             use_cache=use_cache,
             samples=self.samples,
             resume=resume,
+            remeasure=remeasure,
             clock=self.clock,
             waits=self.waits,
         )
