@@ -18,7 +18,7 @@ STATES_OF_CHANGES = {"ArmDiff", "RatioDiff"}
 
 def schemas(record: type[Bench | BenchDiff]) -> dict[str, Any]:
     whole = record.model_json_schema(by_alias=True, mode="serialization")
-    return {record.__name__: whole} | whole.get("$defs", {})
+    return {record.__name__: whole, **whole["$defs"]}
 
 
 def fields() -> Iterator[str]:
