@@ -17,7 +17,7 @@ from grader.judging.expected import Expectation
 from grader.model.base import Record
 from grader.model.host import Tool
 from grader.ports import Progress
-from grader.workflow.benchrun import Arm, CommandArm, Preparation, ServerArm, Url
+from grader.workflow.benchrun import Arm, CommandArm, Preparation, RunCheck, ServerArm, Url
 from grader.workflow.budget import Budget
 
 CHECKED_BYTES = 16 << 20
@@ -50,9 +50,9 @@ def make_arm(
     environment: Mapping[str, str],
     url: Url | None,
     prepare: Preparation,
-    *,
-    first_byte: bool,
+    check: RunCheck,
 ) -> Arm:
+    """Return the arm, a server if it has a `url`; `check` is for one that ends by itself."""
     name = shown(command.argv[0])
     if url is not None:
         return ServerArm(
@@ -68,7 +68,7 @@ def make_arm(
         environment,
         stdout_bytes=CHECKED_BYTES if expected.reads_output else TAIL_BYTES,
     )
-    return CommandArm(name, stopwatch, expected, prepare=prepare, first_byte=first_byte)
+    return CommandArm(name, stopwatch, check, prepare=prepare)
 
 
 def tools_of(commands: Mapping[str, Found]) -> tuple[Tool, ...]:

@@ -48,8 +48,8 @@ from grader.model.bench import Bench, ExperimentPlan
 from grader.model.grade import Conditions
 from grader.ports import Progress, Store
 from grader.workflow.bench import Limits, Track, run_bench
-from grader.workflow.benchmemory import read_peaks
-from grader.workflow.benchrun import Arm, Url
+from grader.workflow.benchmemory import Weighable, Weighing
+from grader.workflow.benchrun import Arm, RunCheck, Url
 from grader.workflow.budget import BoundedLock, Budget
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -112,20 +112,23 @@ def bench_session(asked: Asked) -> Bench:
     log = SampleFile(asked.targets.samples or samples_file(store.root))
     track = _track(asked, meant, programs, store, log, progress)
 
-    def weigh(bench: Bench) -> Bench:
+    arms: dict[str, Arm] = {}
+    weighable: dict[str, Weighable] = {}
+
+    def weigh(bench: Bench, budget: Budget) -> Bench:
         if not asked.memory:
             return bench
-        lines = {name: (found.program, found.argv) for name, found in programs.items()}
-        return read_peaks(bench, HostScales(), lines, environment, meant.expected, meant.limits.run_s, progress)
+        weighing = Weighing(HostScales(), environment, meant.limits.run_s, budget, progress)
+        return weighing.read_peaks(bench, weighable)
 
     with _ended_by_signals(), told_where(log, progress):
-        arms: dict[str, Arm] = {}
         for name, found in programs.items():
             cold = cold_files(found, asked.cold_files) if asked.state == "file-cold" else ()
             note_what_stays(name, cold, progress)
             prepare = preparation(name, meant.prepare, cold, environment)
-            first_byte = asked.ready == "first-byte"
-            arms[name] = make_arm(found, meant.expected, environment, meant.url, prepare, first_byte=first_byte)
+            check = RunCheck(meant.expected, first_byte=asked.ready == "first-byte")
+            arms[name] = make_arm(found, meant.expected, environment, meant.url, prepare, check)
+            weighable[name] = Weighable(found.program, found.argv, check, prepare)
         argvs = {arm.name: tuple(shown(word) for word in arm.argv) for arm in meant.arms}
         bench = run_bench(meant.plan, arms, argvs, track, meant.limits, version=__version__, before_leaving=weigh)
     progress.close()

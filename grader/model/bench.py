@@ -181,6 +181,7 @@ class BenchArm(Record):
     samples: tuple[BenchSample, ...]
     failure: BenchFailure | None
     memory_peak: Spread | None = Field(default=None, description="Bytes, of runs that read it; none is a timed one.")
+    no_memory: Message | None = Field(default=None, description="Why it was to be read and was not.")
 
     @model_validator(mode="after")
     def _a_failed_arm_has_no_number(self) -> BenchArm:

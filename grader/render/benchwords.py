@@ -139,6 +139,10 @@ def notes(bench: Bench, language: Language = "en") -> tuple[str, ...]:
         told.append(
             phrase("bench-out.memory-how", language, runs=bench.memory.runs, floor=shown, file=bench.memory.method)
         )
+    for arm in bench.arms:
+        if arm.no_memory is not None:
+            reason = sentence(arm.no_memory, language)
+            told.append(phrase("bench-out.no-memory", language, name=arm.name, reason=reason))
     return tuple(one_line(note, WIDEST) for note in told)
 
 

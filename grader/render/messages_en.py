@@ -90,6 +90,7 @@ EN: dict[str, str] = {
         "{rounds} rounds of all arms, each in an order drawn from seed {seed}, after {warmups} discarded "
         "({conditions}); {ending}."
     ),
+    "bench-out.no-memory": "`{name}`: its peak of memory was not read: {reason}",
     "bench-out.no-ratio": "division by 0",
     "bench-out.noisy": (
         "The host was noisy, and a difference may be the host's: {reasons}. Rounds repeated because of it: {repeated}."
@@ -110,6 +111,7 @@ EN: dict[str, str] = {
     "bench.exit": "the program ended with exit code {exit}, expected: {expected}: {said}",
     "bench.exit-silent": "the program ended with exit code {exit}, expected: {expected}",
     "bench.faster": "`{numerator}` is {factor} times faster than `{denominator}` ({low} to {high})",
+    "bench.memory-not-told": "this host does not tell it",
     "bench.no-difference": "no difference between `{numerator}` and `{denominator}` within {percent} %: the ratio is "
     "{factor} ({low} to {high})",
     "bench.no-match": "the output does not match `{regex}`: {found}",

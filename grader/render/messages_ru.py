@@ -92,6 +92,7 @@ RU: dict[str, str] = {
         "Раундов: {rounds}, порядок вариантов в каждом — от начального числа {seed}, перед ними отброшено {warmups} "
         "({conditions}); {ending}."
     ),
+    "bench-out.no-memory": "`{name}`: пик памяти не измерен: {reason}",
     "bench-out.no-ratio": "деление на 0",
     "bench-out.noisy": (
         "На машине было шумно, и разница может быть от этого: {reasons}. Раундов повторено из-за шума: {repeated}."
@@ -112,6 +113,7 @@ RU: dict[str, str] = {
     "bench.exit": "программа завершилась с кодом {exit}, ожидался {expected}: {said}",
     "bench.exit-silent": "программа завершилась с кодом {exit}, ожидался {expected}",
     "bench.faster": "`{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})",
+    "bench.memory-not-told": "эта машина его не сообщает",
     "bench.no-difference": "между `{numerator}` и `{denominator}` нет разницы в пределах {percent} %: отношение "
     "{factor} ({low}–{high})",
     "bench.no-match": "вывод не подходит под `{regex}`: {found}",

@@ -73,14 +73,14 @@ def run_bench(
     limits: Limits,
     *,
     version: str,
-    before_leaving: Callable[[Bench], Bench] = lambda bench: bench,
+    before_leaving: Callable[[Bench, Budget], Bench] = lambda bench, budget: bench,
 ) -> Bench:
     """Time the arms while nobody else on this host is timed, and say what the runs say.
 
     Each sample is saved before the next run.  An interrupt, and an error of ours, loses nothing that was saved.
 
     Args:
-        before_leaving: Called with the result while the host is still ours.
+        before_leaving: Called with the result and what is left of the time while the host is still ours.
     Raises: StatsError or UsageError if the time was up before one round of all arms; HostError as the ports do.
     """
     with track.lock.exclusive():
@@ -91,9 +91,8 @@ def run_bench(
         done, ending = _Session(plan, arms, track, limits, noise, budget, writer).run_all()
         noise.learn()
         _refuse_small_limit(done, limits)
-        return before_leaving(
-            bench_of(plan, done, ending, noise.calibration, argvs=argvs, host=track.host, grader=version)
-        )
+        bench = bench_of(plan, done, ending, noise.calibration, argvs=argvs, host=track.host, grader=version)
+        return before_leaving(bench, budget)
 
 
 class _Session:

@@ -63,8 +63,37 @@ class Arm(Protocol):
         """Run it once; no process of it is left."""
 
 
-def _nothing(budget: Budget) -> None:
+def nothing_to_do(budget: Budget) -> None:
     """Prepare a run that needs nothing done before it."""
+
+
+class RunCheck:
+    """What each run of one arm must do.  The keys that its first good run printed are those of all.
+
+    Args:
+        first_byte: Whether a run has to print something.
+    """
+
+    def __init__(self, expected: Expectation, *, first_byte: bool = False) -> None:
+        self._expected = expected
+        self._first_byte = first_byte
+        self._keys: tuple[str, ...] | None = None
+
+    def why_bad(
+        self, exit_code: int | None, signal: int | None, stderr: bytes, printed: Printed
+    ) -> tuple[Outcome, Message] | None:
+        """Return what is wrong with a run that ended by itself, None for a good one."""
+        reason = check_exit(self._expected, exit_code, signal, stderr)
+        if reason is not None:
+            return "failed", reason
+        if self._first_byte and not printed.data:
+            return "wrong-output", Message(code="bench.no-output")
+        reason = check_printed(self._expected, printed, self._keys)
+        if reason is not None:
+            return "wrong-output", reason
+        if self._keys is None:
+            self._keys = printed_keys(self._expected, printed)
+        return None
 
 
 class CommandArm:
@@ -72,32 +101,29 @@ class CommandArm:
 
     Args:
         program: What was asked for, as a message names it.
-        first_byte: Whether a run has to print something.
     """
 
     def __init__(
         self,
         program: str,
         stopwatch: Stopwatch,
-        expected: Expectation,
+        check: RunCheck,
         *,
-        prepare: Preparation = _nothing,
-        first_byte: bool = False,
+        prepare: Preparation = nothing_to_do,
     ) -> None:
         self._program = program
         self._stopwatch = stopwatch
-        self._expected = expected
+        self._check = check
         self.prepare = prepare
-        self._first_byte = first_byte
-        self._keys: tuple[str, ...] | None = None
 
     def run(self, timeout_s: float) -> Ran:
         try:
             clocked = self._stopwatch.run(timeout_s)
         except (OSError, ValueError) as error:
             return _not_started(self._program, error)
-        outcome, reason = self._judged(clocked, timeout_s)
-        if reason is not None:
+        bad = self._why_bad(clocked, timeout_s)
+        if bad is not None:
+            outcome, reason = bad
             streams = (clocked.stdout, clocked.stderr)
             tail = tail_of(*(streams if outcome == "wrong-output" else reversed(streams)))
             return Ran(outcome=outcome, exit_code=clocked.exit_code, lasted_s=clocked.total_s, reason=reason, tail=tail)
@@ -110,26 +136,16 @@ class CommandArm:
             system_s=clocked.system_s,
         )
 
-    def _judged(self, clocked: Clocked, timeout_s: float) -> tuple[Outcome, Message | None]:
+    def _why_bad(self, clocked: Clocked, timeout_s: float) -> tuple[Outcome, Message] | None:
         if clocked.timed_out:
             return "timeout", Message(code="run.timeout", params={"seconds": round(timeout_s, 3)})
-        reason = check_exit(self._expected, clocked.exit_code, clocked.signal, clocked.stderr)
-        if reason is not None:
-            return "failed", reason
         first_s = clocked.first_output_s
-        if self._first_byte and first_s is None:
-            return "wrong-output", Message(code="bench.no-output")
         printed = Printed(
             data=clocked.stdout,
             at=clocked.began + (clocked.total_s if first_s is None else first_s),
             cut=clocked.stdout_cut,
         )
-        reason = check_printed(self._expected, printed, self._keys)
-        if reason is not None:
-            return "wrong-output", reason
-        if self._keys is None:
-            self._keys = printed_keys(self._expected, printed)
-        return "ok", None
+        return self._check.why_bad(clocked.exit_code, clocked.signal, clocked.stderr, printed)
 
 
 @dataclass(frozen=True)
@@ -154,7 +170,7 @@ class ServerArm:
         url: Url,
         expected: Expectation,
         *,
-        prepare: Preparation = _nothing,
+        prepare: Preparation = nothing_to_do,
     ) -> None:
         self._program = program
         self._serve = serve

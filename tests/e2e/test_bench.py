@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import ROOT, Grader, Run
+from tests.ports import own_port
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(300)]
 
@@ -204,17 +205,23 @@ def test_peaks_of_memory_come_with_their_floor(grader: Grader) -> None:
     assert result["memory"]["runs"] == arms(result)["a"]["memory_peak"]["n"]
 
 
+def test_peaks_of_memory_are_of_runs_that_are_prepared_and_checked_too(grader: Grader, tmp_path: Path) -> None:
+    once = ("--arm", f"a=mkdir {tmp_path}/made", "--prepare", f"rm -rf {tmp_path}/made", "--rounds", "1")
+    _, prepared = run_bench(grader, *once, "--memory")
+    assert arms(prepared)["a"]["memory_peak"]["median"] > 0
+    # The fourth run, after two to warm up and one that counts, is the first whose memory is read.
+    soon_wrong = (
+        f"""b=sh -c 'echo x >> "{tmp_path}/n"; test $(wc -l < "{tmp_path}/n") -lt 4 && echo right || echo wrong'"""
+    )
+    _, checked = run_bench(grader, "--arm", soon_wrong, "--rounds", "1", "--expect-regex", "right", "--memory")
+    arm = arms(checked)["b"]
+    assert (arm["n"], arm["memory_peak"], arm["no_memory"]["code"]) == (1, None, "bench.no-match")
+
+
 @pytest.fixture
-def port() -> int:
-    """A free port below those that the kernel gives to clients."""
-    for candidate in range(20_000, 30_000):
-        with socket.socket() as trial:
-            try:
-                trial.bind(("127.0.0.1", candidate))
-            except OSError:
-                continue
-            return candidate
-    raise AssertionError("no free port")
+def port() -> Iterator[int]:
+    with own_port() as port:
+        yield port
 
 
 @pytest.fixture

@@ -145,6 +145,12 @@ def test_how_memory_was_read_is_told_with_its_floor(result: Bench) -> None:
     assert not any("memory" in n for n in notes(result))
 
 
+def test_a_peak_of_memory_that_was_not_read_is_told_with_its_reason(result: Bench) -> None:
+    arms = (result.arms[0].model_copy(update={"no_memory": Message(code="bench.memory-not-told")}), *result.arms[1:])
+    told = notes(result.model_copy(update={"arms": arms}))
+    assert told[-1] == "`quick`: its peak of memory was not read: this host does not tell it"
+
+
 def test_a_peak_of_memory_has_the_unit_that_fits(result: Bench) -> None:
     peaks = result.arms[0].model_copy(
         update={"memory_peak": Spread(median=21_000_000, p5=20_900_000, p95=21_100_000, mad=50_000, n=4)}

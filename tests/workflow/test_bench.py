@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from grader.errors import GraderError, HostError, StatsError, UsageError
-from grader.judging.expected import Expectation
 from grader.model.base import canonical_json, digest
 from grader.model.bench import Bench, Calibration, ExperimentPlan
 from grader.model.run import Sample
@@ -18,11 +17,9 @@ from grader.testing import (
     FakeNoiseMeter,
     FakeProgress,
     FakeSamples,
-    FakeScales,
     FakeStore,
 )
 from grader.workflow.bench import Limits, Track, run_bench
-from grader.workflow.benchmemory import read_peaks
 from grader.workflow.benchrun import Ran
 from grader.workflow.budget import Budget
 
@@ -114,7 +111,7 @@ def compare(
     *,
     rounds: int | None = None,
     limits: Limits | None = None,
-    before_leaving: Callable[[Bench], Bench] = lambda bench: bench,
+    before_leaving: Callable[[Bench, Budget], Bench] = lambda bench, budget: bench,
 ) -> Bench:
     plan = ExperimentPlan(arms=tuple(arms), baseline=next(iter(arms)), rounds=rounds, seed=3)
     return run_bench(
@@ -153,7 +150,7 @@ def test_rounds_are_counted_after_warm_ups_and_every_run_is_saved_before_the_nex
 def test_the_host_is_ours_alone_from_the_first_run_to_what_comes_before_leaving(course: Course) -> None:
     held: list[list[str]] = []
 
-    def leave(bench: Bench) -> Bench:
+    def leave(bench: Bench, budget: Budget) -> Bench:
         held.append(list(course.lock.events))
         return bench
 
@@ -282,26 +279,3 @@ def test_a_run_gets_half_of_its_arms_share_of_the_whole(
 ) -> None:
     limits = Limits.of(run_s, whole_s, 3)
     assert (limits.run_s, limits.shared) == expected
-
-
-Programs = Mapping[str, tuple[str, Sequence[str]]]
-
-
-def weighed(course: Course, programs: Programs, scales: FakeScales) -> Bench:
-    bench = compare(course, {name: Arm(course.clock, 0.1) for name in programs}, rounds=1)
-    return read_peaks(bench, scales, programs, {}, Expectation(), 5.0, course.progress)
-
-
-def test_peaks_are_of_runs_that_nobody_times_and_a_bad_one_gives_none(course: Course) -> None:
-    scales = FakeScales({"/bin/true": 1000, "/a": 5000})
-    bench = weighed(course, {"a": ("/a", ("a",)), "b": ("/b", ("b",))}, scales)
-    assert [arm.memory_peak.median if arm.memory_peak else None for arm in bench.arms] == [5000.0, None]
-    assert bench.memory is not None
-    assert (bench.memory.notion, bench.memory.runs, bench.memory.floor_bytes) == ("cgroup", 3, 1000)
-    assert scales.weighed == ["/bin/true"] * 4 + ["/a"] * 4 + ["/b"]
-    assert len(course.samples.lines) == 2 * 3, "no run that was weighed is a sample"
-
-
-def test_a_host_that_can_read_no_peak_says_nothing_of_memory(course: Course) -> None:
-    bench = weighed(course, {"a": ("/a", ("a",))}, FakeScales({}))
-    assert (bench.memory, bench.arms[0].memory_peak) == (None, None)

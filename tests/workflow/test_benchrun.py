@@ -10,11 +10,12 @@ from grader.errors import HostError
 from grader.judging.expected import Expectation, Freshness
 from grader.ports import Clocked
 from grader.testing import FakeServer, FakeStopwatch, clocked, completed, http_answer
-from grader.workflow.benchrun import CommandArm, Ran, ServerArm, Url
+from grader.workflow.benchrun import CommandArm, Ran, RunCheck, ServerArm, Url
 
 
 def ran(run: Clocked | OSError, expected: Expectation | None = None, *, first_byte: bool = False) -> Ran:
-    return CommandArm("prog", FakeStopwatch(run), expected or Expectation(), first_byte=first_byte).run(5.0)
+    check = RunCheck(expected or Expectation(), first_byte=first_byte)
+    return CommandArm("prog", FakeStopwatch(run), check).run(5.0)
 
 
 def test_a_good_run_has_its_times() -> None:
@@ -64,7 +65,7 @@ def test_freshness_is_measured_at_the_first_byte() -> None:
 
 def test_later_runs_print_the_keys_of_the_first() -> None:
     watch = FakeStopwatch(clocked('{"a": 1}'), clocked('{"a": 2}'), clocked('{"error": 1}'))
-    arm = CommandArm("prog", watch, Expectation(json_=True))
+    arm = CommandArm("prog", watch, RunCheck(Expectation(json_=True)))
     assert [arm.run(5.0).outcome for _ in range(3)] == ["ok", "ok", "wrong-output"]
 
 
