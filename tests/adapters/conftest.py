@@ -17,6 +17,7 @@ from grader.model.base import Record
 from grader.model.run import Bind, Command, Completed, Limits
 from grader.ports import SandboxStatus
 from tests.adapters.talk import Request, Talk
+from tests.ports import own_port
 from tests.users import IMPORTS, open_folder, python_for
 
 PLAIN_UID = 64990
@@ -127,6 +128,13 @@ def _plain_python() -> list[str]:
         return subprocess.Popen(tried, stderr=subprocess.DEVNULL, text=True)
 
     return [*line, python_for(start)]
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port for a server on this host's own network."""
+    with own_port() as port:
+        yield port
 
 
 Run = Callable[..., Completed]

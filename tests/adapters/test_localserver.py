@@ -18,18 +18,6 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRe
 """
 
 
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as trial:
-        for candidate in range(20_000, 30_000):
-            try:
-                trial.bind(("127.0.0.1", candidate))
-            except OSError:
-                continue
-            return candidate
-    raise AssertionError("no free port")
-
-
 def argv(port: int) -> list[str]:
     return [sys.executable, "-I", "-c", SERVER, str(port)]
 
