@@ -209,7 +209,7 @@ def test_peaks_of_memory_are_of_runs_that_are_prepared_and_checked_too(grader: G
     once = ("--arm", f"a=mkdir {tmp_path}/made", "--prepare", f"rm -rf {tmp_path}/made", "--rounds", "1")
     _, prepared = run_bench(grader, *once, "--memory")
     assert arms(prepared)["a"]["memory_peak"]["median"] > 0
-    # Two runs warm up, one to four are timed, as quiet as the host is, and four are weighed: the seventh is one of these.
+    # Two runs warm up, one to four are timed, as quiet as the host is, and four are weighed: the seventh is of these.
     soon_wrong = (
         f"""b=sh -c 'echo x >> "{tmp_path}/n"; test $(wc -l < "{tmp_path}/n") -lt 7 && echo right || echo wrong'"""
     )
