@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from grader.errors import StatsError
-from grader.model.bench import Bench, BenchArm, BlockDone, Calibration, ExperimentPlan
+from grader.model.bench import Bench, BenchArm, BlockDone, ExperimentPlan
 from grader.model.host import Fingerprint
 from grader.stats.bench import bench_of
 from tests.stats.simulated import CALIBRATION, Host, conduct
@@ -19,8 +19,8 @@ def plan(rounds: int | None = 12, *, arms: tuple[str, ...] = ("a", "b", "c")) ->
     return ExperimentPlan(arms=arms, baseline="a", rounds=rounds, seed=3)
 
 
-def judged(made: ExperimentPlan, host: Host, *, calibration: Calibration | None = CALIBRATION) -> Bench:
-    done, finished = conduct(made, host, calibration=calibration)
+def judged(made: ExperimentPlan, host: Host) -> Bench:
+    done, finished = conduct(made, host)
     assert finished is not None
     return result(made, done)
 
