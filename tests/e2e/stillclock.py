@@ -136,10 +136,12 @@ class StillEngine:
 
 
 def timed_runs(samples: Path) -> int:
-    """Return how many timed runs a file of samples holds, which may be written to at the moment."""
-    return sum(
-        b'"phase":"timed"' in line for line in samples.read_bytes().splitlines() if line.startswith(b'{"sample"')
-    )
+    """Return how many timed runs a file of samples holds, 0 where there is none; it may be written to meanwhile."""
+    try:
+        lines = samples.read_bytes().splitlines()
+    except FileNotFoundError:
+        return 0
+    return sum(line.startswith(b'{"sample"') and b'"phase":"timed"' in line for line in lines)
 
 
 class StepNames:

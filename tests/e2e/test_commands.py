@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -349,14 +348,15 @@ def test_an_interrupted_campaign_keeps_the_samples_it_has(
     (solution / "main.go").write_text((solution / "main.go").read_text("utf-8") + "\n// samples\n", "utf-8")
     out = tmp_path / "out"
     argv = [sys.executable, "-m", "grader", "grade", str(solution), "--out", str(out)]
-    child = subprocess.Popen(argv, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     samples = tmp_path / "out.samples.jsonl"
-    assert eventually(lambda: timed_runs(samples) >= 2, 300)
-    os.kill(child.pid, signal.SIGINT)
-    assert child.wait(60) == 130
-    assert child.stderr is not None
-    said = child.stderr.read()
-    child.stderr.close()
+    with subprocess.Popen(argv, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            assert eventually(lambda: timed_runs(samples) >= 2, 300)
+            child.send_signal(signal.SIGINT)
+            _, said = child.communicate(timeout=60)
+        finally:
+            child.kill()
+    assert child.returncode == 130
     runs = [run for run in saved_runs(samples) if run["phase"] == "timed"]
     assert len(runs) >= 2
     assert {run["outcome"] for run in runs} == {"ok"}
@@ -369,20 +369,19 @@ def test_what_was_timed_is_timed_again_on_demand_alone(
 ) -> None:
     options = ("--lab", quick_lab, "--out", tmp_path / "out")
 
-    def samples(*more: str, command: str = "grade") -> tuple[bytes, str]:
+    def samples(*more: str, command: str = "grade") -> bytes:
         run = grader(command, solution, *options, *more)
         assert run.code == 0, run.stderr
-        return (tmp_path / "out" / "samples.csv").read_bytes(), run.stderr
+        return (tmp_path / "out" / "samples.csv").read_bytes()
 
-    first, _ = samples()
-    again, said = samples("--remeasure")
+    first = samples()
+    again = samples("--remeasure")
     assert again != first
-    assert [line.split()[0] for line in said.splitlines() if line.startswith(("build", "memory", "time"))] == ["time"]
     cached = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))["cached"]
     assert {"time", "probe-server-native-process"}.isdisjoint(cached)
     assert {"build-native", "probe-once-native-process", "memory-memory_peak-process"} <= set(cached)
-    assert samples()[0] == again, "the new times are kept"
-    assert samples("--remeasure", command="fill")[0] != again
+    assert samples() == again, "the new times are kept"
+    assert samples("--remeasure", command="fill") != again
     refused = grader("grade", solution, *options, "--remeasure", "--no-cache")
     assert refused.code == 2
     assert "`--no-cache` times everything anew" in refused.stderr
