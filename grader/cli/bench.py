@@ -173,10 +173,13 @@ def bench_command(
         lock=lock,
         quiet=quiet,
     )
-    bench = bench_session(asked)
-    if as_json:
-        typer.echo(bench_json(bench).decode(), nl=False)
-    else:
-        show_bench(bench, lang)
+    bench, kept = bench_session(asked)
+    try:
+        if as_json:
+            typer.echo(bench_json(bench).decode(), nl=False)
+        else:
+            show_bench(bench, lang)
+    finally:  # A reader that goes away takes only what is printed.
+        asked.targets.write(bench, lang, kept)
     if any(measured.state == "failed" for measured in bench.arms):
         raise typer.Exit(EXIT_ARM_FAILED)

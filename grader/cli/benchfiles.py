@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grader.adapters.output import SampleFile, replace_file
 from grader.cli.progress import ConsoleProgress
-from grader.errors import HostError, StoppedError, UsageError
+from grader.errors import GraderError, HostError, StoppedError, UsageError
 from grader.model.base import Language, Record
 from grader.model.bench import Bench
 
@@ -29,29 +29,47 @@ class Targets(Record):
     samples: Path | None
 
     def check(self) -> None:
-        """Refuse early what could not be written at the end.  Raises: UsageError."""
-        for option, target in self.model_dump().items():
-            if target is not None:
-                _refuse(target, f"--{option.replace('_', '-')}")
+        """Refuse early what could not be written at the end, or would replace something else.  Raises: UsageError."""
+        named: dict[Path, str] = {}
+        for name, target in self.model_dump().items():
+            if target is None:
+                continue
+            option = f"--{name.replace('_', '-')}"
+            _refuse(target, option)
+            if target.is_file() or not target.exists():  # A device, such as a terminal, takes more than one.
+                other = named.setdefault(target.resolve(), option)
+                if other != option:
+                    raise UsageError(f"`{target}` is that of `{other}` too", where=option, hint="name two files")
+        if self.samples is not None:
+            _refuse_no_samples(self.samples)
 
-    def write(self, bench: Bench, language: Language) -> None:
-        """Write all but the samples, which are there.  Raises: HostError naming the first that cannot be written."""
+    def write(self, bench: Bench, language: Language, kept: Path) -> None:
+        """Write all but the samples, which are there: in `kept`.
+
+        Raises: HostError naming all that cannot be written, after the others are.
+        """
+        errors = [error for made in self._files(bench, language) if (error := _written(*made)) is not None]
+        if errors:
+            hint = f"name another file; every run is kept in `{kept}`"
+            raise HostError("; ".join(error.what for error in errors), hint=hint) from errors[0]
+
+    def _files(self, bench: Bench, language: Language) -> Iterator[tuple[str, Path, bytes]]:
         if self.export_json is not None:
             from grader.exports.bench import bench_json
 
-            _write(self.export_json, bench_json(bench))
+            yield "--export-json", self.export_json, bench_json(bench)
         if self.export_csv is not None:
             from grader.exports.bench import bench_csv
 
-            _write(self.export_csv, bench_csv(bench))
+            yield "--export-csv", self.export_csv, bench_csv(bench)
         if self.export_hyperfine is not None:
             from grader.exports.hyperfine import hyperfine_json
 
-            _write(self.export_hyperfine, hyperfine_json(bench))
+            yield "--export-hyperfine", self.export_hyperfine, hyperfine_json(bench)
         if self.plot is not None:
             from grader.render.benchplot import bench_svg
 
-            _write(self.plot, bench_svg(bench, language))
+            yield "--plot", self.plot, bench_svg(bench, language)
 
 
 def _refuse(target: Path, option: str) -> None:
@@ -63,11 +81,26 @@ def _refuse(target: Path, option: str) -> None:
         raise UsageError(f"`{target}` cannot be written", where=option, hint="name a file that you may write")
 
 
-def _write(target: Path, data: bytes) -> None:
-    if target.exists() and not target.is_file():
-        target.write_bytes(data)  # A pipe or a device cannot be replaced.
-    else:
-        replace_file(target, data)
+def _refuse_no_samples(target: Path) -> None:
+    """Raises: UsageError for what is there and holds something else than samples; an empty file holds nothing."""
+    there = os.path.lexists(target)
+    if there and (not target.is_file() or target.stat().st_size > 0) and SampleFile(target).saved() is None:
+        what = f"`{target}` is there and holds no runs that a comparison has saved"
+        raise UsageError(what, where="--samples", hint="name a new file")
+
+
+def _written(option: str, target: Path, data: bytes) -> HostError | None:
+    """Write a file; return what kept it from being written."""
+    try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)  # A pipe or a device cannot be replaced.
+        else:
+            replace_file(target, data)
+    except OSError as error:
+        return HostError(f"{option} `{target}`: cannot write results: {error.strerror}")
+    except HostError as error:
+        return HostError(f"{option} `{target}`: {error.what}")
+    return None
 
 
 def samples_file(cache: Path) -> Path:
@@ -82,7 +115,7 @@ def samples_file(cache: Path) -> Path:
 
 @contextmanager
 def told_where(log: SampleFile, progress: ConsoleProgress) -> Iterator[None]:
-    """Tell where the samples are if the run does not come to its end.
+    """Tell where the samples are if the run does not come to its end, whatever the reason.
 
     Raises: StoppedError for an interrupt.
     """
@@ -91,16 +124,20 @@ def told_where(log: SampleFile, progress: ConsoleProgress) -> Iterator[None]:
     def kept() -> str:
         saved = log.saved()
         if saved is None or saved.header.began < began:  # What an earlier comparison has left there.
-            return "no run was begun"
+            return ""
         return f"{len(saved.samples)} runs are kept in `{log.path}`"
 
     try:
         yield
     except KeyboardInterrupt:
-        raise StoppedError(f"interrupted; {kept()}", hint="run the same command again to start afresh") from None
-    except HostError as error:
-        progress.note(kept())
-        if error.where != str(log.path):
-            raise
-        hint = "free some room, or name a file on another disk with `--samples`"
-        raise HostError(error.what, where=error.where, hint=hint) from error
+        hint = "run the same command again to start afresh; what is kept stays"
+        raise StoppedError(f"interrupted; {kept() or 'no run was begun'}", hint=hint) from None
+    except GraderError as error:
+        if error.where == str(log.path):
+            error.hint = "free some room, or name a file on another disk with `--samples`"
+        error.hint = "; ".join(filter(None, (error.hint, kept())))
+        raise
+    except Exception:  # A mistake of ours must not hide them either.
+        if runs := kept():
+            progress.note(runs)
+        raise

@@ -95,8 +95,8 @@ class _Meant:
     whole_s: float | None
 
 
-def bench_session(asked: Asked) -> Bench:
-    """Compare, write the files that were asked for, and return the result in words.
+def bench_session(asked: Asked) -> tuple[Bench, Path]:
+    """Compare; return the result in words, and the file of its raw samples.
 
     Raises: UsageError before anything runs; StoppedError if somebody ended it, with the samples kept.
     """
@@ -134,9 +134,7 @@ def bench_session(asked: Asked) -> Bench:
     progress.close()
     from grader.render.benchwords import worded_bench
 
-    bench = worded_bench(bench)
-    asked.targets.write(bench, asked.language)
-    return bench
+    return worded_bench(bench), log.path
 
 
 def _understood(asked: Asked) -> _Meant:

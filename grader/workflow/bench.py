@@ -85,6 +85,8 @@ def run_bench(
     """
     with track.lock.exclusive():
         header = SampleHeader(key=_key(plan, argvs), rounds=plan.rounds or MOST_ROUNDS, began=track.wall())
+        if (aside := track.samples.set_aside()) is not None:
+            track.progress.note(f"the runs of an earlier comparison are kept in `{aside}`")
         writer = track.samples.begin(header, ())
         budget = track.budget()
         noise = CalibratedMeter(BoundedMeter(track.noise(), budget), track.store, track.host)

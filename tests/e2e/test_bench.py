@@ -151,6 +151,31 @@ def test_every_sample_and_the_method_are_in_the_result(grader: Grader, tmp_path:
     assert len(files["jsonl"].read_bytes().splitlines()) == 1 + 12
 
 
+def test_the_same_command_again_keeps_the_runs_of_the_first(grader: Grader, tmp_path: Path) -> None:
+    samples = tmp_path / "runs.jsonl"
+    options = ("bench", "--arm", "a=true", "--rounds", "1", "--samples", samples)
+    grader(*options)
+    first = samples.read_bytes()
+    again = grader(*options)
+    assert f"`{samples}.1`" in again.stderr
+    assert Path(f"{samples}.1").read_bytes() == first
+    assert samples.read_bytes() != first
+
+
+def test_an_export_that_fails_takes_nothing_else_with_it(grader: Grader, tmp_path: Path) -> None:
+    samples, table = tmp_path / "runs.jsonl", tmp_path / "runs.csv"
+    run, result = run_bench(
+        grader,
+        *("--arm", "a=true", "--rounds", "1", "--samples", samples),
+        *("--export-json", "/dev/full", "--export-csv", table),
+    )
+    assert run.code == 3
+    assert arms(result)["a"]["n"] == 1
+    assert "--export-json `/dev/full`" in run.stderr
+    assert str(samples) in run.stderr
+    assert len(table.read_text().splitlines()) == 1 + 3
+
+
 def test_a_shell_is_used_only_when_it_is_asked_for(grader: Grader) -> None:
     options = ("--arm", "a=echo one | tr one two", "--rounds", "1")
     plain, _ = run_bench(grader, *options, "--expect-regex", r"one \| tr")

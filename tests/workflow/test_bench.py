@@ -147,6 +147,15 @@ def test_rounds_are_counted_after_warm_ups_and_every_run_is_saved_before_the_nex
     assert (bench.ratios[0].verdict, bench.method.ending) == ("slower", "rounds")
 
 
+def test_runs_of_an_earlier_comparison_are_kept_aside(course: Course) -> None:
+    compare(course, {"a": Arm(course.clock, 0.1)}, rounds=1)
+    first = list(course.samples.lines)
+    compare(course, {"a": Arm(course.clock, 0.1)}, rounds=2)
+    assert course.samples.aside == first
+    assert len(course.samples.lines) == 2 + 2
+    assert any("`aside`" in line for line in course.progress.lines)
+
+
 def test_the_host_is_ours_alone_from_the_first_run_to_what_comes_before_leaving(course: Course) -> None:
     held: list[list[str]] = []
 
