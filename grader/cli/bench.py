@@ -10,6 +10,7 @@ import typer
 from grader.cli.benchcompare import compare_command
 from grader.cli.grade import QuietOption
 from grader.cli.options import CacheOption, LangOption, LockOption
+from grader.errors import UsageError
 
 State = Literal["warm", "first", "file-cold"]
 
@@ -138,6 +139,7 @@ def bench_command(
     Commands run with your own rights, in this directory, without a shell.  An arm with a bad run has no number.
     """
     if context.invoked_subcommand is not None:
+        _refuse_options(context)
         return
     from grader.cli.benchfiles import Targets
     from grader.cli.benching import Asked, bench_session
@@ -183,3 +185,15 @@ def bench_command(
         asked.targets.write(bench, lang, kept)
     if any(measured.state == "failed" for measured in bench.arms):
         raise typer.Exit(EXIT_ARM_FAILED)
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """Raises: UsageError for an option that stands before the name of a subcommand, where it would do nothing."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"`{parameter.opts[0]}` is of `grader bench` and does nothing before `{context.invoked_subcommand}`",
+                where=parameter.opts[0],
+                hint=f"leave it out, or see `grader bench {context.invoked_subcommand} --help` for one to put after it",
+            )
