@@ -20,8 +20,8 @@ Stored = TypeVar("Stored", bound=Record)
 class Site:
     """The ports that measuring uses, what this host is, the caps on one run of a program, and on waits for a server.
 
-    Unless `use_cache`, nothing is read from the store or kept in it.  With `remeasure` what was timed is timed again,
-    and what the store holds of it stays until that is whole.
+    Unless `use_cache`, no result is read from the store, and nothing is kept in it.  With `remeasure` what was timed
+    is timed again, and what the store holds of it stays until that is whole.
     """
 
     engine: Engine
