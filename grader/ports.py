@@ -234,6 +234,9 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None:
         """Wait."""
 
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """Keep our own housekeeping, the garbage collector, out of what is timed meanwhile."""
+
 
 class Host(Protocol):
     """Facts about this host."""

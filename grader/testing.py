@@ -401,10 +401,11 @@ class FakeSamples:
 
 
 class FakeClock:
-    """A clock that goes only while somebody sleeps; its wall stands still."""
+    """A clock that goes only while somebody sleeps; its wall stands still.  `calm` while nothing may disturb."""
 
     def __init__(self, wall_s: float = 0.0) -> None:
         self.wall_s = wall_s
+        self.calm = False
         self.now_ns = 1_000_000_000
 
     def wall(self) -> float:
@@ -418,6 +419,14 @@ class FakeClock:
 
     def sleep(self, seconds: float) -> None:
         self.now_ns += round(seconds * 1e9)
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        self.calm = True
+        try:
+            yield
+        finally:
+            self.calm = False
 
 
 class FakeProgress:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from grader.adapters.clock import SystemClock
 from grader.adapters.host import file_digest
 from grader.adapters.localserver import serve_locally
 from grader.adapters.pagecache import cached_share, drop
@@ -53,13 +54,12 @@ def make_arm(
     check: RunCheck,
 ) -> Arm:
     """Return the arm, a server if it has a `url`; `check` is for one that ends by itself."""
-    name = shown(command.argv[0])
     if url is not None:
         return ServerArm(
-            name,
             lambda life_s: serve_locally(command.program, command.argv, environment, url.port, life_s),
             url,
             expected,
+            SystemClock(),
             prepare=prepare,
         )
     stopwatch = Stopwatch(
@@ -68,7 +68,7 @@ def make_arm(
         environment,
         stdout_bytes=CHECKED_BYTES if expected.reads_output else TAIL_BYTES,
     )
-    return CommandArm(name, stopwatch, check, prepare=prepare)
+    return CommandArm(shown(command.argv[0]), stopwatch, check, prepare=prepare)
 
 
 def tools_of(commands: Mapping[str, Found]) -> tuple[Tool, ...]:

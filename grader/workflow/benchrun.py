@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,27 +9,17 @@ from typing import Protocol
 
 from pydantic import Field
 
-from grader.errors import HostError
+from grader.errors import HostError, StillRunningError
 from grader.judging.expected import Expectation, Printed, check_exit, check_printed, printed_keys, tail_of
+from grader.judging.probes import WallClock
 from grader.judging.server import why_no_answer
 from grader.model.base import Message, Record
 from grader.model.run import Answer, Completed, Outcome
 from grader.model.trouble import trouble
-from grader.ports import Clocked, Server, Stopped, Stopwatch
+from grader.ports import Clock, Clocked, Server, Stopped, Stopwatch
 from grader.workflow.budget import Budget
-from grader.workflow.httpclient import ask
-
-CONNECT_PAUSE_S = 0.0005
-"""Between two attempts to connect: with the attempt itself well below a millisecond."""
-CONNECT_S = 0.002
-"""For one attempt.  A loopback answers at once; what is lost while it comes up is sent again a whole second later."""
-REQUEST_S = 5.0
-LEAST_S = 0.25
-"""What a request gets at least, however little of the wait is left."""
-PATIENCE_S = 2.0
-"""Longest wait for a right answer once somebody listens: some servers do so before they are ready."""
-GRACE_S = 5.0
-"""What a server has to end itself after SIGTERM."""
+from grader.workflow.firstanswer import First, first_answer
+from grader.workflow.waits import STANDARD, Waits
 
 
 class Ran(Record):
@@ -165,51 +154,45 @@ class ServerArm:
 
     def __init__(
         self,
-        program: str,
         serve: Callable[[float], AbstractContextManager[Server]],
         url: Url,
         expected: Expectation,
+        clock: Clock,
         *,
+        waits: Waits = STANDARD,
         prepare: Preparation = nothing_to_do,
     ) -> None:
-        self._program = program
         self._serve = serve
         self._url = url
         self._expected = expected
+        self._clock = clock
+        self._waits = waits
         self.prepare = prepare
         self._keys: tuple[str, ...] | None = None
 
     def run(self, timeout_s: float) -> Ran:
         try:
-            with self._serve(timeout_s + REQUEST_S + GRACE_S) as server:
-                answer, first_s = self._first_answer(server, timeout_s)
+            with self._serve(timeout_s + self._waits.request_s + self._waits.grace_s) as server:
+                first = first_answer(
+                    server,
+                    self._url.path,
+                    self._url.port,
+                    self._checked,
+                    within_s=round(timeout_s, 3),
+                    pause_s=self._waits.connect_pause_s,
+                    waits=self._waits,
+                    clock=self._clock,
+                )
                 ended = server.ended()
-                stopped = server.stop(GRACE_S)
+                stopped = server.stop(self._waits.grace_s)
+        except StillRunningError:
+            raise
         except HostError as error:
             reason = trouble("infra.run-broke", error)
             return Ran(outcome="not-started", exit_code=None, lasted_s=0.0, reason=reason)
-        return self._judged(answer, first_s, stopped, ended, timeout_s)
+        return self._judged(first, stopped, timeout_s, ended=ended)
 
-    def _first_answer(self, server: Server, timeout_s: float) -> tuple[Answer, float]:
-        """Ask until the answer is valid, the server has ended or the wait is over; return the time since its start."""
-        deadline = time.monotonic() + timeout_s
-        wrong: Answer | None = None
-        while True:
-            ended = server.ended()
-            left = min(REQUEST_S, max(LEAST_S, deadline - time.monotonic()))
-            answer = self._checked(ask(server, self._url.path, self._url.port, timeout_s=left, connect_s=CONNECT_S))
-            first_s = (time.perf_counter_ns() - server.started_ns()) / 1e9
-            now = time.monotonic()
-            if answer.reason is not None and answer.reason.code != "answer.refused":
-                deadline = min(deadline, now + PATIENCE_S)
-            if answer.status is not None:
-                wrong = answer
-            if answer.reason is None or ended or now >= deadline:
-                # Of two answers that do not count, a wrong one tells more than the end of our wait.
-                return (answer if answer.reason is None or wrong is None else wrong), first_s
-            time.sleep(CONNECT_PAUSE_S)
-
-    def _checked(self, answer: Answer) -> Answer:
+    def _checked(self, answer: Answer, came: WallClock) -> Answer:
         """Return the answer with what is wrong about it, if anything is."""
         if answer.reason is not None:
             return answer
@@ -217,16 +200,16 @@ class ServerArm:
         if answer.status != 200:
             reason = Message(code="answer.status", params={"path": answer.path, "found": answer.status})
         else:
-            printed = _body(answer)
+            printed = Printed(data=answer.body.encode("latin-1"), at=came.after)
             reason = check_printed(self._expected, printed, self._keys)
             if reason is None and self._keys is None:
                 self._keys = printed_keys(self._expected, printed)
         return answer.model_copy(update={"reason": reason})
 
-    def _judged(self, answer: Answer, first_s: float, stopped: Stopped, ended: bool, timeout_s: float) -> Ran:
-        done = stopped.completed
+    def _judged(self, first: First, stopped: Stopped, timeout_s: float, *, ended: bool) -> Ran:
+        answer, done = first.answer, stopped.completed
         if answer.reason is None:
-            return Ran(outcome="ok", exit_code=done.exit_code, lasted_s=done.total_s, first_output_s=first_s)
+            return Ran(outcome="ok", exit_code=done.exit_code, lasted_s=done.total_s, first_output_s=first.seconds)
         body = answer.body.encode("latin-1")
         return Ran(
             outcome=_outcome(answer, done, ended=ended),
@@ -235,10 +218,6 @@ class ServerArm:
             reason=why_no_answer(answer, done, ended=ended, waited_s=round(timeout_s, 3)),
             tail=tail_of(body, done.stderr_bytes(), done.stdout_bytes()),
         )
-
-
-def _body(answer: Answer) -> Printed:
-    return Printed(data=answer.body.encode("latin-1"), at=time.time())
 
 
 def _outcome(answer: Answer, done: Completed, *, ended: bool) -> Outcome:

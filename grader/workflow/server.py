@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 from grader.errors import HostError, LockError
 from grader.judging.http import judge_answer
 from grader.judging.probes import FAILED_AS_EXPECTED, VALID, WallClock
 from grader.judging.server import printed_word, spread, unexpected_failure, why_no_answer
-from grader.model.base import Message, Record, canonical_json
+from grader.model.base import Message, canonical_json
 from grader.model.lab import HttpGet, HttpProbe
 from grader.model.run import Answer, Artifact, Command, MemoryReading, ProbeResult, ServerRun
 from grader.ports import Clock, Server, Stopped
+from grader.workflow.firstanswer import First, first_answer
 from grader.workflow.httpclient import ask
 from grader.workflow.probing import Probed, Probing, start_probing
 from grader.workflow.site import Site
 from grader.workflow.waits import Waits
 
-RECIPE = "6"
+RECIPE = "7"
 """Raised when the same server would be asked, timed or judged otherwise."""
 
 
@@ -149,26 +151,19 @@ class _Serving:
         timed = served.server.model_copy(update={"first_answers_s": tuple(seconds)})
         return served.model_copy(update={"server": timed})
 
-    def _first_answer(self, server: Server, pause_s: float) -> _First:
+    def _first_answer(self, server: Server, pause_s: float) -> First:
         """Ask the first route until the answer is valid, the server has ended or the wait is over."""
-        deadline = self.clock.monotonic() + self.ready_s
-        wrong: Answer | None = None
-        while True:
-            ended = server.ended()
-            left = max(self.waits.connect_s, min(self.waits.request_s, deadline - self.clock.monotonic()))
-            answer = self._ask(server, self.probe.get[0], left, self.waits.connect_s)
-            seconds = (self.clock.ticks_ns() - server.started_ns()) / 1e9
-            now = self.clock.monotonic()
-            if left < self.waits.request_s:
-                answer = _waited_in_all(answer, self.ready_s)
-            if answer.reason is not None and answer.reason.code != "answer.refused":
-                deadline = min(deadline, now + self.waits.patience_s)
-                if wrong is not None and answer.reason.code == "answer.timeout":
-                    answer = wrong  # the end of our wait cut this one short, so it says less than the one before
-                wrong = answer
-            if answer.reason is None or ended or now >= deadline:
-                return _First(answer=answer, seconds=seconds)
-            self.clock.sleep(pause_s)
+        get = self.probe.get[0]
+        return first_answer(
+            server,
+            get.path,
+            self.probe.port,
+            partial(judge_answer, get),
+            within_s=self.ready_s,
+            pause_s=pause_s,
+            waits=self.waits,
+            clock=self.clock,
+        )
 
     def _ask_many(self, server: Server) -> tuple[int, Answer | None]:
         """Ask the routes in turn; return how many answers were right, and the first wrong one."""
@@ -181,9 +176,9 @@ class _Serving:
                 return number, answer
         return self.waits.requests, None
 
-    def _ask(self, server: Server, get: HttpGet, timeout_s: float, connect_s: float | None = None) -> Answer:
+    def _ask(self, server: Server, get: HttpGet, timeout_s: float) -> Answer:
         before = self.clock.wall()
-        answer = ask(server, get.path, self.probe.port, timeout_s=timeout_s, connect_s=connect_s)
+        answer = ask(server, get.path, self.probe.port, timeout_s=timeout_s)
         return judge_answer(get, answer, WallClock(before=before, after=self.clock.wall()))
 
     def _let_die(self, server: Server, answer: Answer) -> None:
@@ -203,13 +198,6 @@ class _Serving:
         return why_no_answer(wrong, stopped.completed, ended=ended, waited_s=self.ready_s, **counts)
 
 
-class _First(Record):
-    """The answer that ended a wait, and the seconds from the spawn to it."""
-
-    answer: Answer
-    seconds: float
-
-
 def settled_memory(server: Server, waits: Waits, clock: Clock) -> tuple[MemoryReading, ...]:
     """Read the memory until it holds still; return the last readings, empty where this host can give none."""
     last: deque[tuple[MemoryReading, ...]] = deque(maxlen=waits.readings)
@@ -224,17 +212,6 @@ def settled_memory(server: Server, waits: Waits, clock: Clock) -> tuple[MemoryRe
             return readings
     unsettled = f"; still moving after {waits.settle_s:g} s"
     return tuple(r.model_copy(update={"method": r.method + unsettled}) for r in last[-1])
-
-
-def _waited_in_all(answer: Answer, ready_s: float) -> Answer:
-    """Return an answer that did not come in what was left of the wait, with the whole wait as its time.
-
-    What was left is a reading of the clock: equal submissions would have unequal reasons.
-    """
-    if answer.reason is None or answer.reason.code != "answer.timeout":
-        return answer
-    params = answer.reason.params | {"seconds": ready_s}
-    return answer.model_copy(update={"reason": answer.reason.model_copy(update={"params": params})})
 
 
 def _lasting(result: ProbeResult) -> bool:

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from grader.errors import HostError
+from grader.errors import HostError, StillRunningError
 from grader.judging.expected import Expectation, Freshness
 from grader.ports import Clocked
-from grader.testing import FakeServer, FakeStopwatch, clocked, completed, http_answer
+from grader.testing import FakeClock, FakeServer, FakeStopwatch, clocked, completed, http_answer
 from grader.workflow.benchrun import CommandArm, Ran, RunCheck, ServerArm, Url
+from grader.workflow.waits import STANDARD, Waits
+
+NOW = 1_700_000_000.0
 
 
 def ran(run: Clocked | OSError, expected: Expectation | None = None, *, first_byte: bool = False) -> Ran:
@@ -69,13 +72,13 @@ def test_later_runs_print_the_keys_of_the_first() -> None:
     assert [arm.run(5.0).outcome for _ in range(3)] == ["ok", "ok", "wrong-output"]
 
 
-def server_arm(server: FakeServer, expected: Expectation | None = None) -> ServerArm:
+def server_arm(server: FakeServer, expected: Expectation | None = None, waits: Waits = STANDARD) -> ServerArm:
     @contextmanager
     def serve(life_s: float) -> Iterator[FakeServer]:
         yield server
         server.stop(0)
 
-    return ServerArm("prog", serve, Url(port=8080, path="/now"), expected or Expectation())
+    return ServerArm(serve, Url(port=8080, path="/now"), expected or Expectation(), FakeClock(NOW), waits=waits)
 
 
 def test_a_server_is_timed_to_its_first_valid_answer_and_stopped() -> None:
@@ -86,15 +89,42 @@ def test_a_server_is_timed_to_its_first_valid_answer_and_stopped() -> None:
     assert server.stops > 0
 
 
-def test_an_answer_counts_only_if_it_is_what_was_expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grader.workflow.benchrun.PATIENCE_S", 0.0)
+def test_an_answer_counts_only_if_it_is_what_was_expected() -> None:
+    impatient = Waits(patience_s=0.0)
     server = FakeServer({"/now": http_answer("starting")})
-    bad = server_arm(server, Expectation(regex="ready")).run(30.0)
+    bad = server_arm(server, Expectation(regex="ready"), impatient).run(30.0)
     assert bad.reason is not None
     assert (bad.outcome, bad.reason.code, bad.tail) == ("wrong-output", "bench.no-match", "starting")
-    bad = server_arm(FakeServer()).run(30.0)
+    bad = server_arm(FakeServer(), waits=impatient).run(30.0)
     assert bad.reason is not None
     assert (bad.outcome, bad.reason.code) == ("wrong-output", "answer.status")
+
+
+def test_an_answer_is_fresh_if_it_tells_when_it_came() -> None:
+    fresh = Expectation(fresh=Freshness(key="now", within_s=0.5))
+    for moment, outcome in ((NOW, "ok"), (NOW - 1, "wrong-output")):
+        server = FakeServer({"/now": http_answer(json.dumps({"now": moment}))})
+        assert server_arm(server, fresh, Waits(patience_s=0.0)).run(30.0).outcome == outcome
+
+
+def test_later_answers_have_the_keys_of_the_first() -> None:
+    server = FakeServer()
+    arm = server_arm(server, Expectation(json_=True), Waits(patience_s=0.0))
+    outcomes = []
+    for body in ('{"a": 1}', '{"a": 2}', '{"error": 1}'):
+        server.answers, server.stops = {"/now": http_answer(body)}, 0
+        outcomes.append(arm.run(30.0).outcome)
+    assert outcomes == ["ok", "ok", "wrong-output"]
+
+
+def test_a_server_that_goes_on_whatever_we_do_ends_the_comparison() -> None:
+    @contextmanager
+    def unkillable(life_s: float) -> Iterator[FakeServer]:
+        yield FakeServer({"/": http_answer("hello")})
+        raise StillRunningError("process 7 goes on")
+
+    with pytest.raises(StillRunningError):
+        ServerArm(unkillable, Url(port=8080, path="/"), Expectation(), FakeClock()).run(5.0)
 
 
 def test_a_server_that_never_listens_is_waited_for_no_longer_than_allowed() -> None:
@@ -116,6 +146,6 @@ def test_a_port_that_is_taken_is_no_time() -> None:
         raise HostError("port 8080 is taken")
         yield
 
-    bad = ServerArm("prog", taken, Url(port=8080, path="/"), Expectation()).run(5.0)
+    bad = ServerArm(taken, Url(port=8080, path="/"), Expectation(), FakeClock()).run(5.0)
     assert bad.reason is not None
     assert (bad.outcome, bad.reason.params["detail"]) == ("not-started", "port 8080 is taken")
