@@ -19,6 +19,7 @@ from grader.cli.claims import claims_command
 from grader.cli.doctor import doctor_command
 from grader.cli.fill import fill_command
 from grader.cli.grade import grade_command
+from grader.cli.group import Commands
 from grader.cli.judge import judge_command
 from grader.cli.lab import lab_app
 from grader.errors import GraderError
@@ -32,6 +33,7 @@ RESUMABLE = ("grade", "fill")
 
 app = typer.Typer(
     name="grader",
+    cls=Commands,
     help="Build, run, time and grade container and WebAssembly labs; honest numbers only.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
