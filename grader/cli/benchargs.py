@@ -10,14 +10,13 @@ from urllib.parse import urlsplit
 from grader.errors import UsageError
 from grader.judging.expected import Expectation, Freshness
 from grader.model.base import Record
-from grader.model.bench import ExperimentPlan
+from grader.model.bench import LARGEST_PLAN, ExperimentPlan
 from grader.model.grade import Conditions
 from grader.units import parse_duration
 from grader.workflow.benchrun import Url
 
 SHELL = "/bin/sh"
 LONGEST_NAME = 60
-MOST_ROUNDS = 5000
 AUTO_LIMIT_S = 60.0
 WARMUPS = 2
 FIRST_ROUNDS = 3
@@ -163,9 +162,9 @@ def parse_rounds(text: str, state: Conditions, *, prepared: bool) -> int | None:
 
 def _count(text: str) -> int:
     count = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-    if not 1 <= count <= MOST_ROUNDS:
+    if not 1 <= count <= LARGEST_PLAN:
         raise UsageError(
-            f"`{text}` is no number of rounds", where="--rounds", hint=f"`auto`, or a number from 1 to {MOST_ROUNDS}"
+            f"`{text}` is no number of rounds", where="--rounds", hint=f"`auto`, or a number from 1 to {LARGEST_PLAN}"
         )
     return count
 

@@ -26,6 +26,10 @@ Clock = Literal["total", "start"]
 Ending = Literal["rounds", "precision", "most-rounds", "time", "no-arms"]
 
 
+LARGEST_PLAN = 5000
+"""Most rounds that can be asked for."""
+
+
 class ExperimentPlan(Record):
     """What to run.  With `rounds` None their number follows from the precision that is reached.
 
@@ -34,7 +38,7 @@ class ExperimentPlan(Record):
 
     arms: tuple[str, ...] = Field(min_length=1)
     baseline: str
-    rounds: int | None = Field(default=None, ge=1, le=5000)
+    rounds: int | None = Field(default=None, ge=1, le=LARGEST_PLAN)
     warmups: int = Field(default=2, ge=0, le=100)
     seed: int
     clock: Clock = "total"
@@ -305,6 +309,9 @@ class BenchMethod(Record):
     centre: Literal["Hodges-Lehmann of paired log ratios"] = "Hodges-Lehmann of paired log ratios"
     interval: Literal["signed ranks"] = "signed ranks"
     check: Literal["bootstrap of the median log ratio"] = "bootstrap of the median log ratio"
+    band: float = Field(
+        default=0.10, gt=0, description="Two arms do not differ as long as neither is slower by more than this share."
+    )
 
 
 class Bench(Record):

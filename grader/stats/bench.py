@@ -28,7 +28,7 @@ from grader.stats.noise import calmest_pressure, doubts_about_block, quiet_spawn
 from grader.stats.othertools import other_tools
 from grader.stats.outliers import outliers
 from grader.stats.ratio import bootstrap_ratio, paired_ratio
-from grader.stats.verdict import in_words, more_rounds, verdict_of
+from grader.stats.verdict import BAND, in_words, more_rounds, verdict_of
 
 
 def bench_of(
@@ -62,6 +62,7 @@ def bench_of(
             warmups=plan.warmups,
             clock=plan.clock,
             conditions=plan.conditions,
+            band=BAND,
         ),
         other_tools=other_tools(_same_runs(plan, done, used), [(arm, plan.baseline) for arm in _others(plan)]),
         host=host,

@@ -21,11 +21,11 @@ from grader.model.lab import Parameters
 from grader.model.run import Phase, Sample
 from grader.stats.noise import calmest_pressure, doubts_about_block, doubts_about_reading, quiet_spawn
 from grader.stats.ratio import paired_ratio
+from grader.stats.verdict import FEWEST_ROUNDS
 
 BLOCK_ROUNDS = 5
 """Rounds between two readings, and between two looks at the precision."""
 
-FEWEST_ROUNDS = 10
 MOST_ROUNDS = 40
 PROMISED = 0.05
 """`rounds: auto` promises a 95 % half-width of at most this, if 40 rounds can give it."""

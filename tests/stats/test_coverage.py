@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pytest
 
 from grader.model.bench import ExperimentPlan
-from grader.stats.experiment import FEWEST_ROUNDS, MOST_ROUNDS, contaminated, repeated_rounds, times, used_samples
+from grader.stats.experiment import MOST_ROUNDS, contaminated, repeated_rounds, times, used_samples
 from grader.stats.ratio import RatioEstimate, paired_ratio
-from grader.stats.verdict import verdict_of
+from grader.stats.verdict import FEWEST_ROUNDS, verdict_of
 from tests.stats.simulated import Host, Recorded, conduct, series
 
 CAMPAIGNS = 300
