@@ -47,7 +47,7 @@ from grader.model.base import Language, Record
 from grader.model.bench import Bench, ExperimentPlan
 from grader.model.grade import Conditions
 from grader.ports import Progress, Store
-from grader.workflow.bench import Limits, Track, run_bench
+from grader.workflow.bench import TimeLimits, Track, run_bench
 from grader.workflow.benchmemory import Weighable, Weighing
 from grader.workflow.benchrun import Arm, RunCheck, Url
 from grader.workflow.budget import BoundedLock, Budget
@@ -90,7 +90,7 @@ class _Meant:
     expected: Expectation
     url: Url | None
     prepare: tuple[tuple[str | None, tuple[str, ...]], ...]
-    limits: Limits
+    limits: TimeLimits
     given_s: float | None
     whole_s: float | None
 
@@ -157,7 +157,7 @@ def _understood(asked: Asked) -> _Meant:
         expected=expected,
         url=url,
         prepare=prepare,
-        limits=Limits.of(run_s, whole_s, len(arms)),
+        limits=TimeLimits.of(run_s, whole_s, len(arms)),
         given_s=given_s,
         whole_s=whole_s,
     )

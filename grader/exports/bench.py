@@ -16,7 +16,7 @@ from grader.exports.samples import csv_cell
 from grader.model.base import first_mistake
 from grader.model.bench import Bench
 
-SCHEMA = "grader/bench/1"
+SCHEMA = Bench.model_fields["schema_"].default
 HINT = "give a file that `grader bench --export-json` wrote"
 
 BENCH_COLUMNS = (

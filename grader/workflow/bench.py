@@ -42,7 +42,7 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Limits:
+class TimeLimits:
     """How long one run may take.
 
     `shared` if that is our share of a limit of the whole: then a limit that is too small is not an arm's failure.
@@ -52,7 +52,7 @@ class Limits:
     shared: bool
 
     @classmethod
-    def of(cls, run_s: float | None, whole_s: float | None, arms: int) -> Limits:
+    def of(cls, run_s: float | None, whole_s: float | None, arms: int) -> TimeLimits:
         """Return the limits that follow from what the caller gave.
 
         A program that hangs must not use up the time of the others, so without a limit of its own a run gets half of
@@ -70,7 +70,7 @@ def run_bench(
     arms: Mapping[str, Arm],
     argvs: Mapping[str, tuple[str, ...]],
     track: Track,
-    limits: Limits,
+    limits: TimeLimits,
     *,
     version: str,
     before_leaving: Callable[[Bench, Budget], Bench] = lambda bench, budget: bench,
@@ -108,7 +108,7 @@ class _Session:
         plan: ExperimentPlan,
         arms: Mapping[str, Arm],
         track: Track,
-        limits: Limits,
+        limits: TimeLimits,
         noise: CalibratedMeter,
         budget: Budget,
         writer: SampleWriter,
@@ -193,7 +193,7 @@ class _Session:
         return self._track.monotonic() - self._began
 
 
-def _refuse_small_limit(done: Sequence[BlockDone], limits: Limits) -> None:
+def _refuse_small_limit(done: Sequence[BlockDone], limits: TimeLimits) -> None:
     """Raises: UsageError if every arm met its share of the time limit before it had ended once."""
     samples = [sample for d in done for sample in d.samples]
     if limits.shared and samples and all(s.outcome == "timeout" for s in samples):

@@ -19,7 +19,7 @@ from grader.testing import (
     FakeSamples,
     FakeStore,
 )
-from grader.workflow.bench import Limits, Track, run_bench
+from grader.workflow.bench import TimeLimits, Track, run_bench
 from grader.workflow.benchrun import Ran
 from grader.workflow.budget import Budget
 
@@ -110,7 +110,7 @@ def compare(
     arms: Mapping[str, Arm],
     *,
     rounds: int | None = None,
-    limits: Limits | None = None,
+    limits: TimeLimits | None = None,
     before_leaving: Callable[[Bench, Budget], Bench] = lambda bench, budget: bench,
 ) -> Bench:
     plan = ExperimentPlan(arms=tuple(arms), baseline=next(iter(arms)), rounds=rounds, seed=3)
@@ -119,7 +119,7 @@ def compare(
         arms,
         {name: (f"/{name}",) for name in arms},
         course.track(),
-        limits or Limits(run_s=60.0, shared=False),
+        limits or TimeLimits(run_s=60.0, shared=False),
         version="1",
         before_leaving=before_leaving,
     )
@@ -219,7 +219,7 @@ def test_an_arm_with_a_bad_run_has_no_number_and_is_run_no_more(course: Course) 
 def test_a_hang_costs_its_share_of_the_time_and_the_others_go_on(course: Course) -> None:
     course.limit_s = 60.0
     arms = {"a": Arm(course.clock, 0.1), "hangs": Arm(course.clock, 1e6)}
-    bench = compare(course, arms, rounds=6, limits=Limits.of(None, 60.0, 2))
+    bench = compare(course, arms, rounds=6, limits=TimeLimits.of(None, 60.0, 2))
     assert states(bench) == {"a": ("measured", 6), "hangs": ("failed", 0)}
     failure = bench.arms[1].failure
     assert failure is not None
@@ -229,7 +229,7 @@ def test_a_hang_costs_its_share_of_the_time_and_the_others_go_on(course: Course)
 def test_what_the_time_limit_cuts_off_is_no_failure_of_its_arm(course: Course) -> None:
     course.limit_s = 10.0
     arms = {"a": Arm(course.clock, 1.0), "b": Arm(course.clock, 1.1)}
-    bench = compare(course, arms, limits=Limits(run_s=5.0, shared=False))
+    bench = compare(course, arms, limits=TimeLimits(run_s=5.0, shared=False))
     assert bench.method.ending == "time"
     # Ten seconds hold two rounds of warm-up and two or three more.
     assert states(bench)["a"] == states(bench)["b"] == ("measured", 2)
@@ -240,7 +240,7 @@ def test_what_prepares_a_run_is_within_the_time_limit_and_leaves_the_run_what_is
     course.limit_s = 20.0
     arm = Arm(course.clock, 1.0)
     arm.preparing_s = 2.5
-    bench = compare(course, {"a": arm}, limits=Limits(run_s=5.0, shared=False))
+    bench = compare(course, {"a": arm}, limits=TimeLimits(run_s=5.0, shared=False))
     assert course.clock.now == 20.0
     assert arm.timeouts == [5.0, 5.0, 5.0, 5.0, 3.5]
     assert (bench.method.ending, states(bench)) == ("time", {"a": ("measured", 3)})
@@ -250,11 +250,11 @@ def test_a_limit_too_small_for_one_round_is_wrong_usage(course: Course) -> None:
     course.limit_s = 1.0
     arms = {"a": Arm(course.clock, 5.0), "b": Arm(course.clock, 6.0)}
     with pytest.raises(UsageError) as caught:
-        compare(course, arms, limits=Limits.of(None, 1.0, 2))
+        compare(course, arms, limits=TimeLimits.of(None, 1.0, 2))
     assert "too short for one round" in str(caught.value)
     course.clock.now, course.limit_s = 0.0, 2.0
     with pytest.raises(StatsError) as other:
-        compare(course, {"a": Arm(course.clock, 0.7)}, limits=Limits(run_s=5.0, shared=False))
+        compare(course, {"a": Arm(course.clock, 0.7)}, limits=TimeLimits(run_s=5.0, shared=False))
     assert (other.value.exit_code, "--time-limit" in other.value.hint) == (2, True)
 
 
@@ -286,5 +286,5 @@ def test_a_full_disk_ends_the_run_with_its_message(course: Course) -> None:
 def test_a_run_gets_half_of_its_arms_share_of_the_whole(
     run_s: float | None, whole_s: float | None, expected: tuple[float, bool]
 ) -> None:
-    limits = Limits.of(run_s, whole_s, 3)
+    limits = TimeLimits.of(run_s, whole_s, 3)
     assert (limits.run_s, limits.shared) == expected
