@@ -140,15 +140,18 @@ def test_every_sample_and_the_method_are_in_the_result(grader: Grader, tmp_path:
     )
     assert run.code == 0, run.stderr
     assert json.loads(files["json"].read_bytes()) == result
-    phases = [sample["phase"] for sample in arms(result)["ok"]["samples"]]
-    assert phases == ["warm-up"] * 2 + ["timed"] * 4
+    # A noisy host has more runs, of rounds that are run again.
+    runs = sum(len(arm["samples"]) for arm in result["arms"])
+    marks = [(sample["phase"], sample["used"]) for sample in arms(result)["ok"]["samples"]]
+    assert marks[:2] == [("warm-up", False)] * 2
+    assert marks[2:].count(("timed", True)) == 4
     assert all(0 < s["start"] <= s["total"] for arm in result["arms"] for s in arm["samples"])
     assert result["method"]["conditions"] == "warm"
     assert result["ratios"][0]["denominator"] == "other"
-    assert len(files["csv"].read_text().splitlines()) == 1 + 12
+    assert len(files["csv"].read_text().splitlines()) == 1 + runs
     assert {r["command"] for r in json.loads(files["hyperfine"].read_bytes())["results"]} == {"ok", "other"}
     assert files["svg"].read_bytes().lstrip().startswith(b"<svg")
-    assert len(files["jsonl"].read_bytes().splitlines()) == 1 + 12
+    assert files["jsonl"].read_bytes().count(b'{"sample":') == runs
 
 
 def test_the_same_command_again_keeps_the_runs_of_the_first(grader: Grader, tmp_path: Path) -> None:
@@ -173,7 +176,7 @@ def test_an_export_that_fails_takes_nothing_else_with_it(grader: Grader, tmp_pat
     assert arms(result)["a"]["n"] == 1
     assert "--export-json `/dev/full`" in run.stderr
     assert str(samples) in run.stderr
-    assert len(table.read_text().splitlines()) == 1 + 3
+    assert len(table.read_text().splitlines()) == 1 + len(arms(result)["a"]["samples"])
 
 
 def test_a_shell_is_used_only_when_it_is_asked_for(grader: Grader) -> None:
@@ -202,7 +205,8 @@ def test_what_prepares_a_first_run_happens_before_each(grader: Grader, tmp_path:
         *("--arm", "a=true", "--state", "first", "--prepare", f"""sh -c 'echo x >> "{count}"'"""),
     )
     assert run.code == 0, run.stderr
-    assert len(count.read_text().splitlines()) == 3 == arms(result)["a"]["n"]
+    assert arms(result)["a"]["n"] == 3
+    assert len(count.read_text().splitlines()) == len(arms(result)["a"]["samples"])
     assert (result["method"]["conditions"], result["method"]["warmups"]) == ("first", 0)
     failing, _ = run_bench(grader, "--arm", "a=true", "--prepare", "false", "--rounds", "1")
     assert failing.code == 3
@@ -290,7 +294,7 @@ def test_a_server_is_timed_to_its_first_valid_answer_and_ended(
     assert [(found[name]["state"], found[name]["n"]) for name in ("good", "deaf")] == [("measured", 1)] * 2
     assert found["broken"]["failure"]["reason"]["code"] == "answer.status"
     assert result["method"]["clock"] == "start"
-    assert len(pids.read_text().split()) == 3 + 3 + 1
+    assert len(pids.read_text().split()) == sum(len(arm["samples"]) for arm in result["arms"])
     assert all(gone(int(pid)) for pid in pids.read_text().split())
 
 
@@ -423,4 +427,4 @@ def test_a_reader_that_goes_away_ends_it_quietly_with_the_samples_kept(
     done = subprocess.run(argv, cwd=ROOT, env=environment, stdout=write_end, stderr=subprocess.PIPE, check=False)
     os.close(write_end)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
-    assert samples.read_bytes().count(b'{"sample":') == 3
+    assert samples.read_bytes().count(b'{"sample":') >= 3
