@@ -114,11 +114,11 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
     kept = sound_blocks(there.blocks) if there is not None and resume else ()
     if there is not None:
         _tell_what_is_left(site, there, kept, resume=resume)
-    rounds, total, warmups = rounds_done(kept), most_rounds(lab.parameters), lab.parameters.warmups
+    rounds = rounds_done(kept)
+    site.progress.step(
+        "time", f"{_rounds_left(lab, rounds)} of {len(arms)} arms, after {lab.parameters.warmups} to warm up"
+    )
     began = there.header.began if there is not None and kept else site.clock.wall()
-    left = f"round {rounds + 1} to {total}" if rounds else f"{total} rounds"
-    left = f"up to {left}" if lab.parameters.rounds == "auto" and not rounds else left
-    site.progress.step("time", f"{left} of {len(arms)} arms, after {warmups} to warm up")
     plan = campaign_plan(lab, [arm.name for arm in arms])
     earlier = [done.reading for done in kept]
     # What this host is like is no result: without the cache the gate must not see less than with it.
@@ -127,7 +127,7 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
         plan,
         arms,
         site.engine.run_once,
-        log.begin(SampleHeader(key=key, rounds=total, began=began), kept),
+        log.begin(SampleHeader(key=key, rounds=most_rounds(lab.parameters), began=began), kept),
         site.progress,
         noise,
         kept=kept,
@@ -144,6 +144,13 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
     if not campaign.samples and campaign.cut:
         return Timed(campaign=None, step=_not_run(Message(code=TIME_IS_UP)))
     return Timed(campaign=campaign, step=_step(timing, cached=False), resumed_rounds=rounds)
+
+
+def _rounds_left(lab: Lab, done: int) -> str:
+    total = most_rounds(lab.parameters)
+    if done:
+        return f"round {done + 1} to {total}"
+    return f"up to {total} rounds" if lab.parameters.rounds == "auto" else f"{total} rounds"
 
 
 def _tell_what_is_left(site: Site, there: SavedSamples, kept: Sequence[BlockDone], *, resume: bool) -> None:
