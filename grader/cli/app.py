@@ -13,7 +13,7 @@ import typer
 
 from grader import __version__
 from grader.bootstrap.usage import refuse_platform, wants_help
-from grader.cli.bench import bench_app
+from grader.cli.bench.command import bench_app
 from grader.cli.cache import cache_app
 from grader.cli.claims import claims_command
 from grader.cli.doctor import doctor_command

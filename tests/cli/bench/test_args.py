@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.cli.benchargs import (
+from grader.cli.bench.args import (
     make_plan,
     parse_arms,
     parse_expectation,

@@ -18,7 +18,7 @@ from grader.adapters.localserver import ephemeral_ports
 from grader.adapters.output import SampleFile
 from grader.adapters.scales import HostScales
 from grader.adapters.store import DiskStore, cache_root
-from grader.cli.benchargs import (
+from grader.cli.bench.args import (
     AUTO_LIMIT_S,
     NamedCommand,
     duration_s,
@@ -29,7 +29,7 @@ from grader.cli.benchargs import (
     parse_ready,
     parse_rounds,
 )
-from grader.cli.bencharms import (
+from grader.cli.bench.arms import (
     Found,
     cold_files,
     find_program,
@@ -39,7 +39,7 @@ from grader.cli.bencharms import (
     shown,
     tools_of,
 )
-from grader.cli.benchfiles import Targets, samples_file, told_where
+from grader.cli.bench.files import Targets, samples_file, told_where
 from grader.cli.progress import ConsoleProgress, waiting_note
 from grader.errors import UsageError
 from grader.judging.expected import Expectation

@@ -12,7 +12,7 @@ from grader.adapters.host import file_digest
 from grader.adapters.localserver import serve_locally
 from grader.adapters.pagecache import cached_share, drop
 from grader.adapters.stopwatch import TAIL_BYTES, Stopwatch
-from grader.cli.benchargs import NamedCommand
+from grader.cli.bench.args import NamedCommand
 from grader.errors import HostError, TimeLimitError
 from grader.judging.expected import Expectation
 from grader.model.base import Record

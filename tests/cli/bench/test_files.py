@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from grader.adapters.output import SampleFile
-from grader.cli.benchfiles import Targets, told_where
+from grader.cli.bench.files import Targets, told_where
 from grader.cli.progress import ConsoleProgress
 from grader.errors import GraderError, HostError, StatsError, StoppedError, UsageError
 from grader.model.bench import Block

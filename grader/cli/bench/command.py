@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from grader.cli.benchcompare import compare_command
+from grader.cli.bench.compare import compare_command
 from grader.cli.grade import QuietOption
 from grader.cli.options import CacheOption, LangOption, LockOption
 from grader.errors import UsageError
@@ -141,9 +141,9 @@ def bench_command(
     if context.invoked_subcommand is not None:
         _refuse_options(context)
         return
-    from grader.cli.benchfiles import Targets
-    from grader.cli.benching import Asked, bench_session
-    from grader.cli.showbench import show_bench
+    from grader.cli.bench.files import Targets
+    from grader.cli.bench.session import Asked, bench_session
+    from grader.cli.bench.show import show_bench
     from grader.exports.bench import bench_json
 
     asked = Asked(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.cli.bencharms import preparation
+from grader.cli.bench.arms import preparation
 from grader.errors import HostError, TimeLimitError
 from grader.workflow.budget import Budget
 

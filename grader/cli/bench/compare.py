@@ -26,7 +26,7 @@ def compare_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the changes as JSON and nothing else.")] = False,
 ) -> None:
     """Tell what changed from one comparison to another: per ratio and arm, and never noise or the host."""
-    from grader.cli.showbench import show_bench_diff
+    from grader.cli.bench.show import show_bench_diff
     from grader.render.benchdifftable import worded_diff
     from grader.render.escape import json_document
     from grader.stats.benchdiff import compare_benches
