@@ -22,24 +22,37 @@ AS_CALLER = (
 )
 
 PROGRAM = """
-import json, pathlib, sys, threading
+import json, os, pathlib, sys, threading, time
+from grader.adapters.localserver import serve_locally
 from grader.adapters.spawn import spawn
 from grader.adapters.stopwatch import Stopwatch
 from grader.errors import StillRunningError
 how, timeout_s, *argv = sys.argv[1:]
 told = {}
+def children():
+    return pathlib.Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
+def may_be_ended(pid):
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return False
+    return True
 try:
     if how == "stopwatch":
         done = Stopwatch(argv[0], argv, {}).run(float(timeout_s))
         said = done.stdout.decode()
+    elif how == "server":
+        with serve_locally(argv[0], argv, {}, int(argv[-1]), float(timeout_s)) as server:
+            while may_be_ended(int(children().split()[0])):
+                time.sleep(0.01)
+            server.stop(0.0)
     else:
         done = spawn(argv, {}, timeout_s=float(timeout_s), output_bytes=1000)
         said = done.stdout
     told = {"exit_code": done.exit_code, "said": said}
 except StillRunningError as error:
     told = {"still": str(error)}
-left = pathlib.Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
-print(json.dumps(told | {"left": left}))
+print(json.dumps(told | {"left": children().split()}))
 """
 
 
@@ -56,11 +69,12 @@ def python() -> str:
     return python_for(start)
 
 
-def become(python: str, how: str, script: str, timeout_s: float) -> dict[str, Any]:
+def become(python: str, how: str, script: str, timeout_s: float, *more: str) -> dict[str, Any]:
     """Have a plain user run a script as another one; return what was told of it."""
     setpriv = shutil.which("setpriv")
     assert setpriv is not None
-    line = [*AS_CALLER, python, "-c", PROGRAM, how, str(timeout_s), setpriv, f"--reuid={OTHER}", "sh", "-c", script]
+    line = [setpriv, f"--reuid={OTHER}", "sh", "-c", script, "sh", *more]
+    line = [*AS_CALLER, python, "-c", PROGRAM, how, str(timeout_s), *line]
     done = subprocess.run(line, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
@@ -83,3 +97,10 @@ def test_one_that_outlives_its_time_is_named_with_what_to_do(python: str, how: s
     os.kill(pid, signal.SIGKILL)
     assert f"process {pid} goes on" in told["still"]
     assert f"`sudo kill {pid}`" in told["still"]
+
+
+def test_a_server_that_may_not_be_told_to_end_is_named_once_its_time_is_up(python: str, port: int) -> None:
+    told = become(python, "server", "exec sleep 600", 3.0, str(port))
+    (pid,) = map(int, told["left"])
+    os.kill(pid, signal.SIGKILL)
+    assert f"process {pid} goes on" in told["still"]
