@@ -68,6 +68,6 @@ def test_who_interrupts_a_grading_is_told_the_command_that_goes_on() -> None:
     ],
 )
 def test_an_option_is_refused_in_plain_words(arguments: list[str], said: str) -> None:
-    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "TERMINAL_WIDTH": "200", "TERM": "dumb"})
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert said in " ".join(result.stderr.replace("│", " ").split())
