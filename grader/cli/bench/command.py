@@ -141,9 +141,10 @@ def bench_command(
     if context.invoked_subcommand is not None:
         _refuse_options(context)
         return
-    from grader.cli.bench.files import Targets
-    from grader.cli.bench.session import Asked, bench_session
+    from grader.cli.bench.meaning import Asked
+    from grader.cli.bench.session import bench_session
     from grader.cli.bench.show import show_bench
+    from grader.cli.bench.targets import Targets
     from grader.exports.bench import bench_json
 
     asked = Asked(

@@ -1,22 +1,16 @@
-"""The files of a comparison: where its raw samples go, and what it is asked to write."""
+"""The files that a comparison is asked to write."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
-from grader.adapters.output import SampleFile, replace_file
-from grader.cli.progress import ConsoleProgress
-from grader.errors import GraderError, HostError, StoppedError, UsageError
+from grader.adapters.output import replace_file
+from grader.cli.bench.samples import refuse_no_samples
+from grader.errors import HostError, UsageError
 from grader.model.base import Language, Record
 from grader.model.bench import Bench
-
-KEPT_FILES = 50
-"""Raw samples of so many comparisons stay in the cache."""
 
 
 class Targets(Record):
@@ -41,7 +35,7 @@ class Targets(Record):
                 if other != option:
                     raise UsageError(f"`{target}` is that of `{other}` too", where=option, hint="name two files")
         if self.samples is not None:
-            _refuse_no_samples(self.samples)
+            refuse_no_samples(self.samples)
 
     def write(self, bench: Bench, language: Language, kept: Path) -> None:
         """Write all but the samples, which are there: in `kept`.
@@ -81,14 +75,6 @@ def _refuse(target: Path, option: str) -> None:
         raise UsageError(f"`{target}` cannot be written", where=option, hint="name a file that you may write")
 
 
-def _refuse_no_samples(target: Path) -> None:
-    """Raises: UsageError for what is there and holds something else than samples; an empty file holds nothing."""
-    there = os.path.lexists(target)
-    if there and (not target.is_file() or target.stat().st_size > 0) and SampleFile(target).saved() is None:
-        what = f"`{target}` is there and holds no runs that a comparison has saved"
-        raise UsageError(what, where="--samples", hint="name a new file")
-
-
 def _written(option: str, target: Path, data: bytes) -> HostError | None:
     """Write a file; return what kept it from being written."""
     try:
@@ -101,43 +87,3 @@ def _written(option: str, target: Path, data: bytes) -> HostError | None:
     except HostError as error:
         return HostError(f"{option} `{target}`: {error.what}")
     return None
-
-
-def samples_file(cache: Path) -> Path:
-    """Return a new place for raw samples in the cache; the oldest of many are removed."""
-    folder = cache / "bench"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    old = sorted(folder.glob("*.jsonl"), key=lambda file: file.name)
-    for file in old[: max(0, len(old) - KEPT_FILES + 1)]:
-        file.unlink(missing_ok=True)
-    return folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.jsonl"
-
-
-@contextmanager
-def told_where(log: SampleFile, progress: ConsoleProgress) -> Iterator[None]:
-    """Tell where the samples are if the run does not come to its end, whatever the reason.
-
-    Raises: StoppedError for an interrupt.
-    """
-    began = time.time()
-
-    def kept() -> str:
-        saved = log.saved()
-        if saved is None or saved.header.began < began:  # What an earlier comparison has left there.
-            return ""
-        return f"{len(saved.samples)} runs are kept in `{log.path}`"
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        hint = "run the same command again to start afresh; what is kept stays"
-        raise StoppedError(f"interrupted; {kept() or 'no run was begun'}", hint=hint) from None
-    except GraderError as error:
-        if error.where == str(log.path):
-            error.hint = "free some room, or name a file on another disk with `--samples`"
-        error.hint = "; ".join(filter(None, (error.hint, kept())))
-        raise
-    except Exception:  # A mistake of ours must not hide them either.
-        if runs := kept():
-            progress.note(runs)
-        raise
