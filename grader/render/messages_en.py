@@ -87,7 +87,7 @@ EN: dict[str, str] = {
         "Peak memory: median of {runs} runs of its own, from {file}; an empty program reads {floor} there."
     ),
     "bench-out.method": (
-        "{rounds} rounds of all arms, each in an order drawn from seed {seed}, after {warmups} discarded "
+        "Rounds of all arms: {rounds}, each in an order drawn from seed {seed}, after {warmups} discarded "
         "({conditions}); {ending}."
     ),
     "bench-out.no-memory": "`{name}`: its peak of memory was not read: {reason}",

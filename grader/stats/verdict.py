@@ -49,7 +49,9 @@ def verdict_of(estimate: RatioEstimate, *, band: float = BAND) -> RatioVerdict:
 
 
 def more_rounds(estimate: RatioEstimate, *, band: float = BAND) -> int | None:
-    """Return about how many more rounds would settle what is not resolved, in steps of 5; None if nothing is open.
+    """Return about how many more rounds would settle what is not resolved; None if nothing is open.
+
+    In steps of 5, and with two digits from 100 on: the spread of a few rounds says no more.
 
     The width falls with the square root of the rounds.  It is enough when the interval, kept about the present
     centre, fits into the band or leaves 1 outside.  None also where more rounds do not help: too coarse a clock.
@@ -61,7 +63,9 @@ def more_rounds(estimate: RatioEstimate, *, band: float = BAND) -> int | None:
     off, edge = abs(math.log(estimate.value)), math.log1p(band)
     half = math.log(estimate.interval.high / estimate.interval.low) / 2
     enough = estimate.n * (half / max(edge - off, off)) ** 2
-    return max(1, math.ceil((enough - estimate.n) / ROUND_STEP)) * ROUND_STEP
+    lacking = max(1.0, enough - estimate.n)
+    step = max(ROUND_STEP, int(10.0 ** (math.floor(math.log10(lacking)) - 1)))
+    return math.ceil(lacking / step) * step
 
 
 def in_words(numerator: str, denominator: str, estimate: RatioEstimate, *, band: float = BAND) -> Message:
