@@ -71,3 +71,9 @@ def test_an_option_is_refused_in_plain_words(arguments: list[str], said: str) ->
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert said in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_an_error_that_nobody_can_be_told_of_is_not_printed_as_a_result() -> None:
+    argv = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "grader", "bench"]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")

@@ -428,3 +428,19 @@ def test_a_reader_that_goes_away_ends_it_quietly_with_the_samples_kept(
     os.close(write_end)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
     assert samples.read_bytes().count(b'{"sample":') >= 3
+
+
+def test_a_result_that_cannot_be_printed_is_written_where_it_was_asked_for(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    samples, exported = tmp_path / "samples.jsonl", tmp_path / "result.json"
+    argv = [sys.executable, "-m", "grader", "bench", "--arm", "a=true", "--rounds", "1", "--quiet"]
+    argv += ["--samples", str(samples), "--export-json", str(exported)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(argv, cwd=ROOT, env=environment, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 3
+    assert done.stderr.decode().splitlines() == [
+        "grader: stdout: the result cannot be printed: No space left on device",
+        f"hint: every run is kept in `{samples}`",
+    ]
+    assert json.loads(exported.read_bytes())["arms"][0]["n"] == 1

@@ -10,7 +10,7 @@ import typer
 from grader.cli.bench.compare import compare_command
 from grader.cli.grade import QuietOption
 from grader.cli.options import CacheOption, LangOption, LockOption
-from grader.errors import UsageError
+from grader.errors import HostError, UsageError
 
 State = Literal["warm", "first", "file-cold"]
 
@@ -182,6 +182,11 @@ def bench_command(
             typer.echo(bench_json(bench).decode(), nl=False)
         else:
             show_bench(bench, lang)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        hint = f"every run is kept in `{kept}`"
+        raise HostError(f"the result cannot be printed: {error.strerror}", where="stdout", hint=hint) from error
     finally:  # A reader that goes away takes only what is printed.
         asked.targets.write(bench, lang, kept)
     if any(measured.state == "failed" for measured in bench.arms):
