@@ -47,7 +47,8 @@ def told_where(log: SampleFile, progress: ConsoleProgress) -> Iterator[None]:
         saved = log.saved()
         if saved is None or saved.header.began < began:  # What an earlier comparison has left there.
             return ""
-        return f"{len(saved.samples)} runs are kept in `{log.path}`"
+        number = len(saved.samples)
+        return f"{number} {'run is' if number == 1 else 'runs are'} kept in `{log.path}`"
 
     try:
         yield
