@@ -45,6 +45,14 @@ def test_a_run_that_ends_badly_keeps_code_reason_and_tail(
     assert (bad.first_output_s, bad.user_s) == (None, None)
 
 
+@pytest.mark.parametrize(("timeout_s", "told"), [(0.0005, 0.0005), (60 / 14, 4.286), (3.24e6, 3.24e6)])
+def test_a_limit_that_was_met_is_told_with_four_digits(timeout_s: float, told: float) -> None:
+    run = clocked("some", exit_code=None, timed_out=True)
+    bad = CommandArm("prog", FakeStopwatch(run), RunCheck(Expectation())).run(timeout_s)
+    assert bad.reason is not None
+    assert bad.reason.params["seconds"] == told
+
+
 def test_wrong_output_is_shown_rather_than_what_stands_beside_it() -> None:
     bad = ran(clocked("wrong", stderr=b"a warning"), Expectation(regex="right"))
     assert bad.reason is not None
