@@ -322,7 +322,7 @@ def started(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..
         )
         running.append(process)
         for _ in range(3000):
-            if samples.exists() and samples.read_bytes().count(b"\n") >= 3:
+            if samples.exists() and samples.read_bytes().count(b'{"sample":') >= 2:
                 return process
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)
@@ -372,7 +372,7 @@ def test_a_terminal_that_is_closed_ends_the_run(
     os.close(slave)
     try:
         for _ in range(3000):
-            if samples.exists() and samples.read_bytes().count(b"\n") >= 3:
+            if samples.exists() and samples.read_bytes().count(b'{"sample":') >= 2:
                 break
             time.sleep(0.01)
         os.close(master)
