@@ -60,6 +60,9 @@ def gone(pid: int) -> bool:
     [
         ((), "nothing to compare"),
         (("--arm", "true"), "NAME=CMD"),
+        (("true", "sleep 1"), "--arm a=true --arm b='sleep 1'"),
+        (("--arm", "a=true", "--prepare", "b=true"), "no arm `b`"),
+        (("--arm", "a=true", "--plot", "runs.png"), "SVG"),
         (("--arm", "a=true", "--arm", "a=false"), "two arms are called `a`"),
         (("--arm", "a=true", "--baseline", "b"), "no arm `b`"),
         (("--arm", "a=echo 'x"), "No closing quotation"),

@@ -74,12 +74,19 @@ def split_command(command: str, *, where: str, shell: bool) -> tuple[str, ...]:
 def parse_prepare(
     texts: Sequence[str], names: Sequence[str], *, shell: bool
 ) -> tuple[tuple[str | None, tuple[str, ...]], ...]:
-    """Return the commands to run before each run, each with its arm; None for all arms."""
+    """Return the commands to run before each run, each with its arm; None for all arms.
+
+    Raises: UsageError for a command that is none, or that is for an arm which there is not.
+    """
     found = []
     for text in texts:
         name, equals, command = text.partition("=")
         own = bool(equals) and name.strip() in names
         argv = split_command(command if own else text, where="--prepare", shell=shell)
+        if not own and not shell and "=" in argv[0] and "/" not in name:
+            raise UsageError(
+                f"there is no arm `{name.strip()}`", where=f"--prepare {text}", hint=f"the arms are {', '.join(names)}"
+            )
         found.append((name.strip() if own else None, argv))
     return tuple(found)
 

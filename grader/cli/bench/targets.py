@@ -30,6 +30,8 @@ class Targets(Record):
                 continue
             option = f"--{name.replace('_', '-')}"
             _refuse(target, option)
+            if name == "plot" and target.suffix.lower() not in ("", ".svg"):
+                raise UsageError(f"`{target}` would hold SVG", where=option, hint="name a file that ends in `.svg`")
             if target.is_file() or not target.exists():  # A device, such as a terminal, takes more than one.
                 other = named.setdefault(target.resolve(), option)
                 if other != option:
