@@ -43,6 +43,7 @@ class ExperimentPlan(Record):
     seed: int
     clock: Clock = "total"
     conditions: Conditions = "warm"
+    serves: bool = Field(default=False, description="The arms are servers, which we end after their first answer.")
     precise: tuple[str, ...] = Field(
         default=(), description="Arms whose ratio to the baseline is to become precise; empty for all."
     )

@@ -64,7 +64,10 @@ def bench_of(
             conditions=plan.conditions,
             band=BAND,
         ),
-        other_tools=other_tools(_same_runs(plan, done, used), [(arm, plan.baseline) for arm in _others(plan)]),
+        # Other tools wait for the end of a program, and a server has none.
+        other_tools=other_tools(
+            [] if plan.serves else _same_runs(plan, done, used), [(arm, plan.baseline) for arm in _others(plan)]
+        ),
         host=host,
         seed=plan.seed,
         grader=grader,

@@ -209,7 +209,7 @@ class ServerArm:
     def _judged(self, first: First, stopped: Stopped, timeout_s: float, *, ended: bool) -> Ran:
         answer, done = first.answer, stopped.completed
         if answer.reason is None:
-            return Ran(outcome="ok", exit_code=done.exit_code, lasted_s=done.total_s, first_output_s=first.seconds)
+            return Ran(outcome="ok", exit_code=_as_in_a_shell(done), lasted_s=done.total_s, first_output_s=first.seconds)
         body = answer.body.encode("latin-1")
         return Ran(
             outcome=_outcome(answer, done, ended=ended),
@@ -218,6 +218,11 @@ class ServerArm:
             reason=why_no_answer(answer, done, ended=ended, waited_s=_shown_s(timeout_s)),
             tail=tail_of(body, done.stderr_bytes(), done.stdout_bytes()),
         )
+
+
+def _as_in_a_shell(done: Completed) -> int | None:
+    """Return how a server ended that was told to: most let the signal end them, which is no failure of theirs."""
+    return done.exit_code if done.signal is None else 128 + done.signal
 
 
 def _outcome(answer: Answer, done: Completed, *, ended: bool) -> Outcome:

@@ -97,6 +97,11 @@ def test_a_server_is_timed_to_its_first_valid_answer_and_stopped() -> None:
     assert server.stops > 0
 
 
+@pytest.mark.parametrize(("end", "code"), [(completed(exit_code=0), 0), (completed(exit_code=None, signal=15), 143)])
+def test_a_server_that_was_told_to_end_tells_how_as_in_a_shell(end: Completed, code: int) -> None:
+    assert server_arm(FakeServer({"/now": http_answer("hello")}, end=end)).run(5.0).exit_code == code
+
+
 def test_an_answer_counts_only_if_it_is_what_was_expected() -> None:
     impatient = Waits(patience_s=0.0)
     server = FakeServer({"/now": http_answer("starting")})

@@ -192,4 +192,5 @@ def make_plan(
         seed=seed,
         clock="total" if ready == "exit" else "start",
         conditions=state,
+        serves=ready not in ("exit", "first-byte"),
     )

@@ -128,7 +128,8 @@ def test_a_plan_divides_by_the_first_arm_and_discards_runs_in_the_warm_state_onl
     plan = make_plan(arms, None, None, 7, "exit", "warm")
     assert (plan.baseline, plan.warmups, plan.clock, plan.seed) == ("a", 2, "total", 7)
     assert make_plan(arms, "b", 3, 7, "first-byte", "first").warmups == 0
-    assert make_plan(arms, "b", 3, 7, "http://localhost/", "file-cold").clock == "start"
+    server = make_plan(arms, "b", 3, 7, "http://localhost/", "file-cold")
+    assert (server.clock, server.serves, plan.serves) == ("start", True, False)
 
 
 def test_a_baseline_that_is_no_arm_is_refused_with_those_there_are() -> None:
