@@ -22,7 +22,7 @@ WARMUPS = 2
 FIRST_ROUNDS = 3
 
 _LOCAL = frozenset({"localhost", "127.0.0.1"})
-_DURATIONS = "write for example `90`, `60s`, `5m` or `1h30m`"
+_DURATIONS = "write for example `90`, `60s`, `500ms` or `1h30m`"
 _ARM = "write for example `--arm sorted='sort big.txt'`"
 
 
