@@ -303,6 +303,7 @@ class BenchMethod(Record):
     ending: Ending
     rounds: int = Field(ge=0, description="Rounds that count.")
     rounds_asked: int | None
+    baseline: str = Field(default="", description="The arm that divides the others; empty in older results.")
     warmups: int
     clock: Clock
     conditions: Conditions

@@ -90,6 +90,10 @@ EN: dict[str, str] = {
         "Rounds of all arms: {rounds}, each in an order drawn from seed {seed}, after {warmups} discarded "
         "({conditions}); {ending}."
     ),
+    "bench-out.no-baseline": (
+        "There is no ratio, because the arm that divides the others, `{baseline}`, failed: mend it, or take another "
+        "with `--baseline {other}`."
+    ),
     "bench-out.no-memory": "`{name}`: its peak of memory was not read: {reason}",
     "bench-out.no-ratio": "division by 0",
     "bench-out.noisy": (
@@ -308,8 +312,8 @@ EN: dict[str, str] = {
     "limit.time": "the time limit of this run was up before it was done",
     "noise.foreign-load": "other programs kept {percent} % of all CPUs busy",
     "noise.pressure": "tasks waited for a CPU {percent} % of the time (in the calmest rounds: {own} %)",
-    "noise.spawn": "an empty program took {found_ms} ms to start and end (on this host when quiet: {quiet_ms} ms)",
-    "noise.spawn-tail": "one in ten empty programs took {found_ms} ms or longer (the median when quiet: {quiet_ms} ms)",
+    "noise.spawn": "an empty program took {found_ms} ms to start and end (the quickest known here: {quiet_ms} ms)",
+    "noise.spawn-tail": "one in ten empty programs took {found_ms} ms or longer (the quickest median here: {quiet_ms} ms)",
     "page.arm": "Arm",
     "page.arms": "The same runs in numbers",
     "page.axis-linear": (

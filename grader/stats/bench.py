@@ -59,6 +59,7 @@ def bench_of(
             ending=ending,
             rounds=max((len(runs) for runs in used.values()), default=0),
             rounds_asked=plan.rounds,
+            baseline=plan.baseline,
             warmups=plan.warmups,
             clock=plan.clock,
             conditions=plan.conditions,

@@ -209,7 +209,8 @@ class ServerArm:
     def _judged(self, first: First, stopped: Stopped, timeout_s: float, *, ended: bool) -> Ran:
         answer, done = first.answer, stopped.completed
         if answer.reason is None:
-            return Ran(outcome="ok", exit_code=_as_in_a_shell(done), lasted_s=done.total_s, first_output_s=first.seconds)
+            code = _as_in_a_shell(done)
+            return Ran(outcome="ok", exit_code=code, lasted_s=done.total_s, first_output_s=first.seconds)
         body = answer.body.encode("latin-1")
         return Ran(
             outcome=_outcome(answer, done, ended=ended),

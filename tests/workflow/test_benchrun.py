@@ -8,6 +8,7 @@ import pytest
 
 from grader.errors import HostError, StillRunningError
 from grader.judging.expected import Expectation, Freshness
+from grader.model.run import Completed
 from grader.ports import Clocked
 from grader.testing import FakeClock, FakeServer, FakeStopwatch, clocked, completed, http_answer
 from grader.workflow.benchrun import CommandArm, Ran, RunCheck, ServerArm, Url
