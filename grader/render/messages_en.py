@@ -313,7 +313,8 @@ EN: dict[str, str] = {
     "noise.foreign-load": "other programs kept {percent} % of all CPUs busy",
     "noise.pressure": "tasks waited for a CPU {percent} % of the time (in the calmest rounds: {own} %)",
     "noise.spawn": "an empty program took {found_ms} ms to start and end (the quickest known here: {quiet_ms} ms)",
-    "noise.spawn-tail": "one in ten empty programs took {found_ms} ms or longer (the quickest median here: {quiet_ms} ms)",
+    "noise.spawn-tail": "one in ten empty programs took {found_ms} ms or longer (the quickest median here: "
+    "{quiet_ms} ms)",
     "page.arm": "Arm",
     "page.arms": "The same runs in numbers",
     "page.axis-linear": (
