@@ -69,6 +69,9 @@ class Targets(Record):
 
 
 def _refuse(target: Path, option: str) -> None:
+    if str(target) == "-":
+        hint = "`--json` prints the result on stdout, `/dev/stdout` is a file name for it"
+        raise UsageError("`-` is no file here", where=option, hint=hint)
     folder = target.parent
     if target.is_dir() or not folder.is_dir():
         what = "is a folder" if target.is_dir() else f"lies in `{folder}`, which is no folder"
