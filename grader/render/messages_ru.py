@@ -126,8 +126,12 @@ RU: dict[str, str] = {
     "{slower} раза медленнее; хватило бы ещё примерно {more} раундов",
     "bench.other-keys": "в выводе ключи {found}; в первом запуске были: {expected}",
     "bench.slower": "`{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
-    "bench.small-faster": "разница мала: `{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})",
-    "bench.small-slower": "разница мала: `{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
+    "bench.small-faster": (
+        "разница есть, возможно небольшая: `{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})"
+    ),
+    "bench.small-slower": (
+        "разница есть, возможно небольшая: `{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})"
+    ),
     "bench.timeout-share": (
         "не завершилась за {seconds} с, половину своей доли общего времени; больше даёт `--time-limit` или `--timeout`"
     ),
