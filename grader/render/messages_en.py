@@ -125,10 +125,10 @@ EN: dict[str, str] = {
     "bench.other-keys": "the output has the keys {found}; the arm's first run had: {expected}",
     "bench.slower": "`{numerator}` is {factor} times slower than `{denominator}` ({low} to {high})",
     "bench.small-faster": (
-        "a difference, perhaps a small one: `{numerator}` is {factor} times faster than `{denominator}` ({low} to {high})"
+        "a difference, maybe a small one: `{numerator}` is {factor} times faster than `{denominator}` ({low} to {high})"
     ),
     "bench.small-slower": (
-        "a difference, perhaps a small one: `{numerator}` is {factor} times slower than `{denominator}` ({low} to {high})"
+        "a difference, maybe a small one: `{numerator}` is {factor} times slower than `{denominator}` ({low} to {high})"
     ),
     "bench.timeout-share": (
         "it did not end within {seconds} s, half of its share of the time limit; `--time-limit` or `--timeout` allows "

@@ -127,10 +127,10 @@ RU: dict[str, str] = {
     "bench.other-keys": "в выводе ключи {found}; в первом запуске были: {expected}",
     "bench.slower": "`{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
     "bench.small-faster": (
-        "разница есть, возможно небольшая: `{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})"
+        "разница есть, хотя бы малая: `{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})"
     ),
     "bench.small-slower": (
-        "разница есть, возможно небольшая: `{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})"
+        "разница есть, хотя бы малая: `{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})"
     ),
     "bench.timeout-share": (
         "не завершилась за {seconds} с, половину своей доли общего времени; больше даёт `--time-limit` или `--timeout`"
