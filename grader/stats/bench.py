@@ -24,7 +24,7 @@ from grader.model.host import Fingerprint
 from grader.model.run import Sample
 from grader.stats.estimate import summary
 from grader.stats.experiment import Used, contaminated, repeated_rounds, times, used_samples
-from grader.stats.noise import calmest_pressure, doubts_about_block, doubts_about_reading, quiet_spawn
+from grader.stats.noise import calmest_pressure, doubts_about_block, doubts_about_readings, quiet_spawn
 from grader.stats.othertools import other_tools
 from grader.stats.outliers import outliers
 from grader.stats.ratio import bootstrap_ratio, paired_ratio
@@ -160,8 +160,7 @@ def noise_of(plan: ExperimentPlan, done: Sequence[BlockDone], calibration: Calib
         for doubt in doubts_about_block(before, noisy, quiet_s, calmest):
             reasons.setdefault(doubt.code, doubt)
     if not any(used_samples(plan, done).values()):  # No round counts: the readings alone say what the host was.
-        for doubt in (doubt for reading in readings for doubt in doubts_about_reading(reading, quiet_s)):
-            reasons.setdefault(doubt.code, doubt)
+        reasons = {doubt.code: doubt for doubt in doubts_about_readings(readings, quiet_s)}
     return BenchNoise(
         state="noisy" if reasons else "quiet",
         reasons=tuple(reasons.values()),
