@@ -91,6 +91,8 @@ CUT_MOST_S = 0.139
 """Of lengths around it, the one that a clock of hundredths cuts the most of."""
 RUNS = 20
 LOOP_RUNS = 5
+SHORTEST, LENGTHS = 120, 20
+"""Million steps of work: about 0.1 s, and as many lengths, a millisecond or less apart."""
 TOUCHED = 20 << 20
 PARENT_MIB = 300
 LARGE_MIB = 1024
@@ -287,10 +289,13 @@ def g2(tools: Tools, effort: Effort) -> Iterator[Row]:
 
 
 def g3(tools: Tools, effort: Effort) -> Iterator[Row]:
-    """Compare a command with itself."""
-    works = tools.program("works", "30")
+    """Compare a command with itself, in each campaign one of another length.
+
+    A loop that cuts to hundredths would else read the same hundredth all day, or be torn between two by luck.
+    """
     logs: dict[str, list[float]] = {"grader": [], "hyperfine": [], "loop": []}
     for number in range(effort.campaigns):
+        works = tools.program("works", str(SHORTEST + number % LENGTHS))
         result = tools.grader({"a": works, "b": works}, "--rounds", str(RUNS), "--seed", str(number))
         logs["grader"].append(math.log(rows(result, "ratios")[0]["ratio"]))
         blocks = tools.hyperfine(works, works)
@@ -341,7 +346,7 @@ def g4(tools: Tools, effort: Effort) -> Iterator[Row]:
 
 def g5(tools: Tools, effort: Effort) -> Iterator[Row]:
     """Stop when the ratio is known well enough."""
-    arms = {"a": tools.program("works", "30"), "b": tools.program("works", "40")}
+    arms = {"a": tools.program("works", "170"), "b": tools.program("works", "230")}
     found: list[tuple[str, int, float, float]] = []
     for number in range(effort.campaigns):
         result = tools.grader(arms, "--seed", str(number))
