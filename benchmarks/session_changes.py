@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from grader.model.grade import Interval  # noqa: E402
 from grader.stats.shift import shift_interval  # noqa: E402
 from grader.stats.verdict import BAND  # noqa: E402
 from tests.stats.simulated import series  # noqa: E402
@@ -60,8 +61,12 @@ def change(logs: list[float], rounds: int, rng: random.Random) -> tuple[bool, bo
     ratios = shift_interval(*([a - b for a, b in one] for one in sessions)).interval
     times = shift_interval(*([a for a, _ in one] for one in sessions)).interval
     medians = [statistics.median(a for a, _ in one) for one in sessions]
-    beyond = [interval.low > EDGE or interval.high < -EDGE for interval in (ratios, times)]
-    return ratios.low > 0 or ratios.high < 0, *beyond, abs(medians[0] - medians[1])
+    return ratios.low > 0 or ratios.high < 0, beyond(ratios), beyond(times), abs(medians[0] - medians[1])
+
+
+def beyond(shift: Interval) -> bool:
+    """Return whether a change of logarithms lies outside the band in which nothing counts as changed."""
+    return shift.low > EDGE or shift.high < -EDGE
 
 
 def session(logs: list[float], start: int, rounds: int, rng: random.Random) -> list[tuple[float, float]]:

@@ -6,8 +6,9 @@ GraderError
 ├── SubmissionError   the student: becomes a finding or a failed step, never a traceback
 │   └── IntakeError   what was handed in cannot be read safely (exit 2)
 ├── HostError         us or the host: an engine, a disk, a lock (exit 3)
-│   ├── LockError       the host lock cannot be used: nothing more can be measured
-│   └── TimeLimitError  the time that the caller gave is up: what is left is not run
+│   ├── LockError          the host lock cannot be used: nothing more can be measured
+│   ├── StillRunningError  a program of ours goes on: nothing more can be measured beside it
+│   └── TimeLimitError     the time that the caller gave is up: what is left is not run
 ├── StatsError        the numbers do not support the asked-for statement
 └── StoppedError      somebody ended the run (exit 130)
 """
@@ -61,6 +62,10 @@ class HostError(GraderError):
 
 class LockError(HostError):
     """The host lock cannot be used: a lasting state of the host, which no other step would fare better with."""
+
+
+class StillRunningError(HostError):
+    """A program that we started can be neither ended nor waited for; what is timed beside it would be its doing too."""
 
 
 class TimeLimitError(HostError):

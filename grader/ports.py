@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from grader.model.base import Message, Record
-from grader.model.bench import NoiseReading
+from grader.model.bench import Block, BlockDone, NoiseReading
 from grader.model.host import Fingerprint, Tool
 from grader.model.image import ImageResult
 from grader.model.lab import BuildSource, HttpGet, ImageSource, Probe, Step
@@ -21,9 +21,8 @@ from grader.model.run import (
     Limits,
     MemoryReading,
     Sample,
-    SampleHeader,
-    SavedSamples,
 )
+from grader.model.samplelog import SampleHeader, SavedSamples
 from grader.model.submission import Copied, IntakeCaps, ManifestEntry
 
 
@@ -271,6 +270,9 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None:
         """Wait."""
 
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """Keep our own housekeeping, the garbage collector, out of what is timed meanwhile."""
+
 
 class Host(Protocol):
     """Facts about this host."""
@@ -298,17 +300,27 @@ class Progress(Protocol):
         """Something worth a line."""
 
 
+class SampleWriter(Protocol):
+    """Saves a campaign while it runs; what a call was given is saved when it returns."""
+
+    def begin_block(self, block: Block) -> None:
+        """Save what is about to run."""
+
+    def add(self, sample: Sample) -> None:
+        """Save one run of the block that was begun last."""
+
+    def close_block(self, reading: NoiseReading, *, cut: bool = False) -> None:
+        """Save the reading that ends the block; `cut` if the time was up before its last run."""
+
+
 class SampleLog(Protocol):
-    """The raw samples of one campaign, saved before anyone analyses them."""
+    """The raw samples of one campaign with its readings of the noise, saved before anyone analyses them."""
 
     def saved(self) -> SavedSamples | None:
         """Return what is there, up to the first line that is not whole; None if that is nothing."""
 
-    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
-        """Begin a campaign with these samples; what was there is gone, in one step.
-
-        Returns: What saves one more sample at once.
-        """
+    def begin(self, header: SampleHeader, kept: Sequence[BlockDone]) -> SampleWriter:
+        """Begin a campaign with these blocks; what was there is gone, in one step."""
 
     def set_aside(self) -> str | None:
         """Keep what is there under another name, and return that; None if there is nothing to keep.
@@ -316,8 +328,11 @@ class SampleLog(Protocol):
         For what this campaign cannot go on with: runs of another, or nothing that can be read.
         """
 
-    def drop(self, key: str) -> None:
-        """Forget the samples of the campaign `key`, which is kept whole elsewhere; those of another stay."""
+    def drop(self, key: str, began: float) -> None:
+        """Forget the samples of a campaign `key` that began no later than the one which is kept whole elsewhere.
+
+        Those of another stay, and those that began later: somebody is timing the same again.
+        """
 
     def remove(self) -> None:
         """Forget the samples of the campaign that was begun here: they are kept elsewhere now."""
@@ -367,7 +382,8 @@ class Stopwatch(Protocol):
     def run(self, timeout_s: float) -> Clocked:
         """Run it to its end or for so long; no process of its group is left.
 
-        Raises: OSError or ValueError if it cannot be started.
+        Raises: OSError or ValueError if it cannot be started; StillRunningError if its time is up and it may not be
+            killed.
         """
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from grader.errors import HostError, TimeLimitError
 from grader.model.base import Message, digest
-from grader.model.bench import NoiseReading
+from grader.model.bench import Block, BlockDone, NoiseReading
 from grader.model.host import Fingerprint, Tool
 from grader.model.image import Image, ImageResult, ImageSize
 from grader.model.lab import BuildSource, HttpGet, ImageSource, Probe, Step
@@ -26,10 +26,9 @@ from grader.model.run import (
     Limits,
     MemoryReading,
     Sample,
-    SampleHeader,
-    SavedSamples,
 )
-from grader.ports import Call, Clocked, SandboxStatus, Stopped
+from grader.model.samplelog import SampleHeader, SavedSamples
+from grader.ports import Call, Clocked, NoiseMeter, SandboxStatus, Stopped
 
 
 def completed(stdout: str = "", **changes: object) -> Completed:
@@ -385,7 +384,7 @@ class FakeStore:
 class FakeHost:
     """A host that never changes and, unless told otherwise, is quiet."""
 
-    def __init__(self, noise: FakeNoiseMeter | None = None) -> None:
+    def __init__(self, noise: NoiseMeter | None = None) -> None:
         self.noise = noise or FakeNoiseMeter()
 
     def fingerprint(self, tools: Sequence[Tool]) -> Fingerprint:
@@ -394,50 +393,78 @@ class FakeHost:
     def load_average(self) -> tuple[float, ...]:
         return (0.0, 0.0, 0.0)
 
-    def listen(self) -> FakeNoiseMeter:
+    def listen(self) -> NoiseMeter:
         return self.noise
 
 
 class FakeSamples:
-    """Raw samples in memory: `lines` of the campaign that was begun or went on, `aside` of others, in order."""
+    """Raw samples in memory, and what saves them: `blocks` of the campaign that was begun or went on.
+
+    `block` is the one that was begun last, None once it is closed; `loose` are its runs.  `aside` are runs of other
+    campaigns, in order.
+    """
 
     def __init__(self) -> None:
         self.header: SampleHeader | None = None
-        self.lines: list[Sample] = []
+        self.blocks: list[BlockDone] = []
+        self.block: Block | None = None
+        self.loose: list[Sample] = []
         self.aside: list[Sample] = []
         self.begun: str | None = None
         self.damaged: int | None = None
 
+    @property
+    def lines(self) -> list[Sample]:
+        """Return all runs, warm-ups too."""
+        return [*(sample for done in self.blocks for sample in done.samples), *self.loose]
+
     def saved(self) -> SavedSamples | None:
         if self.header is None:
             return None
-        return SavedSamples(header=self.header, samples=tuple(self.lines), damaged=self.damaged)
+        blocks, loose = tuple(self.blocks), tuple(self.loose)
+        return SavedSamples(header=self.header, blocks=blocks, loose=loose, damaged=self.damaged)
 
-    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
-        self.header, self.lines, self.begun, self.damaged = header, list(kept), header.key, None
-        return self.lines.append
+    def begin(self, header: SampleHeader, kept: Sequence[BlockDone]) -> FakeSamples:
+        self.header, self.blocks, self.begun, self.damaged = header, list(kept), header.key, None
+        self.block, self.loose = None, []
+        return self
+
+    def begin_block(self, block: Block) -> None:
+        self.block, self.loose = block, []
+
+    def add(self, sample: Sample) -> None:
+        self.loose.append(sample)
+
+    def close_block(self, reading: NoiseReading, *, cut: bool = False) -> None:
+        assert self.block is not None
+        self.blocks.append(BlockDone(block=self.block, samples=tuple(self.loose), reading=reading, cut=cut))
+        self.block, self.loose = None, []
 
     def set_aside(self) -> str | None:
         if not self.lines:
             return None
         self.aside += self.lines
-        self.header, self.lines = None, []
+        self._forget()
         return "aside"
 
-    def drop(self, key: str) -> None:
-        if self.header is not None and self.header.key == key:
-            self.header, self.lines = None, []
+    def drop(self, key: str, began: float) -> None:
+        if self.header is not None and self.header.key == key and self.header.began <= began:
+            self._forget()
 
     def remove(self) -> None:
-        if self.begun is not None:
-            self.drop(self.begun)
+        if self.begun is not None and self.header is not None and self.header.key == self.begun:
+            self._forget()
+
+    def _forget(self) -> None:
+        self.header, self.blocks, self.block, self.loose = None, [], None, []
 
 
 class FakeClock:
-    """A clock that goes only while somebody sleeps; its wall stands still."""
+    """A clock that goes only while somebody sleeps; its wall stands still.  `calm` while nothing may disturb."""
 
     def __init__(self, wall_s: float = 0.0) -> None:
         self.wall_s = wall_s
+        self.calm = False
         self.now_ns = 1_000_000_000
 
     def wall(self) -> float:
@@ -451,6 +478,14 @@ class FakeClock:
 
     def sleep(self, seconds: float) -> None:
         self.now_ns += round(seconds * 1e9)
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        self.calm = True
+        try:
+            yield
+        finally:
+            self.calm = False
 
 
 class FakeProgress:
@@ -518,15 +553,23 @@ class FakeNoiseMeter:
 
 
 class FakeScales:
-    """A host that reads these peaks of memory by program, bytes; a program that is not named fails."""
+    """A host that reads these peaks of memory by program, bytes.
 
-    def __init__(self, peaks: Mapping[str, int]) -> None:
+    Args:
+        runs: By program, how its runs go, one after the other, the last again and again; well if not named.
+    """
+
+    def __init__(self, peaks: Mapping[str, int], runs: Mapping[str, Sequence[Completed]] | None = None) -> None:
         self.peaks = peaks
+        self.runs = {program: list(given) for program, given in (runs or {}).items()}
         self.weighed: list[str] = []
+        self.timeouts_s: list[float] = []
 
     def weigh(self, program: str, argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> Completed:
         self.weighed.append(program)
-        if program not in self.peaks:
-            return completed(argv=tuple(argv), outcome="failed", exit_code=1)
-        reading = MemoryReading(notion="cgroup", size_bytes=self.peaks[program], method="fake")
-        return completed(argv=tuple(argv), memory_peak=(reading,))
+        self.timeouts_s.append(timeout_s)
+        runs = self.runs.get(program, [completed()])
+        done = runs.pop(0) if len(runs) > 1 else runs[0]
+        peaks = (self.peaks[program],) if program in self.peaks else ()
+        readings = tuple(MemoryReading(notion="cgroup", size_bytes=size, method="fake") for size in peaks)
+        return done.model_copy(update={"argv": tuple(argv), "memory_peak": readings})

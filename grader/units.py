@@ -255,6 +255,10 @@ _BYTE_DECIMALS = {"B": 0, "KiB": 1, "kB": 1}
 _SECOND_STEPS = (("µs", Fraction(1, 10**6)), ("ms", Fraction(1, 1000)), ("s", Fraction(1)))
 _MOST_DECIMALS = 9
 _SIGNIFICANT = 3
+_CUT = Fraction(1, 20)
+"""Share of the half-width, and of a bound itself, that rounding the bound may take off an interval."""
+_AGREEING = Fraction(1, 10)
+"""How far the product of a printed factor and its printed inverse may be from 1."""
 
 
 _WRITTEN_UNIT = re.compile(rf"(?<![^\W\d_])(?:(?P<name>(?i:{_UNIT}))|(?P<letter>[{_UNIT_LETTERS}]))(?![^\W\d_])")
@@ -289,7 +293,7 @@ def format_bytes(value: Number, unit: str | None = None, *, half_width: float | 
         value: Bytes, >= 0.
         unit: `B`, `KiB`, `MiB`, `GiB`, `TiB` or their decimal kin `kB`, `MB`, `GB`, `TB`; other spellings and None
             choose the binary unit that fits.
-        half_width: Half the width of the interval in bytes; no printed digit is finer than half of it.
+        half_width: Half the width of the interval in bytes; it sets the digits as `_place` says.
 
     Rounding is half to even, to 2 decimals (1 in KiB and kB) where no half-width is given.
     """
@@ -297,7 +301,7 @@ def format_bytes(value: Number, unit: str | None = None, *, half_width: float | 
     scales = [(name, Fraction(size)) for name, size in steps]
     exact = Fraction(value)
     name, scale = _fitting(exact, scales, unit, half_width)
-    decimals = _BYTE_DECIMALS.get(name, 2) if not half_width else _decimals(Fraction(half_width) / scale)
+    decimals = _BYTE_DECIMALS.get(name, 2) if not half_width else _decimals(exact / scale, Fraction(half_width) / scale)
     decimals = decimals if name != "B" else 0  # no part of a byte, and `1.000 B` would read as a thousand
     shown = f"{_rounded(exact / scale, decimals)} {name}"
     if half_width or exact.denominator != 1 or name == "B":
@@ -305,13 +309,16 @@ def format_bytes(value: Number, unit: str | None = None, *, half_width: float | 
     return f"{shown} ({exact.numerator:,} B)"
 
 
-def format_seconds(value: Number, unit: str | None = None, *, half_width: float | None = None) -> str:
+def format_seconds(
+    value: Number, unit: str | None = None, *, half_width: float | None = None, centre: Number | None = None
+) -> str:
     """Write a time: `2.10 ms`, `0.448 s`.
 
     Args:
         value: Seconds, >= 0.
         unit: `s`, `ms` or `µs`; None chooses the one that fits.
-        half_width: Half the width of the interval in seconds; no printed digit is finer than half of it.
+        half_width: Half the width of the interval in seconds; it sets the digits as `_place` says.
+        centre: What the half-width belongs to, where this is another time that is written beside it.
 
     Rounding is half to even, to 3 significant digits where no half-width is given.
     """
@@ -319,9 +326,13 @@ def format_seconds(value: Number, unit: str | None = None, *, half_width: float 
     scales = list(_SECOND_STEPS)
     if unit not in ("s", "ms", "µs") and exact >= Fraction(1, 10):
         unit = "s"
-    name, scale = _fitting(exact, scales, unit, half_width)
+    middle = exact if centre is None else Fraction(centre)
+    name, scale = _fitting(exact, scales, unit, half_width, middle)
     shown = exact / scale
-    decimals = _decimals(Fraction(half_width) / scale) if half_width else _significant_decimals(shown, _SIGNIFICANT)
+    if half_width:
+        decimals = _decimals(middle / scale, Fraction(half_width) / scale)
+    else:
+        decimals = _significant_decimals(shown, _SIGNIFICANT)
     return f"{_rounded(shown, decimals)} {name}"
 
 
@@ -332,7 +343,7 @@ def format_percent(value: Number, *, half_width: float | None = None) -> str:
     """
     exact = Fraction(value)
     if half_width:
-        return f"{_rounded(exact, _decimals(Fraction(half_width)))}%"
+        return f"{_rounded(exact, _decimals(exact, Fraction(half_width)))}%"
     decimals = 1
     while decimals < 4 and exact < 100 and Fraction(_rounded(exact, decimals)) >= 100:
         decimals += 1
@@ -342,88 +353,162 @@ def format_percent(value: Number, *, half_width: float | None = None) -> str:
 def format_ratio(value: Number, *, half_width: float | None = None) -> str:
     """Write a factor: `1.62×`; below 1 both ways: `0.63× (1.6× slower)`.
 
-    Two decimals from 1 to 10, one above, two significant digits below 1, where no half-width is given.
+    Two decimals from 1 to 10, one above, two significant digits below 1, where no half-width is given.  Where the
+    digits are too few for the two ways to agree, the second is left to its word: `0.6× (slower)`, not `(2× slower)`.
     """
     exact = Fraction(value)
     if half_width:
-        decimals = _decimals(Fraction(half_width))
+        decimals = _decimals(exact, Fraction(half_width))
     else:
         decimals = 1 if exact >= 10 else 2 if exact >= 1 else _significant_decimals(exact, 2)
     shown = _rounded(exact, decimals)
     if exact <= 0 or Fraction(shown) >= 1:
         return f"{shown}×"
     inverse = 1 / exact
-    digits = _decimals(Fraction(half_width) * inverse * inverse) if half_width else _significant_decimals(inverse, 2)
-    return f"{shown}× ({_rounded(inverse, digits)}× slower)"
+    if half_width:
+        other_way = _rounded(inverse, _place(inverse, Fraction(half_width) * inverse * inverse))
+    else:
+        other_way = _rounded(inverse, _significant_decimals(inverse, 2))
+    if Fraction(other_way) <= 1 or abs(Fraction(shown) * Fraction(other_way) - 1) > _AGREEING:
+        return f"{shown}× (slower)"
+    return f"{shown}× ({other_way}× slower)"
 
 
-def format_factor(value: Number, half_width: float, *, rounding: Rounding = "nearest") -> str:
-    """Write a bare factor, or a bound of its interval rounded outwards; no digit is finer than half of `half_width`.
+def format_factor(value: Number | Fraction, half_width: float | Fraction, *, rounding: Rounding = "nearest") -> str:
+    """Write a bare factor of which nobody knows more than `half_width`: no digit is finer than half of that.
 
-    With the nearest digit the bounds 2.69 and 3.46 would read `3–3`.
+    Its first digit is written in any case.
     """
-    decimals = _decimals(Fraction(half_width))
-    scaled = Fraction(value) * 10**decimals
-    whole = math.floor(scaled) if rounding == "down" else math.ceil(scaled) if rounding == "up" else round(scaled)
-    return _rounded(Fraction(whole, 10**decimals), decimals)
+    exact = Fraction(value)
+    return _rounded(exact, max(_coarse_place(Fraction(half_width)), -_magnitude(exact)), rounding)
+
+
+def format_factors(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """Write a factor above 0 and the bounds of its interval with the same decimals, which `_place` sets.
+
+    A bound is rounded to the nearest digit, and outwards where that would take more than `_CUT` off: 3.07 with 2.69
+    to 3.46 reads `3.1`, `2.7`, `3.5`.  What would read 0, or 1 though the interval leaves 1 out, gets the digits that
+    show otherwise: `1 times slower (1 to 2)` says nothing.
+    """
+    half = (Fraction(high) - Fraction(low)) / 2
+    place = _place(Fraction(value), half)
+    other_than = {0} if low <= 1 <= high else {0, 1}
+
+    def written(number: float, outwards: Rounding) -> str:
+        exact = Fraction(number)
+        at = max(place, -_magnitude(exact))
+        while Fraction(text := _bound(exact, at, half, outwards)) in other_than and at < _MOST_DECIMALS:
+            at += 1
+        return text
+
+    return written(value, "nearest"), written(low, "down"), written(high, "up")
+
+
+def _bound(value: Fraction, place: int, half_width: Fraction, outwards: Rounding) -> str:
+    nearest = _rounded(value, place)
+    cut = {"nearest": Fraction(0), "down": Fraction(nearest) - value, "up": value - Fraction(nearest)}[outwards]
+    return nearest if cut <= _CUT * min(half_width, value) else _rounded(value, place, outwards)
+
+
+def format_reach(factor: float, half_width: float) -> str:
+    """Write how far one side of an interval that holds 1 reaches, rounded up: `1.5` times faster, `1.2` times slower.
+
+    Rounding adds at most a tenth, or as much again as lies beyond 1, however wide the interval is: 1.05 may not read 2.
+    """
+    widest = max(Fraction(1, 5), (Fraction(factor) - 1) / 5)
+    return format_factor(factor, min(Fraction(half_width), widest), rounding="up")
 
 
 def _fitting(
-    exact: Fraction, scales: list[tuple[str, Fraction]], unit: str | None, half_width: float | None
+    exact: Fraction,
+    scales: list[tuple[str, Fraction]],
+    unit: str | None,
+    half_width: float | None,
+    centre: Fraction | None = None,
 ) -> tuple[str, Fraction]:
     """Return the wanted unit, or the largest in which the value is at least 1.
 
     A wanted unit of more than a hundred times the value is not used: it would print `0.00`.  A unit in which even
-    whole numbers are finer than half the half-width gives way to the next larger one.
+    whole numbers are too fine gives way to the next larger one: 258 ms that are known to 7 read `0.26 s`.
     """
     names = [name for name, _ in scales]
     if unit in names and (exact == 0 or exact * 100 >= scales[names.index(unit)][1]):
         index = names.index(unit)
     else:
         index = max((i for i, (_, scale) in enumerate(scales) if exact >= scale), default=0)
-    while half_width and index + 1 < len(scales) and Fraction(half_width) / 2 > scales[index][1]:
+    while half_width and index + 1 < len(scales):
+        scale = scales[index][1]
+        if _place((exact if centre is None else centre) / scale, Fraction(half_width) / scale) >= 0:
+            break
         index += 1
     return scales[index]
-
-
-def _decimals(half_width: Fraction) -> int:
-    """Return how many decimals keep the last digit at half the half-width or coarser."""
-    decimals = 0
-    while decimals < _MOST_DECIMALS and Fraction(1, 10 ** (decimals + 1)) >= half_width / 2:
-        decimals += 1
-    return decimals
 
 
 def _significant_decimals(value: Fraction, significant: int) -> int:
     """Return the decimals that show that many significant digits, never fewer than 0."""
     if value <= 0:
         return 0
+    return min(_MOST_DECIMALS, max(0, significant - 1 - _magnitude(value)))
+
+
+def _magnitude(value: Fraction) -> int:
+    """Return the power of ten of the first digit: 2 for 326, -2 for 0.047; of 0 that of its last possible digit."""
     magnitude = 0
     while value >= 10 ** (magnitude + 1):
         magnitude += 1
     while value < Fraction(10) ** magnitude and magnitude > -_MOST_DECIMALS:
         magnitude -= 1
-    return min(_MOST_DECIMALS, max(0, significant - 1 - magnitude))
+    return magnitude
 
 
-def _rounded(value: Fraction, decimals: int) -> str:
-    """Write a number with that many decimals, rounded half to even from its exact value.
+def _decimals(value: Fraction, half_width: Fraction) -> int:
+    """Return what `_place` does, 0 at least: `260` would be read back as a count of ones."""
+    return max(0, _place(value, half_width))
+
+
+def _place(value: Fraction, half_width: Fraction) -> int:
+    """Return the decimals of a value that is known to `half_width`; below 0 tens and hundreds are too fine as well.
+
+    No digit is finer than half of the half-width, but for one more where the value would have only one: 3.07 that is
+    known to 0.385 reads `3.1`.
+    """
+    place = _coarse_place(half_width)
+    second = 1 - _magnitude(abs(value)) if value else place
+    return place if place >= second else min(second, place + 1)
+
+
+def _coarse_place(half_width: Fraction) -> int:
+    """Return the decimals whose last digit is at least half of the half-width."""
+    place = 0
+    while place < _MOST_DECIMALS and Fraction(1, 10 ** (place + 1)) >= half_width / 2:
+        place += 1
+    while place <= 0 and Fraction(10) ** -place < half_width / 2:
+        place -= 1
+    return place
+
+
+def _rounded(value: Fraction, decimals: int, rounding: Rounding = "nearest") -> str:
+    """Write a number with that many decimals, or to tens and hundreds below 0; `nearest` is half to even.
 
     No thousands marks: `1,234 s` would be read as 1.234 s.
     """
-    units = round(value * 10**decimals)
+    scaled = value * Fraction(10) ** decimals
+    units = math.floor(scaled) if rounding == "down" else math.ceil(scaled) if rounding == "up" else round(scaled)
+    if decimals < 0:
+        units, decimals = units * 10**-decimals, 0
     sign, units = ("-", -units) if units < 0 else ("", units)
     whole, fraction = divmod(units, 10**decimals)
     return f"{sign}{whole}.{fraction:0{decimals}d}" if decimals else f"{sign}{whole}"
 
 
-_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9}(?:\.\d{1,6})?)s?)?", re.ASCII)
+_PART = r"(\d{1,9}(?:\.\d{1,6})?)"
+_DURATION = re.compile(rf"(?:(\d{{1,6}})h)?(?:(\d{{1,6}})m(?!s))?(?:{_PART}(?:s|$))?(?:{_PART}ms)?", re.ASCII)
 
 
 def parse_duration(text: str) -> float | None:
-    """Return a duration above 0 as people type it (`90`, `60s`, `5m`, `1h30m`) in seconds; None for anything else."""
+    """Return a duration above 0 as people type it (`90`, `60s`, `5m`, `1h30m`, `500ms`) in seconds; None for others."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         return None
-    hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return hours * 3600 + minutes * 60 + seconds or None
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000 or None

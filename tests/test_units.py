@@ -13,6 +13,7 @@ from grader.units import (
     find_unit,
     format_bytes,
     format_factor,
+    format_factors,
     format_percent,
     format_ratio,
     format_seconds,
@@ -165,11 +166,17 @@ def test_a_written_factor_is_read_back(value: float, half_width: float | None) -
 
 
 @given(times, st.sampled_from([None, "s", "ms", "µs"]), st.floats(min_value=1e-9, max_value=1.9))
-def test_no_digit_is_finer_than_half_the_half_width(value: float, unit: str | None, half_width: float) -> None:
-    read = parse_quantity(format_seconds(value, unit, half_width=half_width), "second")
+def test_a_digit_finer_than_half_the_half_width_is_at_most_the_second(
+    value: float, unit: str | None, half_width: float
+) -> None:
+    text = format_seconds(value, unit, half_width=half_width)
+    read = parse_quantity(text, "second")
     assert read is not None
     last_digit = (read.high - read.value) * 2
-    assert last_digit >= half_width / 2 * (1 - 1e-6) or last_digit == pytest.approx(1e-9)
+    finer = last_digit < half_width / 2 * (1 - 1e-6) and last_digit != pytest.approx(1e-9)
+    if finer:
+        assert read.digits <= 2
+        assert last_digit * 10 >= half_width / 2 * (1 - 1e-6)
 
 
 @given(st.text(alphabet="0123456789.,-+ exX×sMKiBб%\u00a0\u202f'e", max_size=60))
@@ -191,12 +198,46 @@ def test_sizes_times_and_factors_look_like_this() -> None:
     assert format_seconds(0.448) == "0.448 s"
     assert format_seconds(2.3, "ms") == "2300 ms"
     assert format_seconds(2.3, "ms", half_width=0.1) == "2.3 s"
+    assert format_seconds(0.258, half_width=0.007) == "0.26 s"
+    assert format_seconds(0.011, half_width=0.0022) == "11 ms"
+    assert format_seconds(0.0008, half_width=0.0002) == "0.8 ms"
     assert format_percent(47.84) == "47.8%"
     assert format_percent(99.9814) == "99.98%"
     assert format_percent(100) == "100.0%"
     assert format_ratio(1.624) == "1.62×"
     assert format_ratio(0.63) == "0.63× (1.6× slower)"
     assert format_ratio(0.999) == "1.00×"
+
+
+@pytest.mark.parametrize(
+    ("value", "half_width", "shown"),
+    [
+        (0.63, 0.02, "0.63× (1.6× slower)"),
+        (0.5, 0.2, "0.5× (2.0× slower)"),
+        (0.6, 0.1, "0.60× (1.7× slower)"),
+        (0.7, 0.2, "0.7× (1.4× slower)"),
+        (0.6, 0.9, "0.6× (slower)"),
+        (0.0031, 0.0003, "0.0031× (320× slower)"),
+        (5, 0.3, "5.0×"),
+    ],
+)
+def test_a_factor_below_one_is_said_the_other_way_too_where_the_digits_let_both_agree(
+    value: float, half_width: float, shown: str
+) -> None:
+    assert format_ratio(value, half_width=half_width) == shown
+
+
+@given(st.floats(0.001, 1000), st.floats(1.0001, 100), st.floats(1.0001, 100))
+def test_a_factor_shown_with_its_interval_is_never_0_and_is_1_only_if_1_is_possible(
+    value: float, below: float, above: float
+) -> None:
+    low, high = value / below, value * above
+    shown, first, last = (float(text) for text in format_factors(value, low, high))
+    assert 0 < first <= low + (high - low) / 40
+    assert last >= high - (high - low) / 40
+    assert first <= shown <= last
+    if low > 1 or high < 1:
+        assert 1 not in (first, shown, last)
 
 
 @pytest.mark.parametrize(
@@ -225,15 +266,44 @@ def test_the_unit_of_a_cell_is_found_however_it_is_written(text: str, unit: str 
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90", 90), ("60s", 60), ("5m", 300), ("1h30m", 5400), ("1h", 3600), ("0.5", 0.5), ("1m30", 90), (" 2m ", 120)],
+    [
+        ("90", 90),
+        ("60s", 60),
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("1h", 3600),
+        ("0.5", 0.5),
+        ("1m30", 90),
+        (" 2m ", 120),
+        ("500ms", 0.5),
+        ("1s20ms", 1.02),
+        ("1m5ms", 60.005),
+    ],
 )
 def test_a_duration_is_read_as_people_type_it(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "0s", "-5", "5 m", "m", "1e9", "nan", "inf", "5d", "1m1h", "٥"])
+@pytest.mark.parametrize("text", ["", "0", "0s", "-5", "5 m", "m", "1e9", "nan", "inf", "5d", "ms", "0ms", "1m1h", "٥"])
 def test_what_is_no_duration_above_zero_is_none(text: str) -> None:
     assert parse_duration(text) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "shown"),
+    [
+        (3.07, 2.69, 3.46, ("3.1", "2.7", "3.5")),
+        (2.1, 1.4, 2.8, ("2.1", "1.4", "2.8")),
+        (1.004, 0.9966, 1.0114, ("1.00", "0.99", "1.02")),
+        (1.1, 0.17, 6.2, ("1", "0.1", "7")),
+        (2.7, 1.17, 6.8, ("3", "1.2", "7")),
+        (326, 300, 359, ("330", "300", "360")),
+    ],
+)
+def test_an_interval_is_written_with_the_digits_that_it_bears(
+    value: float, low: float, high: float, shown: tuple[str, str, str]
+) -> None:
+    assert format_factors(value, low, high) == shown
 
 
 @pytest.mark.parametrize(
@@ -243,10 +313,13 @@ def test_what_is_no_duration_above_zero_is_none(text: str) -> None:
         (2.69, 0.385, "3", "2", "3"),
         (1.096, 0.0155, "1.10", "1.09", "1.10"),
         (1.5, 0.15, "1.5", "1.5", "1.5"),
-        (19.4, 9.5, "19", "19", "20"),
+        (19.4, 9.5, "20", "10", "20"),
+        (326, 29.5, "300", "300", "400"),
+        (5, 30, "5", "5", "5"),
+        (0.047, 0.01, "0.05", "0.04", "0.05"),
     ],
 )
-def test_a_factor_and_its_bounds_have_the_same_digits(
+def test_a_factor_and_its_bounds_have_the_same_digits_down_to_their_first(
     value: float, half_width: float, nearest: str, down: str, up: str
 ) -> None:
     assert format_factor(value, half_width) == nearest

@@ -24,7 +24,7 @@ from grader.model.trouble import trouble
 _CONTROLLERS = ("memory", "pids")
 _USAGE = {1: ("memory.usage_in_bytes", "total_inactive_file"), 2: ("memory.current", "inactive_file")}
 """By version: the file that says how much is charged, and the part of memory.stat that does not count."""
-_OF_A_RUN = "of a cgroup made for this run; the boundary's own processes are in it"
+_OF_A_RUN = "of a cgroup made for this run; what starts the program is in it too"
 _DELEGATE = "run it as root, or below `systemd-run --user --scope -p Delegate=yes`"
 _END_S = 20.0
 """For members that were killed to be gone: the kernel needs milliseconds, unless a disk does not answer."""

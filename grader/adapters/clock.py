@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
+
+from grader.adapters.spawn import no_gc
 
 
 class SystemClock:
@@ -19,3 +22,6 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        return no_gc()

@@ -22,6 +22,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from grader.adapters.interrupts import start_aside
 from grader.errors import HostError
 from grader.model.trouble import without_host_paths
 
@@ -338,7 +339,7 @@ class DockerApi:
         target = f"{version}{path}" + (f"?{urlencode(query)}" if query else "")
         timer = threading.Timer(timeout_s, connection.shut)
         timer.daemon = True
-        timer.start()
+        start_aside(timer)
         try:
             connection.request(method, target, body=body, headers=dict(headers or {}))
             response = connection.getresponse()

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from grader import __version__
 from grader.adapters.plainfile import read_plain_file
 from grader.errors import IntakeError, UsageError
-from grader.model.base import digest
+from grader.model.base import digest, first_mistake
 from grader.model.grade import Beside, Grade, StoredGrade
 from grader.model.submission import shown
 
@@ -73,13 +73,10 @@ def load_stored(path: Path) -> StoredGrade:
     try:
         return StoredGrade(grade=Grade.model_validate(document), sha256=digest(data))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])[:200]
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         writer = _written_by(document)
         by = f"; grader {writer[:40]} wrote it, this is {__version__}" if writer not in ("", __version__) else ""
-        what = "is missing" if first["type"] == "missing" else f"does not fit: {first['msg'][:200]}"
-        raise UsageError(f"`{place}` {what}{more}{by}", where=where, hint=NEWER_HINT if by else HINT) from error
+        raise UsageError(f"{first_mistake(error)}{more}{by}", where=where, hint=NEWER_HINT if by else HINT) from error
 
 
 def beside(path: Path, grade: Grade) -> Beside:

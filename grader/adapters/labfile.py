@@ -148,16 +148,26 @@ def _validated(file: Path, text: str) -> Lab:
     except ValidationError as error:
         details = error.errors(include_url=False)
         misspelt = {loc for d in details if d["type"] == "extra_forbidden" for loc in _meant(d)}
-        mistakes: Iterable[Mistake] = [
+        mistakes: Iterable[Mistake] = _joined(
             Mistake(path=_field(d["loc"], values), what=_wording(d))
             for d in details
             if not _is_echo(d) and not (d["type"] == "missing" and d["loc"] in misspelt)
-        ]
+        )
     else:
         mistakes = check_lab(lab)
         if not mistakes:
             return lab
     raise _all_of(file, text, mistakes)
+
+
+def _joined(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """Return one mistake for a value that each kind of field refused: `found 0; allowed: at least 1, or auto`."""
+    joined: dict[tuple[Loc, str], str] = {}
+    for mistake in mistakes:
+        found, allowed, choice = mistake.what.partition("; allowed: ")
+        before = joined.get((mistake.path, found))
+        joined[mistake.path, found] = mistake.what if before is None or not allowed else f"{before}, or {choice}"
+    return [Mistake(path=path, what=what) for (path, _), what in joined.items()]
 
 
 def _yaml(file: Path, text: str) -> object:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from grader.adapters.network import connect, refuse_taken
+from grader.adapters.network import connect, sole_use
 from grader.adapters.processes import smaps_now
 from grader.adapters.serving import NeverServed, ProgramServer
 from grader.adapters.spawn import Followed, not_started, start
@@ -23,11 +23,10 @@ def serve_locally(
 ) -> Iterator[Server]:
     """Start a server, which is told its path as its name; it is ended at the end, or after `life_s` seconds.
 
-    Raises: HostError if something listens on the port already: its answers would be timed instead.
+    Raises: HostError if the port is somebody else's: their answers would be timed instead.
     """
-    refuse_taken(port)
     line = [program, *argv[1:]]
-    with ExitStack() as stack:
+    with sole_use(port, "give the servers and `--ready` another port"), ExitStack() as stack:
         try:
             started = stack.enter_context(start(line, env, output_bytes=_OUTPUT_BYTES))
         except (OSError, ValueError) as error:

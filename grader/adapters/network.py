@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,9 @@ from grader.errors import HostError
 LOOPBACK = "127.0.0.1"
 _HELPER_S = 20.0
 """For each answer of the helper: a Python without its site needs tens of milliseconds."""
+_RELEASED_S = 2.0
+"""What a server left behind has to be gone after it: a killed process holds its port until it is."""
+_LOOK_AGAIN_S = 0.01
 _HINT = "run `grader doctor --for grade`"
 
 
@@ -133,8 +137,33 @@ def _started(stack: ExitStack) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     return ours, process
 
 
-def refuse_taken(port: int) -> None:
-    """Raise HostError if something on this host listens on a port that a program is about to use."""
+@contextmanager
+def sole_use(port: int, hint: str) -> Iterator[None]:
+    """Have a port of this host for our server alone: what else listens there would answer in its name.
+
+    Args:
+        hint: What to do where the port is somebody else's.
+    Raises: HostError if something listens there before, or still does when our server has ended.
+    """
+    with socket.socket(socket.AF_UNIX) as claim:
+        try:
+            # A name that every user of this network sees; a server that only starts up is seen by nothing else.
+            claim.bind(f"\0grader/port/{port}")
+        except OSError as error:
+            raise _taken(f"port {port} is in use by another `grader` now", port, hint) from error
+        why = _why_not_free(port)
+        if why is not None:
+            raise _taken(f"port {port} is taken or not ours: {why}", port, hint)
+        yield
+        deadline = time.monotonic() + _RELEASED_S
+        while _why_not_free(port) is not None:
+            if time.monotonic() >= deadline:
+                raise _taken(f"something else listens on port {port}, and may have answered instead", port, hint)
+            time.sleep(_LOOK_AGAIN_S)
+
+
+def _why_not_free(port: int) -> str | None:
+    """Return why nobody could listen on a port of this host, None if they could."""
     families = [(socket.AF_INET, "0.0.0.0")] + (
         [(socket.AF_INET6, "::")] if Path("/proc/net/if_inet6").exists() else []
     )
@@ -145,8 +174,11 @@ def refuse_taken(port: int) -> None:
                 trial.bind((everywhere, port))
             except OSError as error:
                 if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                    raise HostError(
-                        f"port {port} is taken or not ours: {error.strerror}",
-                        where=f"{LOOPBACK}:{port}",
-                        hint=f"end what listens there (`ss -ltnp 'sport = :{port}'`), or run without `--trust`",
-                    ) from error
+                    return error.strerror
+    return None
+
+
+def _taken(what: str, port: int, hint: str) -> HostError:
+    return HostError(
+        what, where=f"{LOOPBACK}:{port}", hint=f"end what listens there (`ss -ltnp 'sport = :{port}'`), or {hint}"
+    )

@@ -54,6 +54,7 @@ class HostNoise:
 
         Args:
             at_s: Seconds since the campaign began.
+        Raises: HostError if this host starts no program.
         """
         began, pressed_us, before = self._since
         now_us, ran_s = cpu_pressure(self._proc), time.monotonic() - began
@@ -73,7 +74,13 @@ class HostNoise:
         )
 
     def _spawn(self) -> float:
-        return self._noop.run(SPAWN_S).total_s
+        try:
+            return self._noop.run(SPAWN_S).total_s
+        except OSError as error:
+            raise HostError(
+                f"`true` could not be started: {error.strerror}",
+                hint="see `ulimit -a` and what else runs on this host, and run again",
+            ) from error
 
 
 def cpu_ticks(proc: Path = Path("/proc")) -> CpuTicks | None:

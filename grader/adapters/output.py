@@ -10,17 +10,19 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from grader.adapters.plainfile import read_plain_file
 from grader.adapters.remove import remove_tree
 from grader.errors import HostError, IntakeError, UsageError
 from grader.model.base import Record, canonical_json
-from grader.model.run import Sample, SampleHeader, SavedSamples
+from grader.model.bench import Block, BlockDone, NoiseReading
+from grader.model.run import Sample
+from grader.model.samplelog import BlockBegun, BlockClosed, LogLine, SampleHeader, SampleTaken, SavedSamples
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -33,6 +35,7 @@ SAMPLES_SUFFIX = ".samples.jsonl"
 """Of the file of raw samples beside an output folder."""
 MAX_SAMPLE_BYTES = 64 << 20
 """A campaign of a hundred rounds has a thousandth of it."""
+_LINE: TypeAdapter[LogLine] = TypeAdapter(LogLine)
 
 
 class OutputFolder:
@@ -97,7 +100,7 @@ class OutputFolder:
 
 
 class SampleFile:
-    """Implements `ports.SampleLog`: a header and one JSON object per sample, a line each.
+    """Implements `ports.SampleLog`: a header, then each block with its samples and its reading, a line each.
 
     Every line is written by one call, so a kill leaves whole lines and at most one half.  While a campaign runs, the
     file is held open: what another run does to the name in the meantime does not mix its samples with ours.
@@ -108,7 +111,7 @@ class SampleFile:
         self._out: BinaryIO | None = None
 
     def saved(self) -> SavedSamples | None:
-        """Return the header and all samples up to the first line that is none; None if there is no header."""
+        """Return the header and all blocks up to the first line that is none; None if there is no header."""
         try:
             lines = read_plain_file(self.path, MAX_SAMPLE_BYTES).split(b"\n")
         except IntakeError:
@@ -118,13 +121,7 @@ class SampleFile:
             header = SampleHeader.model_validate_json(whole[0] if whole else b"")
         except ValidationError:
             return None
-        samples: list[Sample] = []
-        for number, line in enumerate(whole[1:], start=2):
-            try:
-                samples.append(Sample.model_validate_json(line))
-            except ValidationError:
-                return SavedSamples(header=header, samples=tuple(samples), damaged=number)
-        return SavedSamples(header=header, samples=tuple(samples))
+        return _blocks(header, whole[1:])
 
     def set_aside(self) -> str | None:
         """Rename what is there to a name that nothing has yet; None for no file, an empty one or a header alone.
@@ -143,8 +140,8 @@ class SampleFile:
             self.path.rename(aside)
             return str(aside)
 
-    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
-        """Replace the file by one with these samples, and return what appends one more at once.
+    def begin(self, header: SampleHeader, kept: Sequence[BlockDone]) -> _OpenFile:
+        """Replace the file by one with these blocks, and return what appends to it at once.
 
         Raises: HostError, as what is returned does, if it cannot be written.
         """
@@ -154,7 +151,7 @@ class SampleFile:
             # Made anew, so never through a link that somebody put there: others may write this folder too.
             out = stage.open("xb", buffering=0)
             try:
-                _write_whole(out, b"".join(_line(record) for record in (header, *kept)))
+                _write_whole(out, b"".join(map(_line, (header, *_lines(kept)))))
                 os.fsync(out.fileno())
                 stage.replace(self.path)
             except BaseException:
@@ -162,17 +159,15 @@ class SampleFile:
                 stage.unlink(missing_ok=True)
                 raise
         self._out = out
+        return _OpenFile(self.path, out)
 
-        def add(sample: Sample) -> None:
-            with _named_failures(self.path, self.path):
-                _write_whole(out, _line(sample))
+    def drop(self, key: str, began: float) -> None:
+        """Remove the file if it is of a campaign `key` that began no later.
 
-        return add
-
-    def drop(self, key: str) -> None:
-        """Remove the file if it is of that campaign.  Raises: HostError if it cannot be removed."""
+        Raises: HostError if it cannot be removed.
+        """
         saved = self.saved()
-        if saved is not None and saved.header.key == key:
+        if saved is not None and saved.header.key == key and saved.header.began <= began:
             with _named_failures(self.path, doing="remove the saved runs, which are kept elsewhere"):
                 self.path.unlink(missing_ok=True)
 
@@ -196,6 +191,60 @@ class SampleFile:
         if self._out is not None:
             self._out.close()
             self._out = None
+
+
+class _OpenFile:
+    """Implements `ports.SampleWriter` for a file that is held open."""
+
+    def __init__(self, path: Path, out: BinaryIO) -> None:
+        self._path = path
+        self._out = out
+
+    def begin_block(self, block: Block) -> None:
+        self._append(BlockBegun(block=block))
+
+    def add(self, sample: Sample) -> None:
+        self._append(SampleTaken(sample=sample))
+
+    def close_block(self, reading: NoiseReading, *, cut: bool = False) -> None:
+        self._append(BlockClosed(reading=reading, cut=cut))
+
+    def _append(self, line: LogLine) -> None:
+        with _named_failures(self._path, self._path):
+            _write_whole(self._out, _line(line))
+
+
+def _blocks(header: SampleHeader, lines: Sequence[bytes]) -> SavedSamples:
+    """Return the blocks that these lines tell of, up to the first that cannot be read or has no place there."""
+    done: list[BlockDone] = []
+    block: Block | None = None
+    loose: list[Sample] = []
+    damaged: int | None = None
+    for number, data in enumerate(lines, start=2):
+        try:
+            line = _LINE.validate_json(data)
+        except ValidationError:
+            damaged = number
+            break
+        if isinstance(line, BlockBegun) and block is None:
+            block = line.block
+        elif isinstance(line, SampleTaken) and block is not None:
+            loose.append(line.sample)
+        elif isinstance(line, BlockClosed) and block is not None:
+            done.append(BlockDone(block=block, samples=tuple(loose), reading=line.reading, cut=line.cut))
+            block, loose = None, []
+        else:
+            damaged = number
+            break
+    return SavedSamples(header=header, blocks=tuple(done), loose=tuple(loose), damaged=damaged)
+
+
+def _lines(blocks: Iterable[BlockDone]) -> Iterator[LogLine]:
+    """Yield the lines that tell of finished blocks."""
+    for done in blocks:
+        yield BlockBegun(block=done.block)
+        yield from (SampleTaken(sample=sample) for sample in done.samples)
+        yield BlockClosed(reading=done.reading, cut=done.cut)
 
 
 def _line(record: Record) -> bytes:

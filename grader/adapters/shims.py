@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from grader.adapters.interrupts import start_aside
 from grader.adapters.processes import proportional
 from grader.model.run import MemoryReading
 
@@ -56,7 +57,7 @@ class ShimSampler:
         """
         sampler = cls(container)
         thread = threading.Thread(target=sampler._sample, daemon=True)
-        thread.start()
+        start_aside(thread)
         try:
             yield sampler
         finally:

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import gc
 import os
+import resource
 import select
 import signal
 import threading
@@ -19,6 +20,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from grader.adapters.interrupts import HELD_BACK, start_aside
+from grader.errors import StillRunningError
 from grader.model.base import Message
 from grader.model.run import Completed, Outcome
 
@@ -39,6 +42,9 @@ Watch = Callable[[], Message | None]
 
 INHERITED_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that Python or a shell may have set to ignored, which a program would inherit."""
+
+_LONGEST_POLL_MS = 3_600_000
+"""`poll` takes 32 bits, and refuses more than 24 days with an OverflowError."""
 
 
 @dataclass
@@ -227,10 +233,10 @@ class Followed:
     @classmethod
     @contextmanager
     def let_go(cls, program: Program, timeout_s: float, watch: Watch | None = None) -> Iterator[Followed]:
-        """Let a program go and follow it; at the end it is killed."""
+        """Let a program go and follow it; at the end it is killed; if it may not be, followed for all its time."""
         followed = cls(program, timeout_s, watch)
         program.let_go()
-        followed._thread.start()
+        start_aside(followed._thread)
         try:
             yield followed
         finally:
@@ -285,8 +291,7 @@ def _follow(
         if now_ns >= deadline_ns:
             return "timeout", Message(code="run.timeout", params={"seconds": timeout_s})
         wake_ns = deadline_ns if watch is None else min(deadline_ns, next_watch_ns)
-        # Rounded up: a poll that returns a little early would spin until the deadline.
-        events = poll.poll(max(0, wake_ns - now_ns) // 1_000_000 + 1)
+        events = poll.poll(poll_ms(wake_ns - now_ns))
         now_ns = time.perf_counter_ns()
         for fd, _ in events:
             stream = by_fd.get(fd)
@@ -325,29 +330,66 @@ class _Child:
     def tell(self, what: signal.Signals) -> None:
         with self.lock:
             if self.status is None:
-                os.kill(self.pid, what)
+                try:
+                    os.kill(self.pid, what)
+                except PermissionError as error:
+                    raise _not_ours(self.pid) from error
 
     def kill(self) -> None:
         with self.lock:
             if self.status is None:
-                self._kill_group()
-
-    def _kill_group(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+                _kill_group(self.pid)
 
     def reap(self) -> int:
         """Kill what is left of the process group, wait for the program, return its exit code or minus its signal.
 
         Its group outlives a program that left children behind, and no other group can have its number until it
         was waited for.
+
+        Raises: StillRunningError as `reap` does.
         """
         with self.lock:
             if self.status is None:
-                self._kill_group()
-                _, status, _ = os.wait4(self.pid, 0)
-                self.status = os.waitstatus_to_exitcode(status)
+                self.status, _ = reap(self.pid)
             return self.status
+
+
+def reap(pid: int) -> tuple[int, resource.struct_rusage]:
+    """Kill what is left of our child's process group and wait for the child.
+
+    Returns: Its exit code, or minus its signal, and what it used.
+    Raises: StillRunningError if it goes on and may not be killed, as one that `sudo` made another user's.
+    """
+    _kill_group(pid)
+    try:
+        # Its group is "killed" as soon as one member may be.
+        os.kill(pid, signal.SIGKILL)
+    except PermissionError as error:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            raise _not_ours(pid) from error
+    _, status, used = os.wait4(pid, 0)
+    return os.waitstatus_to_exitcode(status), used
+
+
+def _kill_group(pid: int) -> None:
+    # Of a group that has become another user's nobody is killed, even where its leader has ended.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _not_ours(pid: int) -> StillRunningError:
+    return StillRunningError(
+        f"process {pid} goes on, and we may not end it: it runs as another user by now",
+        where=_name_of(pid),
+        hint=f"end it with all that it started (`sudo kill {pid}`); to compare commands that need root, be root",
+    )
+
+
+def _name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
 
 
 class _Pipes:
@@ -395,8 +437,7 @@ def _started(argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int]
             given[GATE_FD] = gate_r
         strangers = inheritable()
         line = [GATE_SHELL, "-c", _GATE, "gate", *argv] if gated else list(argv)
-        # Ctrl-C between the spawn and the `try` would lose the child: hold the signal back for that moment.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         child: _Child | None = None
         try:
             try:
@@ -427,6 +468,12 @@ def _started(argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int]
         finally:
             if child is not None:
                 child.reap()
+
+
+def poll_ms(left_ns: int) -> int:
+    """Return for how long to poll before the clock is looked at again, where that much time is left."""
+    # Rounded up: a poll that returns a little early would spin until the deadline.
+    return min(max(0, left_ns) // 1_000_000 + 1, _LONGEST_POLL_MS)
 
 
 def inheritable() -> list[int]:
@@ -467,7 +514,7 @@ def _watched_exit(pid: int) -> Iterator[int]:
         os.close(writing)
 
     thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
+    start_aside(thread)
     try:
         yield reading
     finally:

@@ -16,9 +16,18 @@ import signal
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing
 
-from grader.adapters.spawn import FIRST_FREE_FD, INHERITED_SIGNALS, exit_fd, inheritable, no_gc
+from grader.adapters.interrupts import HELD_BACK
+from grader.adapters.spawn import (
+    FIRST_FREE_FD,
+    INHERITED_SIGNALS,
+    exit_fd,
+    inheritable,
+    no_gc,
+    poll_ms,
+    reap,
+)
 from grader.ports import Clocked
 
 TAIL_BYTES = 4 << 10
@@ -27,8 +36,6 @@ TAIL_BYTES = 4 << 10
 _CHUNK = 1 << 16
 _LAST_READS = 64
 """After the end: more than a pipe holds, and an end where something left behind goes on filling it."""
-
-_HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopwatch:
@@ -56,15 +63,14 @@ class Stopwatch:
     def run(self, timeout_s: float) -> Clocked:
         """Run the program to its end or for `timeout_s`, and reap it; what is left of its process group is killed.
 
-        Raises: OSError or ValueError if it cannot be started.
+        Raises: OSError or ValueError if it cannot be started; StillRunningError if it may not be killed.
         """
-        stdout, stderr = _Stream(self._stdout_bytes), _Stream(TAIL_BYTES)
-        try:
-            with no_gc():
-                return self._clock(stdout, stderr, timeout_s)
-        finally:
-            stdout.close()
-            stderr.close()
+        with (
+            closing(_Stream(self._stdout_bytes)) as stdout,
+            closing(_Stream(TAIL_BYTES)) as stderr,
+            no_gc(),
+        ):
+            return self._clock(stdout, stderr, timeout_s)
 
     def _clock(self, stdout: _Stream, stderr: _Stream, timeout_s: float) -> Clocked:
         program, argv, env = self._program, self._argv, self._env
@@ -79,8 +85,7 @@ class Stopwatch:
             poll.register(stream.reading, select.POLLIN)
         child: _Child | None = None
         began = time.time()
-        # An interrupt between the spawn and the `try` would lose the child: hold it back for that moment.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         try:
             try:
                 start_ns = time.perf_counter_ns()
@@ -193,10 +198,7 @@ class _Child:
     def reap(self) -> tuple[int, resource.struct_rusage]:
         """Return its exit code, or minus its signal, and what it used."""
         if self._ended is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._pid, signal.SIGKILL)
-            _, status, used = os.wait4(self._pid, 0)
-            self._ended = os.waitstatus_to_exitcode(status), used
+            self._ended = reap(self._pid)
         return self._ended
 
 
@@ -208,8 +210,7 @@ def _follow(poll: select.poll, exited: int, streams: tuple[_Stream, _Stream], de
     by_fd = {stream.reading: stream for stream in streams}
     now_ns = time.perf_counter_ns()
     while now_ns < deadline_ns:
-        # Rounded up: a poll that returns a little early would spin until the deadline.
-        events = poll.poll((deadline_ns - now_ns) // 1_000_000 + 1)
+        events = poll.poll(poll_ms(deadline_ns - now_ns))
         now_ns = time.perf_counter_ns()
         ended = False
         for fd, _ in events:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from grader.adapters.network import connect, refuse_taken
+from grader.adapters.network import connect, sole_use
 from grader.adapters.processes import PeakSampler, smaps_now
 from grader.adapters.sandbox import NOOP_OUTPUT, find_tool
 from grader.adapters.serving import NeverServed, ProgramServer
@@ -57,11 +57,14 @@ class Trusted:
     def serve(self, command: Command, port: int) -> Iterator[Server]:
         """Start a server on this host's own network; processes that left its session may survive it.
 
-        Raises: HostError if the port is taken, or a tool of the system's own is missing.
+        Raises: HostError if the port is somebody else's, or a tool of the system's own is missing.
         """
-        refuse_taken(port)
         limits = command.limits
-        with _on_host(command) as (line, variables), ExitStack() as stack:
+        with (
+            sole_use(port, "run without `--trust`"),
+            _on_host(command) as (line, variables),
+            ExitStack() as stack,
+        ):
             try:
                 program = stack.enter_context(start(line, variables, output_bytes=limits.output_bytes))
             except (OSError, ValueError) as error:

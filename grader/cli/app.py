@@ -13,12 +13,13 @@ import typer
 
 from grader import __version__
 from grader.bootstrap.usage import refuse_platform, wants_help
-from grader.cli.bench import bench_app
+from grader.cli.bench.command import bench_app
 from grader.cli.cache import cache_app
 from grader.cli.claims import claims_command
 from grader.cli.doctor import doctor_command
 from grader.cli.fill import fill_command
 from grader.cli.grade import grade_command
+from grader.cli.group import Commands
 from grader.cli.judge import judge_command
 from grader.cli.lab import lab_app
 from grader.cli.labimages import lab_images_command
@@ -33,6 +34,7 @@ RESUMABLE = ("grade", "fill")
 
 app = typer.Typer(
     name="grader",
+    cls=Commands,
     help="Build, run, time and grade container and WebAssembly labs; honest numbers only.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -117,8 +119,8 @@ def _reader_gone(ended: SystemExit) -> bool:
 
 
 def _end_unread() -> NoReturn:
-    """End quietly; Python itself would complain when it flushes what is left."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    """End quietly."""
+    _discard(1)
     sys.exit(EXIT_READER_GONE)
 
 
@@ -132,11 +134,23 @@ def refuse_command(arguments: Sequence[str], platform: str) -> None:
         refuse_platform(command, platform)
 
 
-def _fail(text: str, code: int) -> None:
+def _fail(text: str, code: int) -> NoReturn:
+    """Say what went wrong, if anybody is there to be told, and end with that code."""
     from grader.render.escape import plain
 
     try:
-        print(f"grader: {plain(text)}", file=sys.stderr, flush=True)
-    except OSError:  # The terminal is closed; Python would complain of it once more, and end with 120.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        if sys.stderr is not None:  # `print` would take stdout instead.
+            print(f"grader: {plain(text)}", file=sys.stderr, flush=True)
+    except OSError:
+        _discard(2)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _discard(1)
     sys.exit(code)
+
+
+def _discard(stream: int) -> None:
+    """Drop what waits for a stream that takes no more; Python would complain of it once more, and end with 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

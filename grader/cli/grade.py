@@ -31,8 +31,11 @@ TrustOption = Annotated[
     bool, typer.Option("--trust", help="Run the submission's code without a sandbox: only for code you wrote or read.")
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Build and time again what the cache holds.")]
+RemeasureOption = Annotated[
+    bool, typer.Option("--remeasure", help="Time again what was timed before; it stays until the new times are whole.")
+]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Keep the complete timed rounds that a run which was cut off has saved.")
+    bool, typer.Option("--resume", help="Keep the blocks of timed rounds that a run which was cut off has saved.")
 ]
 TimeLimitOption = Annotated[
     str | None,
@@ -59,6 +62,7 @@ def grade_command(
     lang: LangOption = "en",
     trust: TrustOption = False,
     no_cache: NoCacheOption = False,
+    remeasure: RemeasureOption = False,
     resume: ResumeOption = False,
     time_limit: TimeLimitOption = None,
     marks: MarksOption = None,
@@ -88,6 +92,7 @@ def grade_command(
         language=lang,
         trust=trust,
         use_cache=not no_cache,
+        remeasure=remeasure,
         resume=resume,
         time_limit=time_limit,
         marks=marks,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -15,11 +16,15 @@ _LINE_CHARACTERS = 4000
 
 
 class ConsoleProgress:
-    """A line per step; the step's count is rewritten in place on a terminal."""
+    """A line per step; the step's count is rewritten in place on a terminal.
+
+    Nothing is said where nobody can hear it: without stderr, and once a terminal that was hung up under `nohup` or a
+    full disk takes no more.  What is measured is worth more than what is told of it.
+    """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._quiet = quiet
-        self._live = sys.stderr.isatty()
+        self._quiet = quiet or sys.stderr is None  # it was closed when we were started
+        self._live = not self._quiet and sys.stderr.isatty()
         self._name = ""
         self._open = False
         self._printed_at = 0.0
@@ -58,17 +63,26 @@ class ConsoleProgress:
 
         if self._quiet:
             return
-        line = one_line(text, _LIVE_CHARACTERS if again else _LINE_CHARACTERS)
         if again:
-            print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+            self._print(f"\r\x1b[2K{one_line(text, _LIVE_CHARACTERS)}", end="")
             self._open = True
         else:
-            print(line, file=sys.stderr, flush=True)
+            self._print(one_line(text, _LINE_CHARACTERS))
 
     def _close(self) -> None:
         if self._open:
-            print(file=sys.stderr, flush=True)
             self._open = False
+            self._print("")
+
+    def _print(self, text: str, end: str = "\n") -> None:
+        try:
+            print(text, end=end, file=sys.stderr, flush=True)
+        except BrokenPipeError:
+            raise  # The reader of a pipe ended: so do we.
+        except OSError:
+            self._quiet = True
+            # What could not be written waits in a buffer, and Python would end with 120 for it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _left(spent_s: float, done: int, left: int) -> str:

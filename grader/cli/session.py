@@ -41,6 +41,7 @@ class Request(Record):
     trust: bool
     use_cache: bool
     resume: bool
+    remeasure: bool
     time_limit: str | None
     marks: Path | None
     max_report_bytes: int
@@ -84,6 +85,12 @@ def plan_session(request: Request) -> Plan:
 
 def run_session(request: Request) -> Finished:
     """Grade one submission and write its output folder."""
+    if request.remeasure and not request.use_cache:
+        raise UsageError(
+            "`--no-cache` times everything anew and keeps nothing of it",
+            where="--remeasure",
+            hint="leave one of the two out",
+        )
     limit_s = time_limit_s(request.time_limit)
     used = load_used(request.lab)
     marks = load_marks(request.marks, used.lab)
@@ -149,9 +156,9 @@ def _kept(output: OutputFolder | None, *, use_cache: bool) -> str:
     """Return what a run that was interrupted leaves to the next one."""
     made = "finished builds and probes are kept in the cache" if use_cache else "without the cache no build is kept"
     saved = output.samples.saved() if output is not None else None
-    if output is None or saved is None or not saved.samples:
+    if output is None or saved is None or not saved.timed:
         return made
-    return f"{made}; {len(saved.samples)} timed runs are kept in {output.samples.path}"
+    return f"{made}; {saved.timed} timed runs are kept in {output.samples.path}"
 
 
 def _job(request: Request) -> Job:
@@ -161,6 +168,7 @@ def _job(request: Request) -> Job:
         max_report_bytes=request.max_report_bytes,
         use_cache=request.use_cache,
         resume=request.resume,
+        remeasure=request.remeasure,
         style=request.style,
         language=request.language,
     )

@@ -139,12 +139,13 @@ def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language
         console.print()
         console.print(arms)
     ratios = table_of(phrase("page.ratios", language), [phrase(code, language) for code in RATIO_COLUMNS])
-    for ratio in timed_ratios(grade.facts, language):
+    for ratio in timed_ratios(lab, grade.facts, language):
         ratios.add_row(*(harmless(cell) for cell in (ratio.name, ratio.value, ratio.verdict, ratio.loop)))
     if ratios.row_count:
         console.print()
         console.print(ratios)
     if noise := noise_of_times(grade.facts, language):
+        console.print()
         console.print(harmless(noise, "yellow"))
     for note in time_notes(lab, grade.facts, language):
         console.print(harmless(note))

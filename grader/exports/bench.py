@@ -13,14 +13,15 @@ from pydantic_core import from_json
 
 from grader.errors import UsageError
 from grader.exports.samples import csv_cell
+from grader.model.base import first_mistake
 from grader.model.bench import Bench
 
-SCHEMA = "grader/bench/1"
+SCHEMA = Bench.model_fields["schema_"].default
 HINT = "give a file that `grader bench --export-json` wrote"
 
 BENCH_COLUMNS = (
     "arm", "round", "attempt", "phase", "outcome", "start_s", "total_s", "exit", "used", "flagged", "at_s",
-    "user_s", "system_s", "memory_peak_bytes", "seed", "grader",
+    "user_s", "system_s", "seed", "grader",
 )  # fmt: skip
 
 LARGEST = 1e15
@@ -59,9 +60,7 @@ def read_bench(data: bytes, where: str) -> Bench:
     try:
         return Bench.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])[:200] or "the whole"
-        raise UsageError(f"`{place}`: {first['msg'][:200]}", where=where, hint=HINT) from error
+        raise UsageError(first_mistake(error), where=where, hint=HINT) from error
 
 
 def bench_csv(bench: Bench) -> bytes:
@@ -76,7 +75,7 @@ def bench_csv(bench: Bench) -> bytes:
     runs = [(sample, arm.name) for arm in bench.arms for sample in arm.samples]
     for s, name in sorted(runs, key=lambda run: run[0].at):
         timed = (s.start, s.total, s.exit, int(s.used), int(s.flagged), s.at)
-        spent = (s.user, s.system, s.memory_peak_bytes)
+        spent = (s.user, s.system)
         writer.writerow(
             (csv_cell(name), s.round, s.attempt, s.phase, s.outcome, *timed, *spent, bench.seed, bench.grader)
         )

@@ -16,7 +16,7 @@ def hyperfine_json(bench: Bench) -> bytes:
     asked for.  hyperfine stops at a run that fails, so an arm that failed is not in it; nor are warm-ups.  Mean and
     standard deviation are what its format demands; our own intervals have no place in it.
     """
-    measured = [arm for arm in bench.arms if arm.state == "measured"]
+    measured = [arm for arm in bench.arms if arm.n]
     return (json.dumps({"results": [_result(arm, bench) for arm in measured]}, indent=2) + "\n").encode()
 
 
@@ -24,7 +24,7 @@ def _result(arm: BenchArm, bench: Bench) -> dict[str, object]:
     runs = [(s, t) for s in arm.samples if s.used and (t := s.total if bench.method.clock == "total" else s.start)]
     times = [seconds for _, seconds in runs]
     users, systems = [s.user for s, _ in runs], [s.system for s, _ in runs]
-    result: dict[str, object] = {
+    return {
         "command": arm.name,
         "mean": statistics.fmean(times),
         "stddev": statistics.stdev(times) if len(times) > 1 else None,
@@ -34,11 +34,8 @@ def _result(arm: BenchArm, bench: Bench) -> dict[str, object]:
         "min": min(times),
         "max": max(times),
         "times": times,
+        "exit_codes": [sample.exit for sample, _ in runs],
     }
-    peaks = [s.memory_peak_bytes for s, _ in runs]
-    if None not in peaks:
-        result["memory_usage_byte"] = peaks
-    return result | {"exit_codes": [sample.exit for sample, _ in runs]}
 
 
 def _mean(seconds: Sequence[float | None]) -> float | None:

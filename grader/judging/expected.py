@@ -135,10 +135,10 @@ def _keys(value: object) -> tuple[str, ...]:
 
 def _stale(fresh: Freshness, value: object, at: float) -> Message | None:
     if not isinstance(value, dict):
-        return Message(code="probe.not-object", params={"found": shown(json.dumps(value))})
+        return Message(code="probe.not-object", params={"found": _as_json(value)})
     if fresh.key not in value:
         return Message(code="probe.key-missing", params={"key": fresh.key, "found": shown(", ".join(value))})
-    said = shown(json.dumps(value[fresh.key]))
+    said = _as_json(value[fresh.key])
     moment = _unix(value[fresh.key])
     if moment is None:
         expected = "seconds since 1970, or an ISO 8601 time with its offset"
@@ -158,8 +158,18 @@ def _unix(value: object) -> float | None:
             return _number(value)
         return None if moment.tzinfo is None else moment.timestamp()
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return value / 1000 if abs(value) > _MILLISECONDS else float(value)
+        try:
+            return value / 1000 if abs(value) > _MILLISECONDS else float(value)
+        except OverflowError:
+            return None
     return None
+
+
+def _as_json(value: object) -> str:
+    try:
+        return shown(json.dumps(value))
+    except RecursionError:  # It was read a frame nearer to the limit.
+        return "[…]"
 
 
 def _number(text: str) -> float | None:

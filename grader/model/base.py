@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 Language = Literal["en", "ru"]
 """Languages of pages and printed tables; stored data are worded in English whatever is shown."""
@@ -52,6 +52,17 @@ class Message(Record):
     def blameless(self) -> bool:
         """True if it says nothing about a student's program: something of ours broke, or the caller's time was up."""
         return self.ours or self.code == TIME_IS_UP
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Return where a stored record breaks its rules first, and how: "`arms.0.n` is missing"."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])[:200] or "the whole"
+    if first["type"] == "missing":
+        return f"`{place}` is missing"
+    # What a rule of ours says, without the words that pydantic puts before it.
+    said = str(first.get("ctx", {}).get("error", first["msg"]))
+    return f"`{place}` does not fit: {said[:200]}"
 
 
 def canonical_json(record: Record | dict[str, object] | list[object]) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -25,6 +26,10 @@ Clock = Literal["total", "start"]
 Ending = Literal["rounds", "precision", "most-rounds", "time", "no-arms"]
 
 
+LARGEST_PLAN = 5000
+"""Most rounds that can be asked for."""
+
+
 class ExperimentPlan(Record):
     """What to run.  With `rounds` None their number follows from the precision that is reached.
 
@@ -33,11 +38,12 @@ class ExperimentPlan(Record):
 
     arms: tuple[str, ...] = Field(min_length=1)
     baseline: str
-    rounds: int | None = Field(default=None, ge=1, le=5000)
+    rounds: int | None = Field(default=None, ge=1, le=LARGEST_PLAN)
     warmups: int = Field(default=2, ge=0, le=100)
     seed: int
     clock: Clock = "total"
     conditions: Conditions = "warm"
+    serves: bool = Field(default=False, description="The arms are servers, which we end after their first answer.")
     precise: tuple[str, ...] = Field(
         default=(), description="Arms whose ratio to the baseline is to become precise; empty for all."
     )
@@ -133,7 +139,7 @@ class Calibration(Record):
 
 
 class BenchSample(Record):
-    """One run of an arm; times in seconds, None for a run that does not count.
+    """One run of an arm; times in seconds, None for a bad run and, of `start`, for a run that printed nothing.
 
     `used` is False for a warm-up, for a round that was repeated and for one that was not finished by all arms.
     `flagged` marks an outlier; it is used like any other.
@@ -143,15 +149,20 @@ class BenchSample(Record):
     attempt: int = Field(ge=0)
     phase: Phase
     outcome: Outcome
-    start: float | None
-    total: float | None
+    start: float | None = Field(gt=0)
+    total: float | None = Field(gt=0)
     exit: int | None
     used: bool
     flagged: bool
     at: float = Field(ge=0, description="Seconds since the campaign began.")
     user: float | None = Field(default=None, ge=0, description="CPU seconds in user mode.")
     system: float | None = Field(default=None, ge=0, description="CPU seconds in the kernel.")
-    memory_peak_bytes: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _what_is_used_has_a_time(self) -> BenchSample:
+        if self.used and self.total is None:
+            raise ValueError("a run that is used has no time")
+        return self
 
 
 class BenchFailure(Record):
@@ -175,6 +186,7 @@ class BenchArm(Record):
     samples: tuple[BenchSample, ...]
     failure: BenchFailure | None
     memory_peak: Spread | None = Field(default=None, description="Bytes, of runs that read it; none is a timed one.")
+    no_memory: Message | None = Field(default=None, description="Why it was to be read and was not.")
 
     @model_validator(mode="after")
     def _a_failed_arm_has_no_number(self) -> BenchArm:
@@ -183,6 +195,8 @@ class BenchArm(Record):
             failed and (self.n or self.start or self.total or self.memory_peak)
         ):
             raise ValueError(f"arm {self.name}: a failure, and then no number, if and only if failed")
+        if self.n != sum(sample.used for sample in self.samples):
+            raise ValueError(f"arm {self.name}: not as many runs as are used")
         return self
 
 
@@ -289,6 +303,7 @@ class BenchMethod(Record):
     ending: Ending
     rounds: int = Field(ge=0, description="Rounds that count.")
     rounds_asked: int | None
+    baseline: str = Field(default="", description="The arm that divides the others; empty in older results.")
     warmups: int
     clock: Clock
     conditions: Conditions
@@ -296,10 +311,13 @@ class BenchMethod(Record):
     centre: Literal["Hodges-Lehmann of paired log ratios"] = "Hodges-Lehmann of paired log ratios"
     interval: Literal["signed ranks"] = "signed ranks"
     check: Literal["bootstrap of the median log ratio"] = "bootstrap of the median log ratio"
+    band: float = Field(
+        default=0.10, gt=0, description="Two arms do not differ as long as neither is slower by more than this share."
+    )
 
 
 class Bench(Record):
-    """The result of one comparison."""
+    """The result of one comparison.  Invariant: arms have different names, and ratios are of arms with numbers."""
 
     schema_: Annotated[Literal["grader/bench/1"], Field(alias="schema")] = "grader/bench/1"
     arms: tuple[BenchArm, ...]
@@ -311,3 +329,14 @@ class Bench(Record):
     seed: int
     grader: str
     memory: BenchMemory | None = None
+
+    @model_validator(mode="after")
+    def _ratios_are_of_arms(self) -> Bench:
+        twice = next((name for name, count in Counter(arm.name for arm in self.arms).items() if count > 1), None)
+        if twice is not None:
+            raise ValueError(f"two arms are called `{twice}`")
+        timed = {arm.name for arm in self.arms if arm.n}
+        for name in (name for ratio in self.ratios for name in (ratio.numerator, ratio.denominator)):
+            if name not in timed:
+                raise ValueError(f"a ratio is of `{name}`, which is no arm with numbers")
+        return self

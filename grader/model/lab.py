@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from grader.model.base import Record
+from grader.model.bench import LARGEST_PLAN
 from grader.model.grade import Severity
 from grader.model.report import Unit
 
@@ -320,7 +321,7 @@ class CriterionSpec(Record):
 class Parameters(Record):
     """Numbers of the timed campaign and of the memory runs; `seed` makes the campaign's order repeatable."""
 
-    rounds: Annotated[int, Field(ge=1, le=5000)] | Literal["auto"] = Field(
+    rounds: Annotated[int, Field(ge=1, le=LARGEST_PLAN)] | Literal["auto"] = Field(
         default=12, description="`auto`: as many as the precision of the lab's ratios needs."
     )
     warmups: int = Field(default=2, ge=0, le=100)

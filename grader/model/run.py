@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -109,7 +109,6 @@ class Sample(Record):
     tail: str = ""
     user_s: float | None = Field(default=None, ge=0, description="CPU seconds in user mode, by wait4.")
     system_s: float | None = Field(default=None, ge=0, description="CPU seconds in the kernel, by wait4.")
-    memory_peak_bytes: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _only_good_runs_have_times(self) -> Sample:
@@ -118,28 +117,12 @@ class Sample(Record):
         return self
 
 
-class SampleHeader(Record):
-    """Which campaign a file of raw samples belongs to.  `key` stands for all that its runs depend on."""
-
-    schema_: Annotated[Literal["grader/samples/1"], Field(alias="schema")] = "grader/samples/1"
-    key: str
-    rounds: int
-    began: float = Field(description="When the campaign began, Unix seconds.")
-
-
-class SavedSamples(Record):
-    """What a campaign that was cut off has left, up to the first whole line that cannot be read, `damaged`."""
-
-    header: SampleHeader
-    samples: tuple[Sample, ...]
-    damaged: int | None = None
-
-
 class Campaign(Record):
     """All timed runs of one set of arms, in the order in which they ran.
 
-    `cut` if the time was up before the last round: then it holds the complete rounds and no other.  `noise` says why
-    the host was not quiet while some of them ran; empty if it was, or if nobody looked.
+    `cut` if the time was up before the last round: then the complete rounds count and no other.  `noise` says why the
+    host was not quiet while some of them ran; empty if it was, or if nobody looked.  `discarded` are the timed runs
+    that do not count: of rounds that were run again because of noise, and of one that was cut off.
     """
 
     seed: int
@@ -149,6 +132,7 @@ class Campaign(Record):
     samples: tuple[Sample, ...]
     cut: bool = False
     noise: tuple[Message, ...] = ()
+    discarded: tuple[Sample, ...] = ()
 
 
 class ServerStarts(Record):
@@ -234,11 +218,13 @@ class ServerRun(Record):
     """What a server's run gave beside its answers.
 
     `first_answers_s`: seconds from spawn to the last byte of the first valid answer, one per start that had the host
-    to itself.  `idle` was read after the figure had settled, `after_requests` after `requests` more answers.
-    `stopped` says what ended it: its own exit, SIGTERM within the grace period, or SIGKILL after it.
+    to itself; `noise` is why the host was not quiet meanwhile, however often they were made again.  `idle` was read
+    after the figure had settled, `after_requests` after `requests` more answers.  `stopped` says what ended it: its
+    own exit, SIGTERM within the grace period, or SIGKILL after it.
     """
 
     first_answers_s: tuple[float, ...] = ()
+    noise: tuple[Message, ...] = ()
     idle: tuple[MemoryReading, ...] = ()
     after_requests: tuple[MemoryReading, ...] = ()
     requests: int = Field(default=0, ge=0)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.console import ConsoleRenderable, Group
-from rich.table import Table
 from rich.text import Text
 
 from grader.model.base import Language
 from grader.model.benchdiff import ArmChange, ArmDiff, BenchDiff, RatioChange, RatioDiff, Side
-from grader.render.benchtable import Encodable
+from grader.render.benchtable import Encodable, plain_table, titled
 from grader.render.benchwords import WIDEST, sentence, with_interval
 from grader.render.catalogue import phrase, worded
 from grader.render.escape import one_line
@@ -18,6 +17,9 @@ from grader.render.numerals import localised
 from grader.units import format_factor, format_seconds
 
 NOTHING = "—"
+_DIGITS = 20
+"""What has no interval is written as if known to a twentieth: with two digits."""
+
 STYLE: Mapping[ArmChange | RatioChange, str] = {
     "faster": "bold green",
     "slower": "bold red",
@@ -51,13 +53,13 @@ def diff_report(diff: BenchDiff, language: Language = "en") -> ConsoleRenderable
     return Encodable(Group(*parts))
 
 
-def _ratios(diff: BenchDiff, language: Language) -> Table:
+def _ratios(diff: BenchDiff, language: Language) -> Group:
     codes = ("bench-out.arms", "bench-diff.before", "bench-diff.now", "bench-diff.factor", "bench-diff.change")
-    table = _table(phrase("bench-out.ratios", language), [phrase(code, language) for code in codes])
+    table = plain_table([phrase(code, language) for code in codes])
     for ratio in diff.ratios:
         names = f"{one_line(ratio.numerator)} / {one_line(ratio.denominator)}"
         table.add_row(Text(names), *_cells(ratio, language))
-    return table
+    return titled(phrase("bench-out.ratios", language), table)
 
 
 def _cells(ratio: RatioDiff, language: Language) -> tuple[Text, ...]:
@@ -71,18 +73,18 @@ def _cells(ratio: RatioDiff, language: Language) -> tuple[Text, ...]:
     )
 
 
-def _arms(diff: BenchDiff, language: Language) -> Table:
+def _arms(diff: BenchDiff, language: Language) -> Group:
     title = phrase("bench-out.title-total" if diff.clock == "total" else "bench-out.title-start", language)
     codes = ("page.arm", "bench-diff.before", "bench-diff.now", "bench-diff.factor", "bench-diff.change")
-    table = _table(title, [phrase(code, language) for code in codes])
+    table = plain_table([phrase(code, language) for code in codes])
     for arm in diff.arms:
-        times = (format_seconds(s) if s else NOTHING for s in (arm.old, arm.new))
+        times = (format_seconds(s, half_width=s / _DIGITS) if s else NOTHING for s in (arm.old, arm.new))
         # The interval of the shift is of these runs alone, and the sessions differ by more than their runs.
-        factor = f"≈\u00a0{format_factor(arm.shift.factor, arm.shift.factor / 20)}" if arm.shift else NOTHING
+        factor = f"≈\u00a0{format_factor(arm.shift.factor, arm.shift.factor / _DIGITS)}" if arm.shift else NOTHING
         shown = (localised(cell, language) for cell in (*times, factor))
         reason = Text(_arm_reason(arm, language), style=STYLE.get(arm.change, "dim"))
         table.add_row(Text(one_line(arm.name)), *(Text(cell) for cell in shown), reason)
-    return table
+    return titled(title, table)
 
 
 def _arm_reason(arm: ArmDiff, language: Language) -> str:
@@ -95,12 +97,5 @@ def _arm_reason(arm: ArmDiff, language: Language) -> str:
 
 def _side(side: Side) -> str:
     if side.low is None or side.high is None:
-        return f"≈\u00a0{format_factor(side.value, side.value / 20)}"
+        return f"≈\u00a0{format_factor(side.value, side.value / _DIGITS)}"
     return with_interval(side.value, side.low, side.high)
-
-
-def _table(title: str, heads: list[str]) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
-    for head in heads:
-        table.add_column(Text(head), overflow="fold")
-    return table

@@ -37,8 +37,6 @@ LINE_CHARACTERS, NAME_CHARACTERS = 100, 90
 """What fits `WIDTH` in the widest of the usual fonts at 13 px, and in bold."""
 
 BAR_PX, LINE_PX, HEAD_PX = 22, 16, 52
-SAME = 1.10
-"""The shaded part of a ratio's axis: within it two arms do not differ, as the verdicts have it."""
 
 TICKS = (1.1, 1.2, 1.5, 2, 5, 10, 20, 50, 100, 1000, 10_000, 100_000)
 TICK_GAP_PX = 44
@@ -81,7 +79,7 @@ def bench_svg(bench: Bench, language: Language = "en") -> bytes:
     plot_height = TOP_PX + (LABEL_PX + STRIP_PX + GAP_PX) * len(strips) + AXIS_PX if plot else 0
     ratio_top = HEAD_PX + plot_height + 30
     scale = _scale(bench.ratios)
-    rows = _rows(bench.ratios, ratio_top + 16, scale, language)
+    rows = _rows(bench, ratio_top + 16, scale, language)
     below = rows[-1].bar + BAR_PX if rows else HEAD_PX + plot_height
     told = _notes(bench, is_logarithmic(strips), below + (44 if rows else 24), language)
     environment = Environment(
@@ -144,14 +142,15 @@ def _scale(ratios: Sequence[BenchRatio]) -> _Scale:
     return _Scale(reach=max([1.25, *(max(end, 1 / end) ** 1.1 for end in ends)]))
 
 
-def _rows(ratios: Sequence[BenchRatio], top: float, scale: _Scale, language: Language) -> tuple[_Row, ...]:
+def _rows(bench: Bench, top: float, scale: _Scale, language: Language) -> tuple[_Row, ...]:
     rows: list[_Row] = []
-    for ratio in ratios:
+    same = 1 + bench.method.band
+    for ratio in bench.ratios:
         words = ratio_words(ratio, language)
         heading = tuple(textwrap.wrap(f"{words.names}: {words.value}", NAME_CHARACTERS))
         verdict = tuple(textwrap.wrap(words.verdict, LINE_CHARACTERS)) or ("",)
         bar = top + LINE_PX * (len(heading) + len(verdict)) + 10
-        low, high = scale.x(1 / SAME), scale.x(SAME)
+        low, high = scale.x(1 / same), scale.x(same)
         rows.append(
             _Row(
                 heading=heading,
@@ -185,6 +184,8 @@ def _notes(bench: Bench, logarithmic: bool, top: float, language: Language) -> t
     noisy = bench.noise.state == "noisy"
     how = phrase("bench-out.plot-note", language)
     texts = [("soft", f"{how} {phrase('bench-out.log', language)}" if logarithmic else how)]
+    if bench.ratios:
+        texts.append(("soft", phrase("bench-out.plot-band", language)))
     texts.append(("noisy" if noisy else "soft", one_line(noise_note(bench, language), 2000)))
     texts += [("soft", note) for note in notes(bench, language)]
     lines = [(kind, line) for kind, text in texts for line in textwrap.wrap(text, LINE_CHARACTERS)]

@@ -143,7 +143,12 @@ def times(arm: BenchArm, bench: Bench) -> list[float]:
     return [seconds for seconds in on_clock if seconds is not None]
 
 
-def _numbers(bench: Bench, lines: Mapping[str, ArmWords], language: Language) -> Table:
+def titled(title: str, table: Table) -> Group:
+    """Return a table below its title; rich would fold one of its own to the width of a narrow table."""
+    return Group(Text(title, style="italic"), table)
+
+
+def _numbers(bench: Bench, lines: Mapping[str, ArmWords], language: Language) -> Group:
     """Return the table of arms; a column that no arm has a value for is left out."""
     title = phrase("bench-out.title-total" if bench.method.clock == "total" else "bench-out.title-start", language)
     columns: list[tuple[str, Callable[[ArmWords], str]]] = [
@@ -156,31 +161,31 @@ def _numbers(bench: Bench, lines: Mapping[str, ArmWords], language: Language) ->
         columns.append(("bench-out.start", lambda words: words.start))
     columns.append(("bench-out.memory", lambda words: words.memory))
     shown = [(code, cell) for code, cell in columns if any(cell(words) for words in lines.values())]
-    table = _table(title, [phrase("page.arm", language), *(phrase(code, language) for code, _ in shown)])
+    table = plain_table([phrase("page.arm", language), *(phrase(code, language) for code, _ in shown)])
     for words in lines.values():
         if words.failure:
             table.add_row(Text(words.name), Text(phrase("page.plot-failed", language), style="bold red"))
         else:
             table.add_row(*(Text(cell) for cell in (words.name, *(cell(words) or "—" for _, cell in shown))))
-    return table
+    return titled(title, table)
 
 
-def _ratios(bench: Bench, language: Language) -> Table:
+def _ratios(bench: Bench, language: Language) -> Group:
     codes = ("bench-out.arms", "bench-out.ratio", "bench-out.verdict")
-    table = _table(phrase("bench-out.ratios", language), [phrase(code, language) for code in codes])
+    table = plain_table([phrase(code, language) for code in codes])
     for ratio in bench.ratios:
         words = ratio_words(ratio, language)
         table.add_row(Text(words.names), Text(words.value), Text(words.verdict, style=VERDICT_STYLE[ratio.verdict]))
-    return table
+    return titled(phrase("bench-out.ratios", language), table)
 
 
-def _others(rows: Sequence[OtherWords], language: Language) -> Table:
+def _others(rows: Sequence[OtherWords], language: Language) -> Group:
     heads = (phrase("bench-out.arms", language), phrase("bench-out.loop", language), "hyperfine")
-    table = _table(phrase("bench-out.others", language), heads)
+    table = plain_table(heads)
     table.style = "dim"
     for row in rows:
         table.add_row(Text(row.names), Text(row.loop or "—"), Text(row.hyperfine or "—"))
-    return table
+    return titled(phrase("bench-out.others", language), table)
 
 
 def _failures(bench: Bench, lines: Mapping[str, ArmWords]) -> Iterable[ConsoleRenderable]:
@@ -192,19 +197,21 @@ def _failures(bench: Bench, lines: Mapping[str, ArmWords]) -> Iterable[ConsoleRe
             yield from (Text(f"  | {line.expandtabs()}", style="dim") for line in tail)
 
 
-def _table(title: str, heads: Sequence[str]) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+def plain_table(heads: Sequence[str]) -> Table:
+    """Return a table without lines, whose cells fold."""
+    table = Table(box=None, pad_edge=False)
     for head in heads:
         table.add_column(Text(head), overflow="fold")
     return table
 
 
 def _strip(seconds: Sequence[float], axis: Axis, width: int, shades: str) -> str:
-    """Return a character per column, darker where more runs fall."""
+    """Return a character per column, darker where more runs fall; the fullest column is never beyond the last shade."""
     counts = [0] * width
     for one in seconds:
         counts[_column(one, axis, width)] += 1
-    return "".join(shades[min(count, len(shades)) - 1] if count else " " for count in counts)
+    step = max(1, max(counts) / len(shades))
+    return "".join(shades[math.ceil(count / step) - 1] if count else " " for count in counts)
 
 
 def _whisker(spread: Spread, axis: Axis, width: int, marks: str) -> str:

@@ -10,9 +10,9 @@ from grader.model.bench import Bench, BenchArm, BenchRatio, Ending, LoopAverage,
 from grader.model.grade import Spread
 from grader.render.catalogue import phrase, worded, words
 from grader.render.escape import one_line
-from grader.render.numerals import localised
-from grader.render.spreads import digits_half_width, median_text, tails_text
-from grader.units import format_bytes, format_factor, format_seconds
+from grader.render.numerals import agreeing, localised
+from grader.render.spreads import median_text, notch, tails_text
+from grader.units import format_bytes, format_factor, format_factors, format_seconds
 
 ENDINGS: Mapping[Ending, str] = {
     "rounds": "bench-out.ending-rounds",
@@ -25,8 +25,8 @@ ENDINGS: Mapping[Ending, str] = {
 WIDEST = 2000
 """Characters of a sentence; the names of arms are in it."""
 
-_NUMERALS = ("factor", "low", "high", "faster", "slower")
-"""Params that hold a formatted number."""
+_NUMERALS = ("drift", "factor", "faster", "found_ms", "high", "low", "new_ms", "old_ms", "quiet_ms", "slower")
+"""Params that hold a number, most of them already formatted."""
 
 
 class ArmWords(Record):
@@ -68,10 +68,14 @@ def worded_bench(bench: Bench, language: Language = "en") -> Bench:
 def sentence(message: Message, language: Language) -> str:
     """Return the wording of a message with its formatted numbers as the language writes them."""
     shown = {
-        name: localised(value, language) if name in _NUMERALS and isinstance(value, str) else value
+        name: localised(_number(value), language) if name in _NUMERALS and isinstance(value, str | float) else value
         for name, value in message.params.items()
     }
-    return words(message.model_copy(update={"params": shown}), language=language)
+    return agreeing(words(message.model_copy(update={"params": shown}), language=language), language)
+
+
+def _number(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def headline(arm: BenchArm, bench: Bench) -> Spread | None:
@@ -80,15 +84,16 @@ def headline(arm: BenchArm, bench: Bench) -> Spread | None:
 
 
 def arm_words(arm: BenchArm, bench: Bench, language: Language = "en") -> ArmWords:
-    """Return an arm's numbers, no digit finer than half of the median's half-width."""
+    """Return an arm's numbers, with no digit that its runs do not bear."""
     spread = headline(arm, bench)
+    several = spread if spread is not None and spread.n > 1 else None  # One run has no spread, not one of nothing.
     flagged = sum(s.flagged for s in arm.samples)
     runs = phrase("bench-out.outliers", language, n=arm.n, flagged=flagged) if flagged else str(arm.n)
     return ArmWords(
         name=one_line(arm.name),
         median=localised(median_text(spread), language) if spread else "",
-        tails=localised(tails_text(spread), language) if spread else "",
-        mad=localised(format_seconds(spread.mad, half_width=spread.mad / 5 or None), language) if spread else "",
+        tails=localised(tails_text(several), language) if several else "",
+        mad=localised(format_seconds(several.mad, half_width=several.mad / 5 or None), language) if several else "",
         start=localised(median_text(arm.start), language) if arm.start else "",
         memory=localised(_size(arm.memory_peak), language) if arm.memory_peak else "",
         runs="" if arm.failure else runs,
@@ -108,15 +113,9 @@ def ratio_words(ratio: BenchRatio, language: Language = "en") -> RatioWords:
 
 
 def with_interval(value: float, low: float, high: float) -> str:
-    """Return `1.61 (1.59–1.63)`: no digit finer than half of the half-width, bounds rounded outwards.
-
-    A factor is above 0: a lower bound that would read 0 gets the digit that shows it.
-    """
-    half = (high - low) / 2
-    below = format_factor(low, half, rounding="down")
-    if float(below) == 0:
-        below = format_factor(low, low / 5, rounding="down")
-    return f"{format_factor(value, half)} ({below}–{format_factor(high, half, rounding='up')})"
+    """Return `1.61 (1.59–1.63)`, with the digits that `format_factors` grants."""
+    shown, below, above = format_factors(value, low, high)
+    return f"{shown} ({below}–{above})"
 
 
 def notes(bench: Bench, language: Language = "en") -> tuple[str, ...]:
@@ -134,6 +133,7 @@ def notes(bench: Bench, language: Language = "en") -> tuple[str, ...]:
             ending=ending,
         )
     ]
+    told += _without_baseline(bench, language)
     told += _doubts(bench, language)
     if bench.memory is not None:
         floor = bench.memory.floor_bytes
@@ -141,6 +141,10 @@ def notes(bench: Bench, language: Language = "en") -> tuple[str, ...]:
         told.append(
             phrase("bench-out.memory-how", language, runs=bench.memory.runs, floor=shown, file=bench.memory.method)
         )
+    for arm in bench.arms:
+        if arm.no_memory is not None:
+            reason = sentence(arm.no_memory, language)
+            told.append(phrase("bench-out.no-memory", language, name=arm.name, reason=reason))
     return tuple(one_line(note, WIDEST) for note in told)
 
 
@@ -182,6 +186,14 @@ def _loop_words(ratio: LoopRatio, above: LoopAverage, below: LoopAverage, langua
     return phrase("bench-out.loop-bad", language, said=text, bad=bad) if bad else text
 
 
+def _without_baseline(bench: Bench, language: Language) -> Iterator[str]:
+    """Say why arms that have times have no ratio."""
+    timed = [arm.name for arm in bench.arms if arm.n]
+    baseline = bench.method.baseline
+    if baseline and baseline not in timed and len(timed) > 1:
+        yield phrase("bench-out.no-baseline", language, baseline=baseline, other=timed[0])
+
+
 def _doubts(bench: Bench, language: Language) -> Iterator[str]:
     for ratio in bench.ratios:
         if ratio.agrees is False and ratio.check is not None:
@@ -199,4 +211,4 @@ def _failure(arm: BenchArm, language: Language) -> str:
 
 
 def _size(spread: Spread) -> str:
-    return format_bytes(spread.median, half_width=max(digits_half_width(spread) or 0, spread.median / 200) or None)
+    return format_bytes(spread.median, half_width=max(notch(spread) or 0, spread.median / 200) or None)

@@ -233,8 +233,8 @@ def row_unit(lab: Lab, row: Row, role: str, cell: str, others: Sequence[str]) ->
     return next((unit for text in (cell, *others) if (unit := find_unit(text))), None)
 
 
-def other_compiler(lab: Lab, fact: Fact, language: Language = "en") -> str:
-    """Say which compiler made a program, where it is not the lab's."""
+def other_compiler(lab: Lab, fact: Fact, language: Language) -> str:
+    """Return which compiler a module is of, and which it should be of: `Go, not TinyGo`."""
     found = (fact.compiler or "?").partition(" ")[0]
     return phrase("cell.other-compiler", language, found=found, expected=_lab_compiler(lab, language))
 

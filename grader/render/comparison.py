@@ -95,6 +95,12 @@ def timed_arms(facts: Sequence[Fact], language: Language = "en") -> tuple[ArmLin
     return tuple(_arm_line(f, firsts.get(f.arm) if f.metric == TOTAL else f, language) for f in ordered)
 
 
+def sandbox_cost(facts: Sequence[Fact], language: Language = "en") -> str:
+    """Return what the control among the timed arms is there for; empty if there is none."""
+    controlled = any(f.metric == TOTAL and f.subject is None and f.state == "measured" for f in facts)
+    return phrase("feedback.sandbox-cost", language) if controlled else ""
+
+
 def timed_name(metric: str, arm: str, language: Language = "en") -> str:
     """Return what was timed: an arm, or the server on it."""
     return phrase("page.server-arm", language, arm=arm) if metric == FIRST_ANSWER else arm_name(arm, language=language)

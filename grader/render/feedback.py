@@ -9,7 +9,7 @@ from grader.model.grade import Criterion, Grade
 from grader.model.lab import Lab
 from grader.render import escape
 from grader.render.catalogue import phrase
-from grader.render.comparison import ComparisonLine, comparison, first_upper, origin, points
+from grader.render.comparison import ComparisonLine, comparison, first_upper, origin, points, sandbox_cost
 from grader.render.confounds import time_notes
 from grader.render.criteria import SEVERITIES, by_reason, command, groups
 from grader.render.lab_table import side_tables_markdown, timed_arms_markdown
@@ -50,7 +50,8 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], l
         table=comparison_markdown(lines, language),
         not_run=reasons_once(lines),
         timed=timed_arms_markdown(grade, language),
-        ratios=timed_ratios_markdown(grade.facts, language),
+        sandbox_cost=sandbox_cost(grade.facts, language),
+        ratios=timed_ratios_markdown(lab, grade.facts, language),
         noise=noise_of_times(grade.facts, language),
         time_notes=time_notes(lab, grade.facts, language),
         sides=side_tables_markdown(lab, grade, language),

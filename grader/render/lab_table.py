@@ -11,7 +11,7 @@ from grader.model.selection import best_fact
 from grader.render import escape
 from grader.render.catalogue import phrase
 from grader.render.cells import row_text
-from grader.render.comparison import NOTHING, first_upper, origin, timed_arms
+from grader.render.comparison import NOTHING, first_upper, origin, sandbox_cost, timed_arms
 from grader.render.confounds import time_notes
 from grader.render.labels import cell_name, name_of, own_words, row_name
 from grader.render.markdown import table
@@ -34,12 +34,14 @@ def table_markdown(lab: Lab, grade: Grade, language: Language = "en") -> str:
     timed = timed_arms_markdown(grade, language)
     if timed:
         parts.append(f"{phrase('feedback.timed-short', language)}:\n\n{timed}")
+    if cost := sandbox_cost(grade.facts, language):
+        parts.append(f"{cost}\n")
     noise = noise_of_times(grade.facts, language)
     if noise:
         parts.append(f"{escape.markdown(noise, 2000)}\n")
-    ratios = timed_ratios_markdown(grade.facts, language)
+    ratios = timed_ratios_markdown(lab, grade.facts, language)
     if ratios:
-        parts.append(f"{phrase('feedback.ratios', language)}:\n\n{ratios}")
+        parts.append(f"{phrase('page.ratios', language)}. {phrase('feedback.ratios', language)}:\n\n{ratios}")
     parts += [f"{escape.markdown(note, 2000)}\n" for note in time_notes(lab, grade.facts, language)]
     parts += side_tables_markdown(lab, grade, language)
     gaps = _gaps(lab, grade, own, language)

@@ -87,9 +87,14 @@ EN: dict[str, str] = {
         "Peak memory: median of {runs} runs of its own, from {file}; an empty program reads {floor} there."
     ),
     "bench-out.method": (
-        "{rounds} rounds of all arms, each in an order drawn from seed {seed}, after {warmups} discarded "
+        "Rounds of all arms: {rounds}, each in an order drawn from seed {seed}, after {warmups} discarded "
         "({conditions}); {ending}."
     ),
+    "bench-out.no-baseline": (
+        "There is no ratio, because the arm that divides the others, `{baseline}`, failed: mend it, or take another "
+        "with `--baseline {other}`."
+    ),
+    "bench-out.no-memory": "`{name}`: its peak of memory was not read: {reason}",
     "bench-out.no-ratio": "division by 0",
     "bench-out.noisy": (
         "The host was noisy, and a difference may be the host's: {reasons}. Rounds repeated because of it: {repeated}."
@@ -97,6 +102,7 @@ EN: dict[str, str] = {
     "bench-out.number": "{median} (5 to 95 %: {tails}; runs: {runs})",
     "bench-out.others": "What other tools would say of the same runs",
     "bench-out.outliers": "{n}, of which {flagged} far out",
+    "bench-out.plot-band": "A ratio whose whole interval lies in the grey part, 10 % either way, is no difference.",
     "bench-out.plot-note": "Each dot is a run; the line is the median, the shaded part holds 90 % of the runs.",
     "bench-out.quiet": "The host was quiet (readings of the noise: {readings}, rounds repeated: {repeated}).",
     "bench-out.ratio": "Ratio",
@@ -109,6 +115,7 @@ EN: dict[str, str] = {
     "bench.exit": "the program ended with exit code {exit}, expected: {expected}: {said}",
     "bench.exit-silent": "the program ended with exit code {exit}, expected: {expected}",
     "bench.faster": "`{numerator}` is {factor} times faster than `{denominator}` ({low} to {high})",
+    "bench.memory-not-told": "this host does not tell it",
     "bench.no-difference": "no difference between `{numerator}` and `{denominator}` within {percent} %: the ratio is "
     "{factor} ({low} to {high})",
     "bench.no-match": "the output does not match `{regex}`: {found}",
@@ -117,10 +124,12 @@ EN: dict[str, str] = {
     "`{denominator}` to {slower} times slower; about {more} more rounds would tell",
     "bench.other-keys": "the output has the keys {found}; the arm's first run had: {expected}",
     "bench.slower": "`{numerator}` is {factor} times slower than `{denominator}` ({low} to {high})",
-    "bench.small-faster": "small difference: `{numerator}` is {factor} times faster than `{denominator}` ({low} to "
-    "{high})",
-    "bench.small-slower": "small difference: `{numerator}` is {factor} times slower than `{denominator}` ({low} to "
-    "{high})",
+    "bench.small-faster": (
+        "a difference, maybe a small one: `{numerator}` is {factor} times faster than `{denominator}` ({low} to {high})"
+    ),
+    "bench.small-slower": (
+        "a difference, maybe a small one: `{numerator}` is {factor} times slower than `{denominator}` ({low} to {high})"
+    ),
     "bench.timeout-share": (
         "it did not end within {seconds} s, half of its share of the time limit; `--time-limit` or `--timeout` allows "
         "more"
@@ -261,7 +270,7 @@ EN: dict[str, str] = {
     "feedback.given-note": "given by the instructor: {note}",
     "feedback.in-line": "line {line}",
     "feedback.lines": "Report lines: {lines}.",
-    "feedback.loop": "{ratio} ({first}; {second})",
+    "feedback.loop": "{first}, {second}; first / second: {ratio}",
     "feedback.loop-heading": "What the course's loop would print",
     "feedback.lost-of": "{lost} of {max}",
     "feedback.metric": "Metric",
@@ -278,9 +287,12 @@ EN: dict[str, str] = {
     "feedback.outcome": "Outcome",
     "feedback.points": "Points",
     "feedback.ratios": (
-        "Ratios of these times, each run paired with the one of the same round; a ratio below 1 means that the first "
-        "is the faster one"
+        "Each run is paired with the one of the same round, and a ratio below 1 means that the first is the faster "
+        "one. Beside it stands what the course's loop would have printed for the same runs: it cuts each time to "
+        "hundredths of a second, and averages failed runs too"
     ),
+    "feedback.sandbox-cost": "The empty sandbox is what our sandbox takes with a program that does nothing; it is in "
+    "every other time too.",
     "feedback.score": "{points} of {max} points so far",
     "feedback.score-apart": "{points} could not be assessed in this run",
     "feedback.score-lost": "{points} lost",
@@ -288,10 +300,7 @@ EN: dict[str, str] = {
     "feedback.see-below": "see below the table",
     "feedback.spread": "{value} ({tails})",
     "feedback.table": "Your table: claimed, recomputed, measured",
-    "feedback.timed": (
-        "How the runs were timed here: the median, and what nine in ten runs lie between; the empty sandbox is what "
-        "the sandbox alone costs:"
-    ),
+    "feedback.timed": "How long the runs took here: the median, and what nine in ten runs lie between:",
     "feedback.timed-short": "Timed runs: the median, and what nine in ten lie between",
     "feedback.you-wrote": "you wrote: {quote}",
     "feedback.your-report": "your-report.md",
@@ -345,10 +354,10 @@ EN: dict[str, str] = {
     "intake.submodule": "`{path}` is a git submodule; its content is not part of the submission",
     "limit.time": "the time limit of this run was up before it was done",
     "noise.foreign-load": "other programs kept {percent} % of all CPUs busy",
-    "noise.given-up": "before it was cut off, rounds had been run again {times} times because of noise",
-    "noise.pressure": "tasks waited for a CPU {percent} % of the time; in the calmest rounds it was {own} %",
-    "noise.spawn": "an empty program took {found_ms} ms to start and end; on this host, when quiet, {quiet_ms} ms",
-    "noise.spawn-tail": "one in ten empty programs took {found_ms} ms or longer; when quiet, half take {quiet_ms} ms",
+    "noise.pressure": "tasks waited for a CPU {percent} % of the time (in the calmest rounds: {own} %)",
+    "noise.spawn": "an empty program took {found_ms} ms to start and end (the quickest known here: {quiet_ms} ms)",
+    "noise.spawn-tail": "one in ten empty programs took {found_ms} ms or longer (the quickest median here: "
+    "{quiet_ms} ms)",
     "note.container-times": (
         "The time of a container holds all that its engine does around the program: make it, start it and take it away."
     ),
@@ -447,7 +456,7 @@ EN: dict[str, str] = {
     "page.points-of": "{points} of {max}",
     "page.points-worth": "worth {max}",
     "page.quantity": "Quantity",
-    "page.ratios": "Ratios of the times",
+    "page.ratios": "Ratios of the times, with their 95 % intervals",
     "page.recomputed": "Recomputed",
     "page.report-line": "report line {line}",
     "page.reproduce": "To check it yourself:",

@@ -92,6 +92,11 @@ RU: dict[str, str] = {
         "Раундов: {rounds}, порядок вариантов в каждом — от начального числа {seed}, перед ними отброшено {warmups} "
         "({conditions}); {ending}."
     ),
+    "bench-out.no-baseline": (
+        "Отношений нет: вариант `{baseline}`, на который делят остальные, не прошёл. Исправьте его или выберите другой "
+        "через `--baseline {other}`."
+    ),
+    "bench-out.no-memory": "`{name}`: пик памяти не измерен: {reason}",
     "bench-out.no-ratio": "деление на 0",
     "bench-out.noisy": (
         "На машине было шумно, и разница может быть от этого: {reasons}. Раундов повторено из-за шума: {repeated}."
@@ -99,6 +104,7 @@ RU: dict[str, str] = {
     "bench-out.number": "{median} (5–95 %: {tails}; запусков: {runs})",
     "bench-out.others": "Что о тех же запусках сказали бы другие программы",
     "bench-out.outliers": "{n}, далеко в стороне {flagged}",
+    "bench-out.plot-band": "Если весь интервал отношения лежит в серой части (10 % в обе стороны), разницы нет.",
     "bench-out.plot-note": "Каждая точка — запуск; черта — медиана, в закрашенной части 90 % запусков.",
     "bench-out.quiet": "На машине было тихо (измерений шума: {readings}, раундов повторено: {repeated}).",
     "bench-out.ratio": "Отношение",
@@ -111,6 +117,7 @@ RU: dict[str, str] = {
     "bench.exit": "программа завершилась с кодом {exit}, ожидался {expected}: {said}",
     "bench.exit-silent": "программа завершилась с кодом {exit}, ожидался {expected}",
     "bench.faster": "`{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})",
+    "bench.memory-not-told": "эта машина его не сообщает",
     "bench.no-difference": "между `{numerator}` и `{denominator}` нет разницы в пределах {percent} %: отношение "
     "{factor} ({low}–{high})",
     "bench.no-match": "вывод не подходит под `{regex}`: {found}",
@@ -119,8 +126,12 @@ RU: dict[str, str] = {
     "{slower} раза медленнее; хватило бы ещё примерно {more} раундов",
     "bench.other-keys": "в выводе ключи {found}; в первом запуске были: {expected}",
     "bench.slower": "`{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
-    "bench.small-faster": "разница мала: `{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})",
-    "bench.small-slower": "разница мала: `{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
+    "bench.small-faster": (
+        "разница есть, хотя бы малая: `{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})"
+    ),
+    "bench.small-slower": (
+        "разница есть, хотя бы малая: `{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})"
+    ),
     "bench.timeout-share": (
         "не завершилась за {seconds} с, половину своей доли общего времени; больше даёт `--time-limit` или `--timeout`"
     ),
@@ -268,7 +279,7 @@ RU: dict[str, str] = {
     "feedback.given-note": "поставлено преподавателем: {note}",
     "feedback.in-line": "строка {line}",
     "feedback.lines": "Строки отчёта: {lines}.",
-    "feedback.loop": "{ratio} ({first}; {second})",
+    "feedback.loop": "{first}, {second}; первое / второе: {ratio}",
     "feedback.loop-heading": "Что вывел бы цикл из задания",
     "feedback.lost-of": "{lost} из {max}",
     "feedback.metric": "Показатель",
@@ -285,8 +296,12 @@ RU: dict[str, str] = {
     "feedback.outcome": "Итог",
     "feedback.points": "Баллы",
     "feedback.ratios": (
-        "Отношения этих времён, запуски сопоставлены по раундам; отношение меньше 1 значит, что быстрее первый вариант"
+        "Запуски сопоставлены по раундам; отношение меньше 1 значит, что быстрее первый вариант. Рядом — что вывел бы "
+        "для тех же запусков цикл из задания: он обрезает каждое время до сотых долей секунды и усредняет и неудачные "
+        "запуски"
     ),
+    "feedback.sandbox-cost": "Пустая песочница — это время самой песочницы с программой, которая ничего не делает; оно "
+    "входит и во все остальные времена.",
     "feedback.score": "Баллов пока: {points} из {max}",
     "feedback.score-apart": "в этот раз не проверено: {points}",
     "feedback.score-lost": "потеряно: {points}",
@@ -294,10 +309,7 @@ RU: dict[str, str] = {
     "feedback.see-below": "см. под таблицей",
     "feedback.spread": "{value} ({tails})",
     "feedback.table": "Ваша таблица: указано, пересчитано, измерено",
-    "feedback.timed": (
-        "Как здесь измерялось время: медиана и пределы для девяти запусков из десяти; пустая песочница показывает, "
-        "сколько занимает она сама:"
-    ),
+    "feedback.timed": "Сколько шли запуски здесь: медиана и пределы для девяти запусков из десяти:",
     "feedback.timed-short": "Измеренные запуски: медиана и пределы для девяти из десяти",
     "feedback.you-wrote": "у вас написано: {quote}",
     "feedback.your-report": "ваш-отчёт.md",
@@ -351,11 +363,11 @@ RU: dict[str, str] = {
     "intake.submodule": "`{path}` — подмодуль git; его содержимое не входит в работу",
     "limit.time": "время, отведённое на этот запуск, истекло раньше",
     "noise.foreign-load": "другие программы занимали {percent} % всех процессоров",
-    "noise.given-up": "до того как измерение прервали, раунды повторялись из-за шума {times} раза",
-    "noise.pressure": "задачи ждали процессор {percent} % времени; в самых спокойных раундах {own} %",
-    "noise.spawn": "пустая программа запускалась и завершалась за {found_ms} мс; на этой машине в тишине за "
-    "{quiet_ms} мс",
-    "noise.spawn-tail": "каждая десятая пустая программа шла {found_ms} мс или дольше; в тишине половина {quiet_ms} мс",
+    "noise.pressure": "задачи ждали процессор {percent} % времени (в самых спокойных раундах: {own} %)",
+    "noise.spawn": "пустая программа запускалась и завершалась за {found_ms} мс (быстрейшая из известных "
+    "здесь: {quiet_ms} мс)",
+    "noise.spawn-tail": "каждая десятая пустая программа шла {found_ms} мс и дольше (быстрейшая медиана: "
+    "{quiet_ms} мс)",
     "note.container-times": (
         "Во время контейнера входит всё, что движок делает вокруг программы: создаёт контейнер, запускает его и "
         "убирает."
@@ -453,7 +465,7 @@ RU: dict[str, str] = {
     "page.points-of": "{points} из {max}",
     "page.points-worth": "до {max} б.",
     "page.quantity": "Величина",
-    "page.ratios": "Отношения времён",
+    "page.ratios": "Отношения времён с интервалами на уровне 95 %",
     "page.recomputed": "Пересчитано",
     "page.report-line": "строка отчёта {line}",
     "page.reproduce": "Проверить самостоятельно:",

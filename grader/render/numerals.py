@@ -15,6 +15,7 @@ UNITS_RU = {
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _UNIT = re.compile(r"(?<=[\d ])(?:[KMGT]i?B|kB|B|µs|ms|s)\b")
+_FOLD = re.compile(r"(?<![\d,.])(\d+) раза\b")
 _SLOWER = re.compile(r"\((\S+)× slower\)")
 
 
@@ -22,10 +23,15 @@ def localised(text: str, language: Language) -> str:
     """Return what `units` formatted as the language writes it: `4.48 MiB (4,698,112 B)`, `4,48 МиБ (4 698 112 Б)`."""
     if language == "en":
         return text
-    text = _SLOWER.sub(lambda m: f"(в {m[1]} {_times(m[1])} медленнее)", text)
+    text = _SLOWER.sub(lambda m: f"(в {m[1]} {_times(m[1])} медленнее)", text).replace("(slower)", "(медленнее)")
     text = _NUMBER.sub(lambda m: m[0].replace(",", NO_BREAK).replace(".", ","), text)
     text = _UNIT.sub(lambda m: UNITS_RU[m[0]], text)
     return re.sub(r"(?<=\d)%", f"{NO_BREAK}%", text)
+
+
+def agreeing(text: str, language: Language) -> str:
+    """Return a sentence in which `раза` agrees with the whole number before it: `в 5 раз`, `в 1,5 раза`."""
+    return text if language == "en" else _FOLD.sub(lambda m: f"{m[1]} {_times(m[1])}", text)
 
 
 def _times(number: str) -> str:

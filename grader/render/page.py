@@ -18,6 +18,7 @@ import nh3
 from jinja2 import Environment
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+from markupsafe import escape as escape_html
 
 from grader.model.base import Language, Record
 from grader.model.grade import Criterion, Fact, Grade, Score
@@ -34,6 +35,7 @@ from grader.render.comparison import (
     first_upper,
     origin,
     points,
+    sandbox_cost,
     timed_arms,
     timed_name,
 )
@@ -124,6 +126,7 @@ def feedback_html(
         "sentence": _sentence,
         "marks": _marks,
         "whole": _whole,
+        "unbroken": _unbroken,
     }
     style = _style(templates)
     timed = timed_arms(grade.facts, language)
@@ -152,8 +155,9 @@ def feedback_html(
         axis=t("page.axis-log") if is_logarithmic(rows) else t("page.axis-linear"),
         not_timed=_why_not_timed(grade.facts),
         timed=timed,
+        sandbox_cost=sandbox_cost(grade.facts, language),
         ratio_columns=RATIO_COLUMNS,
-        ratios=timed_ratios(grade.facts, language),
+        ratios=timed_ratios(lab, grade.facts, language),
         noise=noise_of_times(grade.facts, language),
         time_notes=time_notes(lab, grade.facts, language),
         sides=side_tables(lab, grade.facts, language),
@@ -205,6 +209,12 @@ def _sentence(text: str) -> Markup:
 def _whole(text: str) -> str:
     """Return a size whose unit is never parted from its number by the end of a line."""
     return _BEFORE_BYTES.sub(NO_BREAK, text)
+
+
+def _unbroken(text: str) -> Markup:
+    """Return a ratio whose interval no end of a line parts."""
+    value, _, interval = text.partition(" ")
+    return Markup('{} <span class="whole">{}</span>').format(value, interval) if interval else escape_html(value)
 
 
 def _marks(text: str) -> Markup:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from grader.model.base import Language, Record
 from grader.model.grade import Compared, Fact
+from grader.model.lab import Lab
 from grader.render.benchwords import sentence, with_interval
 from grader.render.catalogue import phrase
+from grader.render.cells import other_compiler
 from grader.render.comparison import first_upper
 from grader.render.labels import arm_name
 from grader.render.markdown import table
@@ -26,12 +28,15 @@ class RatioLine(Record):
     loop: str
 
 
-def timed_ratios(facts: Sequence[Fact], language: Language = "en") -> tuple[RatioLine, ...]:
-    """Return a line per ratio of two arms that both were timed, in the lab's order."""
+def timed_ratios(lab: Lab, facts: Sequence[Fact], language: Language = "en") -> tuple[RatioLine, ...]:
+    """Return a line per ratio of two arms that both were timed, in the lab's order.
+
+    A module of another compiler than the lab's is named: its ratio holds here and says little of the lab's.
+    """
     measured = [(f, f.compared) for f in facts if f.state == "measured" and f.compared is not None]
     return tuple(
         RatioLine(
-            name=arm_name(fact.arm, language=language),
+            name=_name(lab, fact, language),
             value=localised(_value(fact), language),
             verdict=first_upper(_verdict(compared, language)),
             loop=_loop(compared, language),
@@ -46,11 +51,16 @@ def noise_of_times(facts: Sequence[Fact], language: Language = "en") -> str:
     return phrase("feedback.noisy", language, reasons="; ".join(reasons)) if reasons else ""
 
 
-def timed_ratios_markdown(facts: Sequence[Fact], language: Language = "en") -> str:
+def timed_ratios_markdown(lab: Lab, facts: Sequence[Fact], language: Language = "en") -> str:
     """Return the ratios as a Markdown table, empty if there are none."""
     heads = [phrase(code, language) for code in COLUMNS]
-    rows = [(x.name, x.value, x.verdict, x.loop) for x in timed_ratios(facts, language)]
+    rows = [(x.name, x.value, x.verdict, x.loop) for x in timed_ratios(lab, facts, language)]
     return table(heads, rows) if rows else ""
+
+
+def _name(lab: Lab, fact: Fact, language: Language) -> str:
+    name = arm_name(fact.arm, language=language)
+    return name if fact.comparable else f"{name} ({other_compiler(lab, fact, language)})"
 
 
 def _value(fact: Fact) -> str:
@@ -71,7 +81,7 @@ def _verdict(compared: Compared, language: Language) -> str:
 
 
 def _loop(compared: Compared, language: Language) -> str:
-    """Return the loop's ratio with its two lines: averages of times that are cut to hundredths of a second."""
+    """Return the loop's two lines, averages of times that are cut to hundredths of a second, and their ratio."""
     lines = (compared.loop_numerator, compared.loop_denominator)
     ratio = phrase("bench-out.no-ratio", language) if compared.loop_ratio is None else f"{compared.loop_ratio:.3g}"
     return phrase("feedback.loop", language, ratio=localised(ratio, language), first=lines[0], second=lines[1])

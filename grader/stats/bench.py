@@ -24,11 +24,11 @@ from grader.model.host import Fingerprint
 from grader.model.run import Sample
 from grader.stats.estimate import summary
 from grader.stats.experiment import Used, contaminated, repeated_rounds, times, used_samples
-from grader.stats.noise import calmest_pressure, doubts_about_block, quiet_spawn
+from grader.stats.noise import calmest_pressure, doubts_about_block, doubts_about_readings, quiet_spawn
 from grader.stats.othertools import other_tools
 from grader.stats.outliers import outliers
 from grader.stats.ratio import bootstrap_ratio, paired_ratio
-from grader.stats.verdict import in_words, more_rounds, verdict_of
+from grader.stats.verdict import BAND, in_words, more_rounds, verdict_of
 
 
 def bench_of(
@@ -48,22 +48,27 @@ def bench_of(
     Raises: StatsError if no arm failed and yet not one round was finished by all.
     """
     used = used_samples(plan, done)
-    if used and not any(used.values()):
+    if len(used) == len(plan.arms) and not any(used.values()):
         raise StatsError("the time was up before one round of all arms was finished", hint="raise `--time-limit`")
-    pairs = [(arm, plan.baseline) for arm in used if arm != plan.baseline and plan.baseline in used]
+    compared = [arm for arm in _others(plan) if used.get(arm) and used.get(plan.baseline)]
     return Bench(
         arms=tuple(_arm(arm, argvs[arm], done, used) for arm in plan.arms),
-        ratios=tuple(_ratio(plan, used, arm) for arm, _ in pairs),
+        ratios=tuple(_ratio(plan, used, arm) for arm in compared),
         noise=noise_of(plan, done, calibration),
         method=BenchMethod(
             ending=ending,
             rounds=max((len(runs) for runs in used.values()), default=0),
             rounds_asked=plan.rounds,
+            baseline=plan.baseline,
             warmups=plan.warmups,
             clock=plan.clock,
             conditions=plan.conditions,
+            band=BAND,
         ),
-        other_tools=other_tools(_same_runs(plan, done, used), [(arm, plan.baseline) for arm in _others(plan)]),
+        # Other tools wait for the end of a program, and a server has none.
+        other_tools=other_tools(
+            [] if plan.serves else _same_runs(plan, done, used), [(arm, plan.baseline) for arm in _others(plan)]
+        ),
         host=host,
         seed=plan.seed,
         grader=grader,
@@ -79,7 +84,6 @@ def _arm(arm: str, argv: tuple[str, ...], done: Sequence[BlockDone], used: Used)
     counting = list(used.get(arm, {}).values())
     totals = [total for s in counting if (total := s.total_s) is not None]
     starts = [first for s in counting if (first := s.first_output_s) is not None]
-    peaks = [float(peak) for s in counting if (peak := s.memory_peak_bytes) is not None]
     # Samples are told apart by identity: two equal ones may differ in being used.
     apart = {id(s): mark for s, mark in zip(counting, outliers(totals), strict=True)}
     return BenchArm(
@@ -91,7 +95,6 @@ def _arm(arm: str, argv: tuple[str, ...], done: Sequence[BlockDone], used: Used)
         total=_spread(totals, len(counting)),
         samples=tuple(_sample(s, used=id(s) in apart, flagged=apart.get(id(s), False)) for s in runs),
         failure=None if arm in used else _failure(runs),
-        memory_peak=_spread(peaks, len(counting)),
     )
 
 
@@ -114,7 +117,6 @@ def _sample(sample: Sample, *, used: bool, flagged: bool) -> BenchSample:
         at=sample.started_s,
         user=sample.user_s,
         system=sample.system_s,
-        memory_peak_bytes=sample.memory_peak_bytes,
     )
 
 
@@ -157,6 +159,8 @@ def noise_of(plan: ExperimentPlan, done: Sequence[BlockDone], calibration: Calib
         before = done[next(at for at, d in enumerate(done) if d is noisy) - 1].reading
         for doubt in doubts_about_block(before, noisy, quiet_s, calmest):
             reasons.setdefault(doubt.code, doubt)
+    if not any(used_samples(plan, done).values()):  # No round counts: the readings alone say what the host was.
+        reasons = {doubt.code: doubt for doubt in doubts_about_readings(readings, quiet_s)}
     return BenchNoise(
         state="noisy" if reasons else "quiet",
         reasons=tuple(reasons.values()),

@@ -18,7 +18,7 @@ from grader.stats.estimate import quantile
 from grader.stats.ratio import RatioEstimate, log_ratios, paired_ratio
 from grader.stats.shift import shift_interval
 from grader.stats.verdict import BAND, FEWEST_ROUNDS
-from grader.units import format_factor
+from grader.units import format_factor, format_factors, format_reach
 
 DRIFT = 2.5
 """A median of one and the same command moved up to 2.1-fold between two stretches of 10 rounds or more of one recorded
@@ -134,7 +134,7 @@ def _arm_change(
 
 def _pairs(old: Bench, new: Bench) -> Iterator[tuple[str, str]]:
     """Yield the ratios of the new session whose arms the old one has timed too."""
-    timed = {arm.name for arm in old.arms if arm.state == "measured"}
+    timed = {arm.name for arm in old.arms if arm.n}
     for ratio in new.ratios:
         if {ratio.numerator, ratio.denominator} <= timed:
             yield ratio.numerator, ratio.denominator
@@ -179,8 +179,8 @@ def _ratio_change(numerator: str, denominator: str, shift: Shift | None, *, nois
         return "faster", Message(code="bench-diff.faster", params=names | _factors(_inverse(shift)))
     half = (shift.high - shift.low) / 2
     sides: dict[str, Scalar] = {
-        "faster": format_factor(max(1.0, 1 / shift.low), half, rounding="up"),
-        "slower": format_factor(max(1.0, shift.high), half, rounding="up"),
+        "faster": format_reach(max(1.0, 1 / shift.low), half),
+        "slower": format_reach(max(1.0, shift.high), half),
     }
     return "not_resolved", Message(code="bench-diff.not-resolved", params=names | sides)
 
@@ -222,12 +222,7 @@ def _inverse(shift: Shift) -> Shift:
 
 
 def _factors(shift: Shift) -> dict[str, Scalar]:
-    half = (shift.high - shift.low) / 2
-    return {
-        "factor": format_factor(shift.factor, half),
-        "low": format_factor(shift.low, half, rounding="down"),
-        "high": format_factor(shift.high, half, rounding="up"),
-    }
+    return dict(zip(("factor", "low", "high"), format_factors(shift.factor, shift.low, shift.high), strict=True))
 
 
 def _host_differences(old: Fingerprint, new: Fingerprint) -> Iterator[Message]:

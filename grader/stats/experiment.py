@@ -21,11 +21,11 @@ from grader.model.lab import Parameters
 from grader.model.run import Phase, Sample
 from grader.stats.noise import calmest_pressure, doubts_about_block, doubts_about_reading, quiet_spawn
 from grader.stats.ratio import paired_ratio
+from grader.stats.verdict import FEWEST_ROUNDS
 
 BLOCK_ROUNDS = 5
 """Rounds between two readings, and between two looks at the precision."""
 
-FEWEST_ROUNDS = 10
 MOST_ROUNDS = 40
 PROMISED = 0.05
 """`rounds: auto` promises a 95 % half-width of at most this, if 40 rounds can give it."""
@@ -67,7 +67,7 @@ def next_step(plan: ExperimentPlan, done: Sequence[BlockDone], calibration: Cali
         return Finished(ending="no-arms")
     if (again := _wait_or_repeat(plan, done, calibration)) is not None:
         return again
-    rounds = _rounds_done(done)
+    rounds = rounds_done(done)
     if (finished := _finished(plan, done, rounds)) is not None:
         return finished
     last = plan.rounds if plan.rounds is not None else MOST_ROUNDS
@@ -127,7 +127,8 @@ def _still_in(plan: ExperimentPlan, done: Sequence[BlockDone]) -> tuple[str, ...
     return tuple(arm for arm in plan.arms if arm not in bad)
 
 
-def _rounds_done(done: Sequence[BlockDone]) -> int:
+def rounds_done(done: Sequence[BlockDone]) -> int:
+    """Return how many rounds were run, whether or not they are to be run again."""
     timed = (d.block for d in done if d.block.phase == "timed" and not d.cut)
     return max((block.first_round + len(block.orders) for block in timed), default=0)
 

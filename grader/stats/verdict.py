@@ -9,7 +9,7 @@ from typing import Literal
 from grader.model.base import Message, Scalar
 from grader.model.grade import RatioVerdict
 from grader.stats.ratio import RatioEstimate
-from grader.units import format_factor
+from grader.units import format_factors, format_reach
 
 BAND = 0.10
 """Differences up to 10 % either way are none: the smallest effect that two virtual CPUs resolve in 40 rounds."""
@@ -49,7 +49,9 @@ def verdict_of(estimate: RatioEstimate, *, band: float = BAND) -> RatioVerdict:
 
 
 def more_rounds(estimate: RatioEstimate, *, band: float = BAND) -> int | None:
-    """Return about how many more rounds would settle what is not resolved, in steps of 5; None if nothing is open.
+    """Return about how many more rounds would settle what is not resolved; None if nothing is open.
+
+    In steps of 5, and with two digits from 100 on: the spread of a few rounds says no more.
 
     The width falls with the square root of the rounds.  It is enough when the interval, kept about the present
     centre, fits into the band or leaves 1 outside.  None also where more rounds do not help: too coarse a clock.
@@ -61,13 +63,15 @@ def more_rounds(estimate: RatioEstimate, *, band: float = BAND) -> int | None:
     off, edge = abs(math.log(estimate.value)), math.log1p(band)
     half = math.log(estimate.interval.high / estimate.interval.low) / 2
     enough = estimate.n * (half / max(edge - off, off)) ** 2
-    return max(1, math.ceil((enough - estimate.n) / ROUND_STEP)) * ROUND_STEP
+    lacking = max(1.0, enough - estimate.n)
+    step = max(ROUND_STEP, int(10.0 ** (math.floor(math.log10(lacking)) - 1)))
+    return math.ceil(lacking / step) * step
 
 
 def in_words(numerator: str, denominator: str, estimate: RatioEstimate, *, band: float = BAND) -> Message:
     """Return the verdict as a sentence; `faster` and `slower` by a factor above 1, whichever way the ratio is.
 
-    No digit is finer than half of the half-width, and bounds are rounded outwards.
+    Its numbers are written with the digits that `format_factors` grants.
     """
     names: dict[str, Scalar] = {"numerator": numerator, "denominator": denominator}
     more = more_rounds(estimate, band=band)
@@ -79,10 +83,7 @@ def in_words(numerator: str, denominator: str, estimate: RatioEstimate, *, band:
     verdict: _Word = verdict_of(estimate, band=band)
     if verdict == "not_resolved":
         half = (high - low) / 2
-        sides = {
-            "faster": format_factor(1 / low, half, rounding="up"),
-            "slower": format_factor(high, half, rounding="up"),
-        }
+        sides = {"faster": format_reach(1 / low, half), "slower": format_reach(high, half)}
         return Message(code="bench.not-resolved", params={**names, **sides, "more": more})
     if verdict == "small_difference":
         verdict = "small_faster" if high < 1 else "small_slower"
@@ -94,9 +95,4 @@ def in_words(numerator: str, denominator: str, estimate: RatioEstimate, *, band:
 
 
 def _factors(value: float, low: float, high: float) -> dict[str, Scalar]:
-    half = (high - low) / 2
-    return {
-        "factor": format_factor(value, half),
-        "low": format_factor(low, half, rounding="down"),
-        "high": format_factor(high, half, rounding="up"),
-    }
+    return dict(zip(("factor", "low", "high"), format_factors(value, low, high), strict=True))

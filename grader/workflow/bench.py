@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from grader.errors import UsageError
+from grader.errors import TimeLimitError, UsageError
 from grader.model.base import Message, canonical_json, digest
 from grader.model.bench import Bench, Block, BlockDone, Ending, ExperimentPlan
 from grader.model.host import Fingerprint
-from grader.model.run import Sample, SampleHeader
-from grader.ports import HostLock, NoiseMeter, Progress, SampleLog, Store
+from grader.model.run import Sample
+from grader.model.samplelog import SampleHeader
+from grader.ports import HostLock, NoiseMeter, Progress, SampleLog, SampleWriter, Store
 from grader.stats.bench import bench_of
 from grader.stats.experiment import MOST_ROUNDS, next_step, warm_up
 from grader.workflow.benchrun import Arm, Ran
@@ -41,7 +42,7 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Limits:
+class TimeLimits:
     """How long one run may take.
 
     `shared` if that is our share of a limit of the whole: then a limit that is too small is not an arm's failure.
@@ -51,7 +52,7 @@ class Limits:
     shared: bool
 
     @classmethod
-    def of(cls, run_s: float | None, whole_s: float | None, arms: int) -> Limits:
+    def of(cls, run_s: float | None, whole_s: float | None, arms: int) -> TimeLimits:
         """Return the limits that follow from what the caller gave.
 
         A program that hangs must not use up the time of the others, so without a limit of its own a run gets half of
@@ -69,30 +70,31 @@ def run_bench(
     arms: Mapping[str, Arm],
     argvs: Mapping[str, tuple[str, ...]],
     track: Track,
-    limits: Limits,
+    limits: TimeLimits,
     *,
     version: str,
-    before_leaving: Callable[[Bench], Bench] = lambda bench: bench,
+    before_leaving: Callable[[Bench, Budget], Bench] = lambda bench, budget: bench,
 ) -> Bench:
     """Time the arms while nobody else on this host is timed, and say what the runs say.
 
     Each sample is saved before the next run.  An interrupt, and an error of ours, loses nothing that was saved.
 
     Args:
-        before_leaving: Called with the result while the host is still ours.
+        before_leaving: Called with the result and what is left of the time while the host is still ours.
     Raises: StatsError or UsageError if the time was up before one round of all arms; HostError as the ports do.
     """
     with track.lock.exclusive():
         header = SampleHeader(key=_key(plan, argvs), rounds=plan.rounds or MOST_ROUNDS, began=track.wall())
-        save = track.samples.begin(header, ())
+        if (aside := track.samples.set_aside()) is not None:
+            track.progress.note(f"the runs of an earlier comparison are kept in `{aside}`")
+        writer = track.samples.begin(header, ())
         budget = track.budget()
         noise = CalibratedMeter(BoundedMeter(track.noise(), budget), track.store, track.host)
-        done, ending = _Session(plan, arms, track, limits, noise, budget, save).run_all()
+        done, ending = _Session(plan, arms, track, limits, noise, budget, writer).run_all()
         noise.learn()
         _refuse_small_limit(done, limits)
-        return before_leaving(
-            bench_of(plan, done, ending, noise.calibration, argvs=argvs, host=track.host, grader=version)
-        )
+        bench = bench_of(plan, done, ending, noise.calibration, argvs=argvs, host=track.host, grader=version)
+        return before_leaving(bench, budget)
 
 
 class _Session:
@@ -106,13 +108,13 @@ class _Session:
         plan: ExperimentPlan,
         arms: Mapping[str, Arm],
         track: Track,
-        limits: Limits,
+        limits: TimeLimits,
         noise: CalibratedMeter,
         budget: Budget,
-        save: Callable[[Sample], None],
+        writer: SampleWriter,
     ) -> None:
         self._plan, self._arms, self._track, self._limits = plan, arms, track, limits
-        self._noise, self._budget, self._save = noise, budget, save
+        self._noise, self._budget, self._writer = noise, budget, writer
         self._out: set[str] = set()
         self._began = track.monotonic()
 
@@ -131,6 +133,7 @@ class _Session:
         return done, step.ending
 
     def _block(self, block: Block) -> BlockDone:
+        self._writer.begin_block(block)
         samples: list[Sample] = []
         cut = self._budget.left_s() == 0
         total = self._plan.rounds or MOST_ROUNDS
@@ -143,15 +146,17 @@ class _Session:
             if block.phase == "timed" and not cut:
                 self._track.progress.advance(block.first_round + offset + 1, total)
         reading = self._noise.read(self._now(), block.pause_s)
+        self._writer.close_block(reading, cut=cut)
         return BlockDone(block=block, samples=tuple(samples), reading=reading, cut=cut)
 
     def _sample(self, block: Block, round_index: int, arm: str) -> Sample | None:
         """Run an arm once and save how it went; None if it is out, or if the time was up before its end."""
         if arm in self._out:
             return None
-        left_s = self._budget.left_s()
-        timeout_s = self._limits.run_s if left_s is None else min(self._limits.run_s, left_s)
-        if timeout_s == 0:
+        try:
+            self._arms[arm].prepare(self._budget)
+            timeout_s = self._budget.cap(self._limits.run_s)
+        except TimeLimitError:
             return None
         started_s = self._now()
         ran = self._arms[arm].run(timeout_s)
@@ -176,7 +181,7 @@ class _Session:
             user_s=ran.user_s,
             system_s=ran.system_s,
         )
-        self._save(sample)
+        self._writer.add(sample)
         return sample
 
     def _reason(self, ran: Ran) -> Message | None:
@@ -188,7 +193,7 @@ class _Session:
         return self._track.monotonic() - self._began
 
 
-def _refuse_small_limit(done: Sequence[BlockDone], limits: Limits) -> None:
+def _refuse_small_limit(done: Sequence[BlockDone], limits: TimeLimits) -> None:
     """Raises: UsageError if every arm met its share of the time limit before it had ended once."""
     samples = [sample for d in done for sample in d.samples]
     if limits.shared and samples and all(s.outcome == "timeout" for s in samples):

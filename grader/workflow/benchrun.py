@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,26 +9,17 @@ from typing import Protocol
 
 from pydantic import Field
 
-from grader.errors import HostError
+from grader.errors import HostError, StillRunningError
 from grader.judging.expected import Expectation, Printed, check_exit, check_printed, printed_keys, tail_of
+from grader.judging.probes import WallClock
 from grader.judging.server import why_no_answer
 from grader.model.base import Message, Record
 from grader.model.run import Answer, Completed, Outcome
 from grader.model.trouble import trouble
-from grader.ports import Clocked, Server, Stopped, Stopwatch
-from grader.workflow.httpclient import ask
-
-CONNECT_PAUSE_S = 0.0005
-"""Between two attempts to connect: with the attempt itself well below a millisecond."""
-CONNECT_S = 0.002
-"""For one attempt.  A loopback answers at once; what is lost while it comes up is sent again a whole second later."""
-REQUEST_S = 5.0
-LEAST_S = 0.25
-"""What a request gets at least, however little of the wait is left."""
-PATIENCE_S = 2.0
-"""Longest wait for a right answer once somebody listens: some servers do so before they are ready."""
-GRACE_S = 5.0
-"""What a server has to end itself after SIGTERM."""
+from grader.ports import Clock, Clocked, Server, Stopped, Stopwatch
+from grader.workflow.budget import Budget
+from grader.workflow.firstanswer import First, first_answer
+from grader.workflow.waits import STANDARD, Waits
 
 
 class Ran(Record):
@@ -45,11 +35,54 @@ class Ran(Record):
     tail: str = ""
 
 
+Preparation = Callable[[Budget], None]
+"""What is done before each run of an arm, outside its clock; see `Arm.prepare`."""
+
+
 class Arm(Protocol):
-    """One arm, to be run again and again."""
+    """One arm, to be prepared and run again and again."""
+
+    def prepare(self, budget: Budget) -> None:
+        """Do what has to be done before each run.
+
+        Raises: TimeLimitError if the budget ends before that is done; HostError if it does not go well.
+        """
 
     def run(self, timeout_s: float) -> Ran:
         """Run it once; no process of it is left."""
+
+
+def nothing_to_do(budget: Budget) -> None:
+    """Prepare a run that needs nothing done before it."""
+
+
+class RunCheck:
+    """What each run of one arm must do.  The keys that its first good run printed are those of all.
+
+    Args:
+        first_byte: Whether a run has to print something.
+    """
+
+    def __init__(self, expected: Expectation, *, first_byte: bool = False) -> None:
+        self._expected = expected
+        self._first_byte = first_byte
+        self._keys: tuple[str, ...] | None = None
+
+    def why_bad(
+        self, exit_code: int | None, signal: int | None, stderr: bytes, printed: Printed
+    ) -> tuple[Outcome, Message] | None:
+        """Return what is wrong with a run that ended by itself, None for a good one."""
+        reason = check_exit(self._expected, exit_code, signal, stderr)
+        if reason is not None:
+            return "failed", reason
+        if self._first_byte and not printed.data:
+            return "wrong-output", Message(code="bench.no-output")
+        reason = check_printed(self._expected, printed, self._keys)
+        if reason is not None:
+            return "wrong-output", reason
+        if self._keys is None:
+            self._keys = printed_keys(self._expected, printed)
+        return None
 
 
 class CommandArm:
@@ -57,34 +90,29 @@ class CommandArm:
 
     Args:
         program: What was asked for, as a message names it.
-        prepare: Called before each run, outside the clock.
-        first_byte: Whether a run has to print something.
     """
 
     def __init__(
         self,
         program: str,
         stopwatch: Stopwatch,
-        expected: Expectation,
+        check: RunCheck,
         *,
-        prepare: Callable[[], None] = lambda: None,
-        first_byte: bool = False,
+        prepare: Preparation = nothing_to_do,
     ) -> None:
         self._program = program
         self._stopwatch = stopwatch
-        self._expected = expected
-        self._prepare = prepare
-        self._first_byte = first_byte
-        self._keys: tuple[str, ...] | None = None
+        self._check = check
+        self.prepare = prepare
 
     def run(self, timeout_s: float) -> Ran:
-        self._prepare()
         try:
             clocked = self._stopwatch.run(timeout_s)
         except (OSError, ValueError) as error:
             return _not_started(self._program, error)
-        outcome, reason = self._judged(clocked, timeout_s)
-        if reason is not None:
+        bad = self._why_bad(clocked, timeout_s)
+        if bad is not None:
+            outcome, reason = bad
             streams = (clocked.stdout, clocked.stderr)
             tail = tail_of(*(streams if outcome == "wrong-output" else reversed(streams)))
             return Ran(outcome=outcome, exit_code=clocked.exit_code, lasted_s=clocked.total_s, reason=reason, tail=tail)
@@ -97,26 +125,16 @@ class CommandArm:
             system_s=clocked.system_s,
         )
 
-    def _judged(self, clocked: Clocked, timeout_s: float) -> tuple[Outcome, Message | None]:
+    def _why_bad(self, clocked: Clocked, timeout_s: float) -> tuple[Outcome, Message] | None:
         if clocked.timed_out:
-            return "timeout", Message(code="run.timeout", params={"seconds": round(timeout_s, 3)})
-        reason = check_exit(self._expected, clocked.exit_code, clocked.signal, clocked.stderr)
-        if reason is not None:
-            return "failed", reason
+            return "timeout", Message(code="run.timeout", params={"seconds": _shown_s(timeout_s)})
         first_s = clocked.first_output_s
-        if self._first_byte and first_s is None:
-            return "wrong-output", Message(code="bench.no-output")
         printed = Printed(
             data=clocked.stdout,
             at=clocked.began + (clocked.total_s if first_s is None else first_s),
             cut=clocked.stdout_cut,
         )
-        reason = check_printed(self._expected, printed, self._keys)
-        if reason is not None:
-            return "wrong-output", reason
-        if self._keys is None:
-            self._keys = printed_keys(self._expected, printed)
-        return "ok", None
+        return self._check.why_bad(clocked.exit_code, clocked.signal, clocked.stderr, printed)
 
 
 @dataclass(frozen=True)
@@ -136,52 +154,45 @@ class ServerArm:
 
     def __init__(
         self,
-        program: str,
         serve: Callable[[float], AbstractContextManager[Server]],
         url: Url,
         expected: Expectation,
+        clock: Clock,
         *,
-        prepare: Callable[[], None] = lambda: None,
+        waits: Waits = STANDARD,
+        prepare: Preparation = nothing_to_do,
     ) -> None:
-        self._program = program
         self._serve = serve
         self._url = url
         self._expected = expected
-        self._prepare = prepare
+        self._clock = clock
+        self._waits = waits
+        self.prepare = prepare
         self._keys: tuple[str, ...] | None = None
 
     def run(self, timeout_s: float) -> Ran:
-        self._prepare()
         try:
-            with self._serve(timeout_s + REQUEST_S + GRACE_S) as server:
-                answer, first_s = self._first_answer(server, timeout_s)
+            with self._serve(timeout_s + self._waits.request_s + self._waits.grace_s) as server:
+                first = first_answer(
+                    server,
+                    self._url.path,
+                    self._url.port,
+                    self._checked,
+                    within_s=_shown_s(timeout_s),
+                    pause_s=self._waits.connect_pause_s,
+                    waits=self._waits,
+                    clock=self._clock,
+                )
                 ended = server.ended()
-                stopped = server.stop(GRACE_S)
+                stopped = server.stop(self._waits.grace_s)
+        except StillRunningError:
+            raise
         except HostError as error:
             reason = trouble("infra.run-broke", error)
             return Ran(outcome="not-started", exit_code=None, lasted_s=0.0, reason=reason)
-        return self._judged(answer, first_s, stopped, ended, timeout_s)
+        return self._judged(first, stopped, timeout_s, ended=ended)
 
-    def _first_answer(self, server: Server, timeout_s: float) -> tuple[Answer, float]:
-        """Ask until the answer is valid, the server has ended or the wait is over; return the time since its start."""
-        deadline = time.monotonic() + timeout_s
-        wrong: Answer | None = None
-        while True:
-            ended = server.ended()
-            left = min(REQUEST_S, max(LEAST_S, deadline - time.monotonic()))
-            answer = self._checked(ask(server, self._url.path, self._url.port, timeout_s=left, connect_s=CONNECT_S))
-            first_s = (time.perf_counter_ns() - server.started_ns()) / 1e9
-            now = time.monotonic()
-            if answer.reason is not None and answer.reason.code != "answer.refused":
-                deadline = min(deadline, now + PATIENCE_S)
-            if answer.status is not None:
-                wrong = answer
-            if answer.reason is None or ended or now >= deadline:
-                # Of two answers that do not count, a wrong one tells more than the end of our wait.
-                return (answer if answer.reason is None or wrong is None else wrong), first_s
-            time.sleep(CONNECT_PAUSE_S)
-
-    def _checked(self, answer: Answer) -> Answer:
+    def _checked(self, answer: Answer, came: WallClock) -> Answer:
         """Return the answer with what is wrong about it, if anything is."""
         if answer.reason is not None:
             return answer
@@ -189,28 +200,30 @@ class ServerArm:
         if answer.status != 200:
             reason = Message(code="answer.status", params={"path": answer.path, "found": answer.status})
         else:
-            printed = _body(answer)
+            printed = Printed(data=answer.body.encode("latin-1"), at=came.after)
             reason = check_printed(self._expected, printed, self._keys)
             if reason is None and self._keys is None:
                 self._keys = printed_keys(self._expected, printed)
         return answer.model_copy(update={"reason": reason})
 
-    def _judged(self, answer: Answer, first_s: float, stopped: Stopped, ended: bool, timeout_s: float) -> Ran:
-        done = stopped.completed
+    def _judged(self, first: First, stopped: Stopped, timeout_s: float, *, ended: bool) -> Ran:
+        answer, done = first.answer, stopped.completed
         if answer.reason is None:
-            return Ran(outcome="ok", exit_code=done.exit_code, lasted_s=done.total_s, first_output_s=first_s)
+            code = _as_in_a_shell(done)
+            return Ran(outcome="ok", exit_code=code, lasted_s=done.total_s, first_output_s=first.seconds)
         body = answer.body.encode("latin-1")
         return Ran(
             outcome=_outcome(answer, done, ended=ended),
             exit_code=done.exit_code if ended else None,
             lasted_s=done.total_s,
-            reason=why_no_answer(answer, done, ended=ended, waited_s=round(timeout_s, 3)),
+            reason=why_no_answer(answer, done, ended=ended, waited_s=_shown_s(timeout_s)),
             tail=tail_of(body, done.stderr_bytes(), done.stdout_bytes()),
         )
 
 
-def _body(answer: Answer) -> Printed:
-    return Printed(data=answer.body.encode("latin-1"), at=time.time())
+def _as_in_a_shell(done: Completed) -> int | None:
+    """Return how a server ended that was told to: most let the signal end them, which is no failure of theirs."""
+    return done.exit_code if done.signal is None else 128 + done.signal
 
 
 def _outcome(answer: Answer, done: Completed, *, ended: bool) -> Outcome:
@@ -225,3 +238,8 @@ def _not_started(program: str, error: OSError | ValueError) -> Ran:
     why = (error.strerror or "unknown") if isinstance(error, OSError) else str(error)
     reason = Message(code="run.not-started", params={"program": program, "error": why})
     return Ran(outcome="not-started", exit_code=None, lasted_s=0.0, reason=reason)
+
+
+def _shown_s(seconds: float) -> float:
+    """Return a limit as a message tells it: with four digits, be it 0.5 ms or our share of a minute."""
+    return float(f"{seconds:.4g}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from grader.model.base import canonical_json, digest
 from grader.model.bench import Calibration, NoiseReading
 from grader.model.host import Fingerprint
@@ -18,13 +20,16 @@ class CalibratedMeter:
     Args:
         store: Where calibrations are kept; None to know nothing and keep nothing.
         host: Whose; the tools of its fingerprint do not matter, they do not change how fast programs start.
+        earlier: What a session of the same campaign had read before it was cut off.
     """
 
-    def __init__(self, meter: NoiseMeter, store: Store | None, host: Fingerprint) -> None:
+    def __init__(
+        self, meter: NoiseMeter, store: Store | None, host: Fingerprint, earlier: Sequence[NoiseReading] = ()
+    ) -> None:
         self._meter = meter
         self._store = store
         self._key = digest(canonical_json(host.model_copy(update={"tools": ()})))
-        self.readings: list[NoiseReading] = []
+        self.readings = [*earlier]
         self.calibration = None if store is None else load_record(store, KIND, self._key, Calibration)
 
     def read(self, at_s: float, pause_s: float = 0.0) -> NoiseReading:

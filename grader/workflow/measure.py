@@ -92,6 +92,7 @@ def measure_submission(
     use_cache: bool,
     samples: SampleLog,
     resume: bool = False,
+    remeasure: bool = False,
     clock: Clock,
     waits: Waits = STANDARD,
     images: ImageBuilder | None = None,
@@ -103,12 +104,26 @@ def measure_submission(
 
     Args:
         engine: Answers for `images` too: what its capabilities say of an image, and its tools.
-        resume: Keep the complete rounds that a run which was cut off has left in `samples`.
+        resume: Keep the blocks of rounds that a run which was cut off has left in `samples`.
+        remeasure: Time again what was timed before.
     """
     working = Working(lock, clock.monotonic, clock.wall)
     fingerprint = host.fingerprint(engine.tools())
     limits = run_limits(lab)
-    site = Site(engine, store, working, progress, fingerprint, limits, use_cache, clock, waits, host.listen, images)
+    site = Site(
+        engine,
+        store,
+        working,
+        progress,
+        fingerprint,
+        limits,
+        use_cache,
+        clock,
+        waits,
+        host.listen,
+        images=images,
+        remeasure=remeasure,
+    )
     session = _Session(site, lab, submission)
     with store.scratch() as work:
         facts = session.measure(work, samples, resume=resume)

@@ -35,6 +35,7 @@ class Job(Record):
     max_report_bytes: int
     use_cache: bool = True
     resume: bool = False
+    remeasure: bool = False
     style: FillStyle = "annotate"
     language: Language = "en"
 
@@ -155,6 +156,7 @@ def _measure(job: Job, used: LabUsed, desk: Desk, submission: Submission, place:
         use_cache=job.use_cache,
         samples=place.samples,
         resume=job.resume,
+        remeasure=job.remeasure,
         clock=desk.clock,
         images=desk.images,
     )

@@ -21,7 +21,9 @@ Stored = TypeVar("Stored", bound=Record)
 class Site:
     """The ports that measuring uses, what this host is, the caps on one run of a program, and on waits for a server.
 
-    `images` is None where nothing builds images.  Unless `use_cache`, nothing is read from the store or kept in it.
+    `images` is None where nothing builds images.  Unless `use_cache`, no result is read from the store, and nothing is
+    kept in it.  With `remeasure` what was timed is timed again, and what the store holds of it stays until that is
+    whole.
     """
 
     engine: Engine
@@ -35,6 +37,7 @@ class Site:
     waits: Waits
     listen: Callable[[], NoiseMeter]
     images: ImageBuilder | None = None
+    remeasure: bool = False
 
     def earlier(self, kind: str, key: str, model: type[Stored]) -> Stored | None:
         """Return what an earlier measuring kept under that key."""

@@ -6,23 +6,24 @@ from collections.abc import Sequence
 
 from grader.errors import TimeLimitError
 from grader.model.base import TIME_IS_UP, Message, Record, canonical_json
-from grader.model.bench import NoiseReading
+from grader.model.bench import BlockDone, NoiseReading
 from grader.model.lab import Lab, StdoutJsonProbe
-from grader.model.run import Campaign, ProbeResult, Runnable, SampleHeader, SavedSamples
+from grader.model.run import Campaign, ProbeResult, Runnable
+from grader.model.samplelog import SampleHeader, SavedSamples
 from grader.model.selection import runs_right
 from grader.model.trouble import trouble
 from grader.ports import SampleLog
+from grader.stats.campaign import campaign_of, sound_blocks
 from grader.stats.estimate import summary
-from grader.stats.experiment import most_rounds
-from grader.stats.plan import complete_rounds
+from grader.stats.experiment import most_rounds, rounds_done
 from grader.workflow.build import content_key
 from grader.workflow.calibration import CalibratedMeter
-from grader.workflow.campaign import TimedArm, campaign_plan, run_campaign, sound_rounds
+from grader.workflow.campaign import TimedArm, campaign_plan, run_campaign
 from grader.workflow.plan import timed_arms, why_not
 from grader.workflow.site import Site
 from grader.workflow.steps import StepMeta, StepOutput
 
-RECIPE = "4"
+RECIPE = "5"
 """Raised when the same runs would be timed otherwise."""
 
 TIMING_STEP = "time"
@@ -40,19 +41,23 @@ class Timed(Record):
 
 
 class _Timing(Record):
-    """A campaign with all that was read of the noise meanwhile."""
+    """A campaign that began at `began`, Unix seconds, with all that was read of the noise meanwhile."""
 
     campaign: Campaign
     readings: tuple[NoiseReading, ...]
+    began: float
 
 
 def time_submission(
     site: Site, lab: Lab, runnable: Runnable, probes: Sequence[ProbeResult], log: SampleLog, *, resume: bool
 ) -> Timed | None:
-    """Time every arm that nothing the probe saw speaks against; the same arms on the same host are never timed twice.
+    """Time every arm that nothing the probe saw speaks against.
+
+    The same arms on the same host are timed once, however noisy that was or unresolved it left a ratio: only
+    `site.remeasure` times them again, and what was kept stays until the new campaign is whole.
 
     Args:
-        resume: Keep the complete rounds of the same campaign that `log` holds.
+        resume: Keep the blocks of the same campaign that `log` holds.
     """
     right = {a: s for a, s in timed_arms(lab).items() if s is None or runs_right(probes, lab.timing.probe, s, a)}
     arms = [_timed_arm(site, lab, arm, subject, runnable) for arm, subject in right.items()]
@@ -67,50 +72,73 @@ def time_submission(
     try:
         with site.lock.exclusive():
             # Whoever held the lock before may have timed the same: equal inputs give equal facts.
-            return _earlier(site, key, log) or _run(site, lab, [arm for arm, _ in chosen], key, log, resume=resume)
+            earlier = _earlier(site, key, log)
+            made = earlier or _run(site, lab, [arm for arm, _ in chosen], key, log, resume=resume)
     except TimeLimitError as error:
-        return Timed(campaign=None, step=_not_run(trouble("infra.run-broke", error)))
+        made = Timed(campaign=None, step=_not_run(trouble("infra.run-broke", error)))
+    return _or_kept(site, key, made) if site.remeasure else made
+
+
+def _or_kept(site: Site, key: str, made: Timed) -> Timed:
+    """Return the campaign that is kept where a new one did not come to its end."""
+    if made.campaign is not None and _repeatable(made.campaign):
+        return made
+    kept = site.earlier("campaign", key, _Timing)
+    if kept is None:
+        return made
+    site.progress.note("the new times are not whole: those of before stay")
+    step = _step(kept, cached=True)
+    return Timed(
+        campaign=kept.campaign,
+        step=step.model_copy(update={"meta": step.meta.model_copy(update={"reason": made.step.meta.reason})}),
+    )
 
 
 def _earlier(site: Site, key: str, log: SampleLog) -> Timed | None:
-    """Return the campaign that is kept; what a run that was killed after keeping it has left in `log` is not needed."""
+    """Return the campaign that is kept, unless it is to be timed again.
+
+    What a run that was killed after keeping it has left in `log` is not needed.
+    """
+    if site.remeasure:
+        return None
     timing = site.earlier("campaign", key, _Timing)
     if timing is None:
         return None
-    log.drop(key)
+    log.drop(key, timing.began)
     return Timed(campaign=timing.campaign, step=_step(timing, cached=True))
 
 
 def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLog, *, resume: bool) -> Timed:
     """Time the arms and keep the campaign; the caller holds the host lock until it is kept."""
-    names = [arm.name for arm in arms]
-    there = _saved(site, key, log, names)
-    kept = sound_rounds(there.samples, names) if there is not None and resume else []
-    rounds, total, warmups = complete_rounds(kept, names), most_rounds(lab.parameters), lab.parameters.warmups
+    there = _saved(site, key, log)
+    kept = sound_blocks(there.blocks) if there is not None and resume else ()
+    if there is not None:
+        _tell_what_is_left(site, there, kept, resume=resume)
+    rounds = rounds_done(kept)
+    site.progress.step(
+        "time", f"{_rounds_left(lab, rounds)} of {len(arms)} arms, after {lab.parameters.warmups} to warm up"
+    )
     began = there.header.began if there is not None and kept else site.clock.wall()
-    if there is not None and not resume and (again := complete_rounds(there.samples, names)):
-        site.progress.note(f"{again} saved rounds are timed again; --resume would keep them")
-    if there is not None and resume and (half := len(there.samples) - len(kept)):
-        site.progress.note(f"{half} saved runs are run again: their round is incomplete, or comes after one that broke")
-    left = f"round {rounds + 1} to {total}" if rounds else f"{total} rounds"
-    left = f"up to {left}" if lab.parameters.rounds == "auto" and not rounds else left
-    site.progress.step("time", f"{left} of {len(arms)} arms, after {warmups} to warm up")
-    noise = CalibratedMeter(site.listen(), site.store if site.use_cache else None, site.host)
-    save = log.begin(SampleHeader(key=key, rounds=total, began=began), kept)
-    campaign = run_campaign(
-        campaign_plan(lab, names),
+    plan = campaign_plan(lab, [arm.name for arm in arms])
+    earlier = [done.reading for done in kept]
+    # What this host is like is no result: without the cache the gate must not see less than with it.
+    noise = CalibratedMeter(site.listen(), site.store, site.host, earlier)
+    done = run_campaign(
+        plan,
         arms,
         site.engine.run_once,
-        save,
+        log.begin(SampleHeader(key=key, rounds=most_rounds(lab.parameters), began=began), kept),
         site.progress,
         noise,
         kept=kept,
-        offset_s=max([site.clock.wall() - began, *(sample.started_s for sample in kept)]) if kept else 0.0,
+        offset_s=max([site.clock.wall() - began, *(reading.at_s for reading in earlier)]) if kept else 0.0,
         wall=site.clock.wall,
         monotonic=site.clock.monotonic,
     )
-    noise.learn()
-    timing = _Timing(campaign=campaign, readings=tuple(noise.readings))
+    if site.use_cache:
+        noise.learn()
+    campaign = campaign_of(plan, done, noise.calibration)
+    timing = _Timing(campaign=campaign, readings=tuple(noise.readings), began=began)
     if _repeatable(campaign):
         site.keep("campaign", key, timing)
     if not campaign.samples and campaign.cut:
@@ -118,7 +146,25 @@ def _run(site: Site, lab: Lab, arms: Sequence[TimedArm], key: str, log: SampleLo
     return Timed(campaign=campaign, step=_step(timing, cached=False), resumed_rounds=rounds)
 
 
-def _saved(site: Site, key: str, log: SampleLog, names: Sequence[str]) -> SavedSamples | None:
+def _rounds_left(lab: Lab, done: int) -> str:
+    total = most_rounds(lab.parameters)
+    if done:
+        return f"round {done + 1} to {total}"
+    return f"up to {total} rounds" if lab.parameters.rounds == "auto" else f"{total} rounds"
+
+
+def _tell_what_is_left(site: Site, there: SavedSamples, kept: Sequence[BlockDone], *, resume: bool) -> None:
+    """Say which of the saved runs are made again."""
+    if not resume:
+        if again := rounds_done(sound_blocks(there.blocks)):
+            site.progress.note(f"{again} saved rounds are timed again; --resume would keep them")
+        return
+    timed = sum(sample.phase == "timed" for done in kept for sample in done.samples)
+    if half := there.timed - timed:
+        site.progress.note(f"{half} saved runs are run again: their block was cut off, or one before them broke")
+
+
+def _saved(site: Site, key: str, log: SampleLog) -> SavedSamples | None:
     """Return what was saved of this campaign; what it cannot go on with is kept aside, and that is said."""
     saved = log.saved()
     if saved is None or saved.header.key != key:
@@ -126,7 +172,7 @@ def _saved(site: Site, key: str, log: SampleLog, names: Sequence[str]) -> SavedS
             site.progress.note(f"the saved runs are not of these inputs, this host and these tools: kept as {aside}")
         return None
     if saved.damaged is not None and (aside := log.set_aside()) is not None:
-        rounds = complete_rounds(saved.samples, names)
+        rounds = rounds_done(sound_blocks(saved.blocks))
         site.progress.note(
             f"line {saved.damaged} of the saved runs cannot be read: {rounds} rounds before it count, all is in {aside}"
         )

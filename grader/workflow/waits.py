@@ -20,6 +20,7 @@ class Waits(Record):
         default=2.0, description="From the first wrong answer to a right one: some listen before they are ready."
     )
     request_s: float = Field(default=5.0, description="For one answer, from connecting to its last byte.")
+    least_s: float = Field(default=0.25, description="For one answer at least, however little of a wait is left.")
     dying_s: float = Field(
         default=0.5, description="For the end of one that hung up: it may end by itself, which tells more."
     )

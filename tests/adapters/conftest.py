@@ -22,6 +22,7 @@ from tests.engines.fixtures import go_image as go_image
 from tests.engines.fixtures import own_engines as own_engines
 from tests.engines.fixtures import session_engines as session_engines
 from tests.engines.fixtures import wasm_shim as wasm_shim
+from tests.ports import own_port
 from tests.users import IMPORTS, open_folder, python_for
 
 PLAIN_UID = 64990
@@ -132,6 +133,13 @@ def _plain_python() -> list[str]:
         return subprocess.Popen(tried, stderr=subprocess.DEVNULL, text=True)
 
     return [*line, python_for(start)]
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port for a server on this host's own network."""
+    with own_port() as port:
+        yield port
 
 
 Run = Callable[..., Completed]

@@ -68,6 +68,7 @@ def test_shipped_labs_are_found() -> None:
 
 # old text, new text, words whose line the error names, field, words of the message
 FIELD_MISTAKES = [
+    ("  rounds: 12", "  rounds: 0", "rounds", "parameters.rounds", ["found `0`; allowed: at least 1, or `auto`"]),
     ("  rounds: 12", "  roundz: 12", "roundz", "parameters.roundz", ["unknown key", "did you mean `rounds`", "`seed`"]),
     (
         "tolerance: printed",

@@ -18,18 +18,6 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRe
 """
 
 
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as trial:
-        for candidate in range(20_000, 30_000):
-            try:
-                trial.bind(("127.0.0.1", candidate))
-            except OSError:
-                continue
-            return candidate
-    raise AssertionError("no free port")
-
-
 def argv(port: int) -> list[str]:
     return [sys.executable, "-I", "-c", SERVER, str(port)]
 
@@ -62,6 +50,28 @@ def test_a_port_on_which_somebody_listens_is_refused(port: int) -> None:
     with socket.create_server(("127.0.0.1", port)), pytest.raises(HostError) as caught:
         serve_locally(sys.executable, argv(port), {}, port, 60).__enter__()
     assert "is taken" in str(caught.value)
+
+
+def test_a_port_that_another_grader_is_about_to_listen_on_is_refused(port: int) -> None:
+    with serve_locally("/bin/sleep", ["sleep", "60"], {}, port, 60):
+        with pytest.raises(HostError) as caught:
+            serve_locally(sys.executable, argv(port), {}, port, 60).__enter__()
+        assert f"port {port} is in use by another `grader`" in str(caught.value)
+    with serve_locally("/bin/sleep", ["sleep", "60"], {}, port, 60):
+        pass  # It is anybody's again.
+
+
+def test_a_stranger_that_listened_meanwhile_may_have_answered_and_is_told(port: int) -> None:
+    with socket.socket() as stranger:
+        serving = serve_locally("/bin/sleep", ["sleep", "60"], {}, port, 60)
+        server = serving.__enter__()
+        stranger.bind(("127.0.0.1", port))
+        stranger.listen()
+        server.connect(5.0).close()
+        with pytest.raises(HostError) as caught:
+            serving.__exit__(None, None, None)
+    assert f"something else listens on port {port}" in str(caught.value)
+    assert "`--ready` another port" in caught.value.hint
 
 
 def test_a_program_that_is_not_there_never_serves(port: int) -> None:

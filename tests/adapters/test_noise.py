@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,22 @@ def test_a_host_without_a_program_that_does_nothing_says_so(monkeypatch: pytest.
     with pytest.raises(HostError) as caught:
         HostNoise()
     assert caught.value.exit_code == 3
+
+
+def test_a_host_that_starts_no_program_any_more_says_so_and_keeps_nothing_open() -> None:
+    noise, usual = HostNoise(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    spare = os.dup(0)
+    os.close(spare)  # The lowest number that is free: no more than one pipe can be opened.
+    before = sorted(Path("/proc/self/fd").iterdir())
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (spare + 3, usual[1]))
+        with pytest.raises(HostError) as caught:
+            noise.read(0.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert "`true` could not be started: Too many open files" in str(caught.value)
+    assert "ulimit" in caught.value.hint
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
 @contextmanager

@@ -16,7 +16,9 @@ import pytest
 
 from grader.adapters.output import OutputFolder, SampleFile, replace_file
 from grader.errors import HostError, UsageError
-from grader.model.run import Sample, SampleHeader
+from grader.model.bench import Block, BlockDone, NoiseReading
+from grader.model.run import Sample
+from grader.model.samplelog import SampleHeader
 
 OLD = {"run.json": b"{}", "grade.json": b"old", "steps/a/stdout": b"old"}
 NEW = {"run.json": b"{}", "grade.json": b"new", "steps/b/stdout": b"new"}
@@ -181,26 +183,51 @@ def timed(arm: str, round_index: int) -> Sample:
     )
 
 
-def sample_file(folder: Path, key: str = "k", samples: int = 4) -> SampleFile:
-    """A campaign of two arms that was cut off."""
+BLOCK = Block(orders=(("a", "b"), ("a", "b")))
+READING = NoiseReading(at_s=2.0, spawn_s=(0.0005, 0.0006), pressure=0.25)
+
+
+def sample_file(folder: Path, key: str = "k", samples: int = 4, *, close: bool = True) -> SampleFile:
+    """A campaign of two arms that was cut off after a block, or within it."""
     log = SampleFile(folder / "out.samples.jsonl")
-    add = log.begin(HEADER.model_copy(update={"key": key}), ())
+    writer = log.begin(HEADER.model_copy(update={"key": key}), ())
+    writer.begin_block(BLOCK)
     for number in range(samples):
-        add(timed("ab"[number % 2], number // 2))
+        writer.add(timed("ab"[number % 2], number // 2))
+    if close:
+        writer.close_block(READING)
     log.close()
     return log
 
 
-def test_samples_that_were_saved_are_there_for_the_next_run(tmp_path: Path) -> None:
+FOUR = (timed("a", 0), timed("b", 0), timed("a", 1), timed("b", 1))
+
+
+def test_blocks_that_were_saved_are_there_with_their_readings_for_the_next_run(tmp_path: Path) -> None:
     sample_file(tmp_path)
-    saved = SampleFile(tmp_path / "out.samples.jsonl").saved()
+    log = SampleFile(tmp_path / "out.samples.jsonl")
+    saved = log.saved()
     assert saved is not None
-    assert (saved.header, saved.damaged) == (HEADER, None)
-    assert saved.samples == (timed("a", 0), timed("b", 0), timed("a", 1), timed("b", 1))
+    assert (saved.header, saved.loose, saved.damaged) == (HEADER, (), None)
+    assert saved.blocks == (BlockDone(block=BLOCK, samples=FOUR, reading=READING),)
+    writer = log.begin(HEADER, saved.blocks)
+    writer.begin_block(BLOCK.model_copy(update={"attempt": 1}))
+    writer.close_block(READING, cut=True)
+    log.close()
+    again = log.saved()
+    assert again is not None
+    assert again.blocks[:1] == saved.blocks
+    assert [(done.block.attempt, done.samples, done.cut) for done in again.blocks[1:]] == [(1, (), True)]
+
+
+def test_runs_of_a_block_without_its_reading_are_loose(tmp_path: Path) -> None:
+    saved = sample_file(tmp_path, samples=3, close=False).saved()
+    assert saved is not None
+    assert (saved.blocks, saved.loose, saved.timed, saved.damaged) == ((), FOUR[:3], 3, None)
 
 
 def test_a_half_line_at_the_end_is_what_a_kill_leaves_and_no_damage(tmp_path: Path) -> None:
-    log = sample_file(tmp_path)
+    log = sample_file(tmp_path, close=False)
     whole = log.path.read_bytes()
     last = whole.rstrip(b"\n").rindex(b"\n") + 1
     for cut in range(last, len(whole)):
@@ -213,14 +240,29 @@ def test_a_half_line_at_the_end_is_what_a_kill_leaves_and_no_damage(tmp_path: Pa
 def test_a_damaged_line_is_named_and_what_follows_it_does_not_count(tmp_path: Path) -> None:
     log = sample_file(tmp_path)
     lines = log.path.read_bytes().split(b"\n")
-    lines[2] = lines[2][:10] + b"\x00" + lines[2][11:]
+    lines[3] = lines[3][:10] + b"\x00" + lines[3][11:]
     log.path.write_bytes(b"\n".join(lines))
     saved = SampleFile(log.path).saved()
     assert saved is not None
-    assert (saved.samples, saved.damaged) == ((timed("a", 0),), 3)
+    assert (saved.blocks, saved.samples, saved.damaged) == ((), (timed("a", 0),), 4)
 
 
-@pytest.mark.parametrize("data", [b"garbage", b"{}\n", b"\x00" * 5000, b'{"schema":"grader/samples/2"}\n'])
+@pytest.mark.parametrize("gone", [1, 6])
+def test_a_whole_line_in_a_wrong_place_is_damage(tmp_path: Path, gone: int) -> None:
+    """A run without its block, and a block within another."""
+    log = sample_file(tmp_path)
+    first = log.path.read_bytes().split(b"\n")[1:-1]
+    lines = log.path.read_bytes().split(b"\n")[:-1] + first
+    del lines[gone]
+    log.path.write_bytes(b"\n".join(lines) + b"\n")
+    saved = SampleFile(log.path).saved()
+    assert saved is not None
+    assert (saved.blocks, saved.damaged) == ((), {1: 2, 6: 7}[gone])
+
+
+@pytest.mark.parametrize(
+    "data", [b"garbage", b"{}\n", b"\x00" * 5000, b'{"schema":"grader/samples/1","key":"k","rounds":1,"began":0}\n']
+)
 def test_what_cannot_be_read_is_set_aside_with_its_bytes_each_time_under_a_new_name(
     tmp_path: Path, data: bytes
 ) -> None:
@@ -237,7 +279,7 @@ def test_nothing_is_set_aside_where_there_is_no_run(tmp_path: Path) -> None:
     assert log.set_aside() is None
     log.path.touch()
     assert log.set_aside() is None
-    sample_file(tmp_path, samples=0)
+    sample_file(tmp_path, samples=0, close=False)
     assert log.set_aside() is None
 
 
@@ -245,9 +287,10 @@ SHORT = """
 import os, resource, sys
 from grader.adapters.output import SampleFile
 from grader.errors import HostError
-from tests.adapters.test_output import HEADER, Path, timed
+from tests.adapters.test_output import BLOCK, HEADER, READING, BlockDone, Path, timed
 log = SampleFile(Path(sys.argv[1], "out.samples.jsonl"))
-kept = tuple(timed("ab"[number % 2], number // 2) for number in range(50))
+samples = tuple(timed("ab"[number % 2], number // 2) for number in range(50))
+kept = [BlockDone(block=BLOCK, samples=samples, reading=READING)]
 log.begin(HEADER, kept)
 resource.setrlimit(resource.RLIMIT_FSIZE, (log.path.stat().st_size // 2, resource.RLIM_INFINITY))
 try:
@@ -255,10 +298,11 @@ try:
     print("begun")
 except HostError as error:
     print(error.what, len(log.saved().samples), len(os.listdir(sys.argv[1])))
-save, saved = log.begin(HEADER, ()), 0
+writer, saved = log.begin(HEADER, ()), 0
+writer.begin_block(BLOCK)
 try:
-    for sample in kept:
-        save(sample)
+    for sample in samples:
+        writer.add(sample)
         saved += 1
     print("all saved")
 except HostError as error:
@@ -302,7 +346,7 @@ def test_saved_runs_that_cannot_be_removed_are_one_clear_error(tmp_path: Path, m
     log = SampleFile(Path("out.samples.jsonl"))
     log.begin(HEADER, ())
     with closed_to_us(tmp_path):
-        for removal in (partial(log.drop, HEADER.key), log.remove):
+        for removal in (partial(log.drop, HEADER.key, HEADER.began), log.remove):
             with pytest.raises(HostError, match="cannot remove the saved runs, which are kept elsewhere") as caught:
                 removal()
             assert caught.value.where == "out.samples.jsonl"
@@ -314,9 +358,10 @@ def test_samples_are_dropped_by_their_campaign_alone(tmp_path: Path) -> None:
     log = sample_file(tmp_path)
     later = SampleFile(log.path)
     later.remove()
-    later.drop("of another")
-    assert later.saved() is not None
-    later.drop("k")
+    later.drop("of another", HEADER.began)
+    later.drop("k", HEADER.began - 1)
+    assert later.saved() is not None, "somebody is timing the same again"
+    later.drop("k", HEADER.began)
     assert list(tmp_path.iterdir()) == []
 
 

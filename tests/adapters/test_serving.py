@@ -75,11 +75,6 @@ def open_descriptors() -> set[str]:
     return {entry.name for entry in Path("/proc/self/fd").iterdir()}
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 # What a server answers and how it ends.
 
 
@@ -177,8 +172,7 @@ def test_served_port_is_neither_the_hosts_nor_reachable_from_it(serve: Serve) ->
     assert said.answers[2].endswith("<nil>")
 
 
-def test_server_cannot_be_reached_through_the_hosts_loopback(runner: Sandbox, attack: Path) -> None:
-    port = free_port()
+def test_server_cannot_be_reached_through_the_hosts_loopback(runner: Sandbox, attack: Path, port: int) -> None:
     with runner.serve(command(attack, port=port), port) as server:
         assert ask(server, "/")
         with pytest.raises(ConnectionRefusedError):
@@ -270,10 +264,10 @@ with {runner}().serve(command, int(sys.argv[3])) as server:
 @pytest.mark.parametrize("boundary", ["Sandbox", "Trusted"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_grader_that_is_killed_or_interrupted_in_the_body_leaves_no_process(
-    runner: Sandbox, attack: Path, mark: str, how: signal.Signals, boundary: str
+    runner: Sandbox, attack: Path, mark: str, port: int, how: signal.Signals, boundary: str
 ) -> None:
     grader = subprocess.Popen(
-        [sys.executable, "-c", _GRADER.format(room=boundary.lower(), runner=boundary), attack, mark, str(free_port())],
+        [sys.executable, "-c", _GRADER.format(room=boundary.lower(), runner=boundary), attack, mark, str(port)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -314,8 +308,7 @@ def test_without_cgroups_a_server_has_its_smaps_only(runner: Sandbox, attack: Pa
 # Without a boundary.
 
 
-def test_trusted_server_answers_and_ends_at_sigterm(attack: Path) -> None:
-    port = free_port()
+def test_trusted_server_answers_and_ends_at_sigterm(attack: Path, port: int) -> None:
     request = Request(command=command(attack, port=port), port=port)
     said = talk(Trusted(), request)
     assert "<p>hello</p>" in said.answers[0]
@@ -336,8 +329,8 @@ def test_port_that_is_taken_is_named_before_anything_starts(
     assert str(port) in caught.value.hint
 
 
-def test_trusted_program_that_is_not_there_never_serves() -> None:
-    said = talk(Trusted(), Request(command=Command(argv=("/app/nothing",)), port=free_port()))
+def test_trusted_program_that_is_not_there_never_serves(port: int) -> None:
+    said = talk(Trusted(), Request(command=Command(argv=("/app/nothing",)), port=port))
     assert (said.answers, said.stopped.completed.outcome) == (("",), "not-started")
     reason = said.stopped.completed.reason
     assert reason is not None

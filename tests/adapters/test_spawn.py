@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from grader.adapters.interrupts import HELD_BACK
 from grader.adapters.spawn import spawn
 from grader.model.base import Message
 from grader.model.run import Completed
+from tests.adapters.stamps import TELLING, Told
+from tests.interrupts import interrupted_by, interrupting_spawn
 
 
 def sh(script: str, **options: object) -> Completed:
@@ -51,9 +54,8 @@ def test_program_that_cannot_start_is_an_outcome_with_a_reason(program: str) -> 
 
 
 def test_first_byte_and_exit_are_stamped_apart() -> None:
-    done = sh("sleep 0.2; echo first; sleep 0.2")
-    assert done.first_output_s is not None
-    assert 0.2 <= done.first_output_s <= done.total_s - 0.2
+    done = spawn(TELLING, {}, timeout_s=20, output_bytes=1000)
+    assert Told.parse(done.stderr).agrees(done.first_output_s, done.total_s)
     assert sh("exit 0").first_output_s is None
 
 
@@ -222,6 +224,21 @@ except KeyboardInterrupt:
     grader.send_signal(signal.SIGINT)
     assert grader.communicate(timeout=20)[0] == "True\n"
     wait_until_gone(child)
+
+
+@pytest.mark.parametrize("interrupt", HELD_BACK)
+def test_an_interrupt_at_the_very_start_loses_no_program(
+    interrupt: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = children()
+    monkeypatch.setattr(os, "posix_spawn", interrupting_spawn(interrupt))
+    with interrupted_by(interrupt), pytest.raises(KeyboardInterrupt):
+        sh("exec sleep 60")
+    assert children() == others
+
+
+def test_a_timeout_may_be_longer_than_the_kernel_waits_at_once() -> None:
+    assert sh("exit 0", timeout_s=900 * 3600).exit_code == 0
 
 
 def test_threads_may_run_programs_at_the_same_time() -> None:

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from grader.adapters import spawn
+from grader.adapters.interrupts import HELD_BACK
 from grader.adapters.stopwatch import TAIL_BYTES, Stopwatch
 from grader.ports import Clocked
+from tests.adapters.stamps import TELLING, Told
+from tests.interrupts import interrupted_by, interrupting_spawn
 
 SH = "/bin/sh"
 
@@ -45,12 +48,11 @@ def test_exit_code_signal_and_output_are_reported() -> None:
     assert (done.exit_code, done.signal) == (None, signal.SIGTERM)
 
 
-def test_spawn_first_byte_and_exit_are_stamped_in_this_order() -> None:
+def test_spawn_first_byte_and_exit_are_each_stamped_when_they_are() -> None:
     before = time.time()
-    done = sh("sleep 0.2; echo first; sleep 0.2")
+    done = Stopwatch(TELLING[0], TELLING, {}).run(20)
     assert before <= done.began <= time.time()
-    assert done.first_output_s is not None
-    assert 0.2 <= done.first_output_s <= done.total_s - 0.2
+    assert Told.parse(done.stderr.decode()).agrees(done.first_output_s, done.total_s)
     assert sh("exit 0").first_output_s is None
 
 
@@ -66,9 +68,18 @@ def test_more_output_than_is_kept_neither_blocks_nor_fails_a_program() -> None:
 
 
 def test_a_program_that_hangs_is_killed_with_its_group_whatever_it_ignores() -> None:
-    done = sh("trap '' TERM INT; echo $$; sleep 60 & echo $!; while :; do :; done", timeout_s=0.3)
-    assert (done.timed_out, done.exit_code, done.signal) == (True, None, None)
-    assert all(is_gone(int(pid)) for pid in done.stdout.split())
+    for timeout_s in (0.3, 3.0, 30.0):  # It must have come so far as to say who there is.
+        done = sh("trap '' TERM INT; echo $$; sleep 60 & echo $!; while :; do :; done", timeout_s=timeout_s)
+        assert (done.timed_out, done.exit_code, done.signal) == (True, None, None)
+        pids = [int(pid) for pid in done.stdout.split()]
+        assert all(is_gone(pid) for pid in pids)
+        if len(pids) == 2:
+            return
+    pytest.fail("it never said who there is")
+
+
+def test_a_timeout_may_be_longer_than_the_kernel_waits_at_once() -> None:
+    assert sh("exit 0", timeout_s=900 * 3600).exit_code == 0
 
 
 def test_a_child_left_behind_neither_delays_the_end_nor_survives_it() -> None:
@@ -155,19 +166,24 @@ os._exit(0)
     assert (tmp_path / "said").read_bytes() == b"out\nerr\n"
 
 
-def test_an_interrupt_kills_the_program_and_goes_on_up() -> None:
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("interrupt", HELD_BACK)
+def test_an_interrupt_kills_the_program_and_goes_on_up(interrupt: signal.Signals) -> None:
+    with interrupted_by(interrupt), pytest.raises(KeyboardInterrupt):
+        sh(f"kill -{interrupt.value} $PPID; exec sleep 60")
+    assert_no_child()
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    stopwatch = Stopwatch("/bin/sleep", ["sleep", "60"], {})
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            stopwatch.run(60)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+
+@pytest.mark.parametrize("interrupt", HELD_BACK)
+def test_an_interrupt_at_the_very_start_loses_no_program(
+    interrupt: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "posix_spawn", interrupting_spawn(interrupt))
+    with interrupted_by(interrupt), pytest.raises(KeyboardInterrupt):
+        sh("exec sleep 60")
+    assert_no_child()
+
+
+def assert_no_child() -> None:
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 

@@ -8,8 +8,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
-from grader.cli.app import interrupted, main
+from grader.cli.app import app, interrupted, main
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str, platform: str) -> object:
@@ -56,3 +57,23 @@ def test_who_interrupts_a_grading_is_told_the_command_that_goes_on() -> None:
     assert interrupted(["grade", "--dry-run", "lab"]).endswith("`grader grade lab --resume`")
     assert interrupted(["grade", "--", "--dry-run"]).endswith("`grader grade --resume -- --dry-run`")
     assert interrupted(["cache", "prune"]) == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bench", "--state", "odd"], "Invalid value for '--state': 'odd' is not one of 'warm', 'first', 'file-cold'."),
+        (["bench", "--seed", "soon"], "Invalid value for '--seed': 'soon' is not a whole number."),
+        (["cache", "prune", "--older-than-days", "x"], "Invalid value for '--older-than-days': 'x' is not a number."),
+    ],
+)
+def test_an_option_is_refused_in_plain_words(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_an_error_that_nobody_can_be_told_of_is_not_printed_as_a_result() -> None:
+    argv = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "grader", "bench"]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +64,20 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     progress.note("something")
     progress.close()
     assert capsys.readouterr().err == ""
+
+
+def test_without_stderr_nothing_is_said_and_nothing_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    progress = ConsoleProgress()
+    progress.step("bench")
+    progress.advance(1, 1)
+    progress.close()
+
+
+def test_a_stderr_that_takes_no_more_is_given_up_and_flushes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file on a full disk; a terminal that was hung up under `nohup` refuses in the same way."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        progress = ConsoleProgress()
+        progress.step("bench")
+        progress.note("something else")

@@ -37,6 +37,7 @@ def test_who_waits_for_the_host_lock_is_told_which_process_holds_it(tmp_path: Pa
         trust=True,
         use_cache=False,
         resume=False,
+        remeasure=False,
         time_limit=None,
         marks=None,
         max_report_bytes=1,

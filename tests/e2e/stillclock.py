@@ -5,7 +5,8 @@ clock and a memory gauge say is made up: a function of the command and of its pl
 of the same inputs must give the same bytes.
 
 Where `CUT_SEEN` names a file, the process kills itself at the first place at which it is about to change something
-and that the file does not list yet; the place is added to the file.
+and that the file does not list yet; the place is added to the file.  Where `CUT_AFTER` is a number, it kills itself
+beside the next program once so many timed runs are saved.
 """
 
 from __future__ import annotations
@@ -102,17 +103,21 @@ class StillServer:
 
 
 class StillEngine:
-    """The real engine, whose runs take a time that their command and the number of saved samples decide."""
+    """The real engine, whose runs take a time that their command and the number of saved timed runs decide."""
 
-    def __init__(self, inner: Engine, samples: Path) -> None:
+    def __init__(self, inner: Engine, samples: Path, cut_after: int | None) -> None:
         self._inner = inner
         self._samples = samples
+        self._cut_after = cut_after
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     def run_once(self, command: Command) -> Completed:
-        return self._still(command, self._inner.run_once(command))
+        done = self._still(command, self._inner.run_once(command))
+        if self._cut_after is not None and timed_runs(self._samples) == self._cut_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
 
     def memory(self, command: Command) -> Completed:
         done = self._still(command, self._inner.memory(command))
@@ -124,10 +129,19 @@ class StillEngine:
             yield StillServer(server)
 
     def _still(self, command: Command, done: Completed) -> Completed:
-        saved = self._samples.read_bytes().count(b"\n") if self._samples.exists() else 0
+        saved = timed_runs(self._samples)
         seconds = 0.002 + sum(map(len, command.argv)) * 0.0001 + saved * 0.000_01
         first = None if done.first_output_s is None else seconds / 2
         return done.model_copy(update={"total_s": seconds, "first_output_s": first})
+
+
+def timed_runs(samples: Path) -> int:
+    """Return how many timed runs a file of samples holds, 0 where there is none; it may be written to meanwhile."""
+    try:
+        lines = samples.read_bytes().splitlines()
+    except FileNotFoundError:
+        return 0
+    return sum(line.startswith(b'{"sample"') and b'"phase":"timed"' in line for line in lines)
 
 
 class StepNames:
@@ -185,7 +199,7 @@ class Cutter:
         return f"{self.steps.now if self.steps else 'start'}: {event} at {file}:{frame.f_lineno}"
 
 
-def still(cutter: Cutter | None) -> None:
+def still(cutter: Cutter | None, cut_after: int | None) -> None:
     """Let the command work with a still clock."""
 
     def still_wire(options: session.Request, *arguments: Any) -> Desk:
@@ -197,7 +211,7 @@ def still(cutter: Cutter | None) -> None:
         samples = options.out.with_name(options.out.name + SAMPLES_SUFFIX)
         return replace(
             desk,
-            engine=StillEngine(desk.engine, samples),
+            engine=StillEngine(desk.engine, samples, cut_after),
             host=StillHost(desk.host),
             progress=steps,
             clock=StillClock(),
@@ -209,7 +223,7 @@ def still(cutter: Cutter | None) -> None:
 if __name__ == "__main__":
     seen = os.environ.get("CUT_SEEN")
     cutter = Cutter(Path(seen)) if seen else None
-    still(cutter)
+    still(cutter, int(os.environ["CUT_AFTER"]) if "CUT_AFTER" in os.environ else None)
     if cutter is not None:
         sys.addaudithook(cutter)
     main()

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import ROOT, Grader, Run
+from tests.ports import own_port
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(300)]
 
@@ -46,6 +47,10 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+HANGING_UP = ("env", "--default-signal=HUP")
+"""Under `nohup`, as a suite may be started, SIGHUP is ignored by all that it starts."""
+
+
 def gone(pid: int) -> bool:
     for _ in range(500):
         if not is_alive(pid):
@@ -59,6 +64,9 @@ def gone(pid: int) -> bool:
     [
         ((), "nothing to compare"),
         (("--arm", "true"), "NAME=CMD"),
+        (("true", "sleep 1"), "--arm a=true --arm b='sleep 1'"),
+        (("--arm", "a=true", "--prepare", "b=true"), "no arm `b`"),
+        (("--arm", "a=true", "--plot", "runs.png"), "SVG"),
         (("--arm", "a=true", "--arm", "a=false"), "two arms are called `a`"),
         (("--arm", "a=true", "--baseline", "b"), "no arm `b`"),
         (("--arm", "a=echo 'x"), "No closing quotation"),
@@ -139,15 +147,43 @@ def test_every_sample_and_the_method_are_in_the_result(grader: Grader, tmp_path:
     )
     assert run.code == 0, run.stderr
     assert json.loads(files["json"].read_bytes()) == result
-    phases = [sample["phase"] for sample in arms(result)["ok"]["samples"]]
-    assert phases == ["warm-up"] * 2 + ["timed"] * 4
+    # A noisy host has more runs, of rounds that are run again.
+    runs = sum(len(arm["samples"]) for arm in result["arms"])
+    marks = [(sample["phase"], sample["used"]) for sample in arms(result)["ok"]["samples"]]
+    assert marks[:2] == [("warm-up", False)] * 2
+    assert marks[2:].count(("timed", True)) == 4
     assert all(0 < s["start"] <= s["total"] for arm in result["arms"] for s in arm["samples"])
     assert result["method"]["conditions"] == "warm"
     assert result["ratios"][0]["denominator"] == "other"
-    assert len(files["csv"].read_text().splitlines()) == 1 + 12
+    assert len(files["csv"].read_text().splitlines()) == 1 + runs
     assert {r["command"] for r in json.loads(files["hyperfine"].read_bytes())["results"]} == {"ok", "other"}
     assert files["svg"].read_bytes().lstrip().startswith(b"<svg")
-    assert len(files["jsonl"].read_bytes().splitlines()) == 1 + 12
+    assert files["jsonl"].read_bytes().count(b'{"sample":') == runs
+
+
+def test_the_same_command_again_keeps_the_runs_of_the_first(grader: Grader, tmp_path: Path) -> None:
+    samples = tmp_path / "runs.jsonl"
+    options = ("bench", "--arm", "a=true", "--rounds", "1", "--samples", samples)
+    grader(*options)
+    first = samples.read_bytes()
+    again = grader(*options)
+    assert f"`{samples}.1`" in again.stderr
+    assert Path(f"{samples}.1").read_bytes() == first
+    assert samples.read_bytes() != first
+
+
+def test_an_export_that_fails_takes_nothing_else_with_it(grader: Grader, tmp_path: Path) -> None:
+    samples, table = tmp_path / "runs.jsonl", tmp_path / "runs.csv"
+    run, result = run_bench(
+        grader,
+        *("--arm", "a=true", "--rounds", "1", "--samples", samples),
+        *("--export-json", "/dev/full", "--export-csv", table),
+    )
+    assert run.code == 3
+    assert arms(result)["a"]["n"] == 1
+    assert "--export-json `/dev/full`" in run.stderr
+    assert str(samples) in run.stderr
+    assert len(table.read_text().splitlines()) == 1 + len(arms(result)["a"]["samples"])
 
 
 def test_a_shell_is_used_only_when_it_is_asked_for(grader: Grader) -> None:
@@ -176,7 +212,8 @@ def test_what_prepares_a_first_run_happens_before_each(grader: Grader, tmp_path:
         *("--arm", "a=true", "--state", "first", "--prepare", f"""sh -c 'echo x >> "{count}"'"""),
     )
     assert run.code == 0, run.stderr
-    assert len(count.read_text().splitlines()) == 3 == arms(result)["a"]["n"]
+    assert arms(result)["a"]["n"] == 3
+    assert len(count.read_text().splitlines()) == len(arms(result)["a"]["samples"])
     assert (result["method"]["conditions"], result["method"]["warmups"]) == ("first", 0)
     failing, _ = run_bench(grader, "--arm", "a=true", "--prepare", "false", "--rounds", "1")
     assert failing.code == 3
@@ -204,17 +241,23 @@ def test_peaks_of_memory_come_with_their_floor(grader: Grader) -> None:
     assert result["memory"]["runs"] == arms(result)["a"]["memory_peak"]["n"]
 
 
+def test_peaks_of_memory_are_of_runs_that_are_prepared_and_checked_too(grader: Grader, tmp_path: Path) -> None:
+    once = ("--arm", f"a=mkdir {tmp_path}/made", "--prepare", f"rm -rf {tmp_path}/made", "--rounds", "1")
+    _, prepared = run_bench(grader, *once, "--memory")
+    assert arms(prepared)["a"]["memory_peak"]["median"] > 0
+    # Two runs warm up, one to four are timed, as quiet as the host is, and four are weighed: the seventh is of these.
+    soon_wrong = (
+        f"""b=sh -c 'echo x >> "{tmp_path}/n"; test $(wc -l < "{tmp_path}/n") -lt 7 && echo right || echo wrong'"""
+    )
+    _, checked = run_bench(grader, "--arm", soon_wrong, "--rounds", "1", "--expect-regex", "right", "--memory")
+    arm = arms(checked)["b"]
+    assert (arm["n"], arm["memory_peak"], arm["no_memory"]["code"]) == (1, None, "bench.no-match")
+
+
 @pytest.fixture
-def port() -> int:
-    """A free port below those that the kernel gives to clients."""
-    for candidate in range(20_000, 30_000):
-        with socket.socket() as trial:
-            try:
-                trial.bind(("127.0.0.1", candidate))
-            except OSError:
-                continue
-            return candidate
-    raise AssertionError("no free port")
+def port() -> Iterator[int]:
+    with own_port() as port:
+        yield port
 
 
 @pytest.fixture
@@ -258,7 +301,7 @@ def test_a_server_is_timed_to_its_first_valid_answer_and_ended(
     assert [(found[name]["state"], found[name]["n"]) for name in ("good", "deaf")] == [("measured", 1)] * 2
     assert found["broken"]["failure"]["reason"]["code"] == "answer.status"
     assert result["method"]["clock"] == "start"
-    assert len(pids.read_text().split()) == 3 + 3 + 1
+    assert len(pids.read_text().split()) == sum(len(arm["samples"]) for arm in result["arms"])
     assert all(gone(int(pid)) for pid in pids.read_text().split())
 
 
@@ -279,14 +322,14 @@ def started(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..
 
     def start(samples: Path, *options: object, **settings: Any) -> subprocess.Popen[str]:
         slow = f"""sh -c 'echo $$ >> "{tmp_path}/pids"; exec sleep 0.4'"""
-        argv = [sys.executable, "-m", "grader", "bench", "--arm", f"a={slow}", "--arm", f"b={slow}"]
+        argv = [*HANGING_UP, sys.executable, "-m", "grader", "bench", "--arm", f"a={slow}", "--arm", f"b={slow}"]
         argv += ["--rounds", "500", "--samples", str(samples), *map(str, options)]
         process = subprocess.Popen(
             argv, cwd=ROOT, env=environment, text=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE, **settings
         )
         running.append(process)
         for _ in range(3000):
-            if samples.exists() and samples.read_bytes().count(b"\n") >= 3:
+            if samples.exists() and samples.read_bytes().count(b'{"sample":') >= 2:
                 return process
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)
@@ -307,9 +350,10 @@ def test_an_interrupt_ends_the_programs_and_keeps_the_samples(
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    lines = samples.read_text().splitlines()
-    assert f"{len(lines) - 1} runs are kept in `{samples}`" in err
-    assert all(json.loads(line)["outcome"] == "ok" for line in lines[1:])
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    runs = [line["sample"] for line in lines if "sample" in line]
+    assert f"{len(runs)} runs are kept in `{samples}`" in err
+    assert {run["outcome"] for run in runs} == {"ok"}
     assert all(gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
 
 
@@ -324,7 +368,7 @@ def test_a_terminal_that_is_closed_ends_the_run(
     bench = [sys.executable, "-m", "grader", "bench", "--arm", f"a={slow}", "--rounds", "500"]
     bench += ["--samples", str(samples)]
     process = subprocess.Popen(
-        [sys.executable, "-c", script, *bench],
+        [*HANGING_UP, sys.executable, "-c", script, *bench],
         cwd=ROOT,
         env=environment,
         stdin=slave,
@@ -335,7 +379,7 @@ def test_a_terminal_that_is_closed_ends_the_run(
     os.close(slave)
     try:
         for _ in range(3000):
-            if samples.exists() and samples.read_bytes().count(b"\n") >= 3:
+            if samples.exists() and samples.read_bytes().count(b'{"sample":') >= 2:
                 break
             time.sleep(0.01)
         os.close(master)
@@ -390,4 +434,20 @@ def test_a_reader_that_goes_away_ends_it_quietly_with_the_samples_kept(
     done = subprocess.run(argv, cwd=ROOT, env=environment, stdout=write_end, stderr=subprocess.PIPE, check=False)
     os.close(write_end)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
-    assert len(samples.read_bytes().splitlines()) == 1 + 3
+    assert samples.read_bytes().count(b'{"sample":') >= 3
+
+
+def test_a_result_that_cannot_be_printed_is_written_where_it_was_asked_for(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    samples, exported = tmp_path / "samples.jsonl", tmp_path / "result.json"
+    argv = [sys.executable, "-m", "grader", "bench", "--arm", "a=true", "--rounds", "1", "--quiet"]
+    argv += ["--samples", str(samples), "--export-json", str(exported)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(argv, cwd=ROOT, env=environment, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 3
+    assert done.stderr.decode().splitlines() == [
+        "grader: stdout: the result cannot be printed: No space left on device",
+        f"hint: every run is kept in `{samples}`",
+    ]
+    assert json.loads(exported.read_bytes())["arms"][0]["n"] == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import ROOT, Grader
+from tests.e2e.stillclock import timed_runs
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(900)]
 
@@ -260,6 +260,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
+def saved_runs(samples: Path) -> list[dict[str, Any]]:
+    """Return the runs that a file of samples holds, after its header."""
+    lines = [json.loads(line) for line in samples.read_text("utf-8").splitlines()[1:]]
+    return [line["sample"] for line in lines if "sample" in line]
+
+
 def test_a_full_disk_is_this_hosts_fault_and_what_was_timed_is_where_the_message_says(
     grader: Grader, solution: Path, quick_lab: Path, small_disk: Path, engine_works: None
 ) -> None:
@@ -270,8 +276,13 @@ def test_a_full_disk_is_this_hosts_fault_and_what_was_timed_is_where_the_message
     assert "--out" in run.stderr
     assert f"`{small_disk / 'out.samples.jsonl'}`" in run.stderr
     assert [p.name for p in small_disk.iterdir()] == ["out.samples.jsonl"], "what was measured is kept, nothing else"
-    timed = [json.loads(line) for line in (small_disk / "out.samples.jsonl").read_text("utf-8").splitlines()[1:]]
-    assert sorted(sample["arm"] for sample in timed) == ["process", "sandbox-noop", "wasmtime", "wasmtime-aot"]
+    arms = sorted(run["arm"] for run in saved_runs(small_disk / "out.samples.jsonl"))
+    assert arms == [
+        "process",
+        "sandbox-noop",
+        "wasmtime",
+        "wasmtime-aot",
+    ]
     again = grader("grade", solution, "--lab", quick_lab, "--out", small_disk.parent / "out")
     assert again.code == 0, again.stderr
     assert "time:" not in again.stderr, "the cache has it too"
@@ -339,17 +350,40 @@ def test_an_interrupted_campaign_keeps_the_samples_it_has(
     (solution / "main.go").write_text((solution / "main.go").read_text("utf-8") + "\n// samples\n", "utf-8")
     out = tmp_path / "out"
     argv = [sys.executable, "-m", "grader", "grade", str(solution), "--out", str(out)]
-    child = subprocess.Popen(argv, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     samples = tmp_path / "out.samples.jsonl"
-    assert eventually(lambda: samples.exists() and samples.read_text().count("\n") >= 3, 300)
-    os.kill(child.pid, signal.SIGINT)
-    assert child.wait(60) == 130
-    assert child.stderr is not None
-    said = child.stderr.read()
-    child.stderr.close()
-    header, *lines = [json.loads(line) for line in samples.read_text("utf-8").splitlines()]
-    assert header["schema"] == "grader/samples/1"
-    assert len(lines) >= 2
-    assert {line["outcome"] for line in lines} == {"ok"}
-    assert f"{len(lines)} timed runs are kept in {samples}" in said
+    with subprocess.Popen(argv, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            assert eventually(lambda: timed_runs(samples) >= 2, 300)
+            child.send_signal(signal.SIGINT)
+            _, said = child.communicate(timeout=60)
+        finally:
+            child.kill()
+    assert child.returncode == 130
+    runs = [run for run in saved_runs(samples) if run["phase"] == "timed"]
+    assert len(runs) >= 2
+    assert {run["outcome"] for run in runs} == {"ok"}
+    assert f"{len(runs)} timed runs are kept in {samples}" in said
     assert f"go on with `grader grade {solution} --out {out} --resume`" in said
+
+
+def test_what_was_timed_is_timed_again_on_demand_alone(
+    grader: Grader, solution: Path, quick_lab: Path, tmp_path: Path, engine_works: None
+) -> None:
+    options = ("--lab", quick_lab, "--out", tmp_path / "out")
+
+    def samples(*more: str, command: str = "grade") -> bytes:
+        run = grader(command, solution, *options, *more)
+        assert run.code == 0, run.stderr
+        return (tmp_path / "out" / "samples.csv").read_bytes()
+
+    first = samples()
+    again = samples("--remeasure")
+    assert again != first
+    cached = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))["cached"]
+    assert {"time", "probe-server-native-process"}.isdisjoint(cached)
+    assert {"build-native", "probe-once-native-process", "memory-memory_peak-process"} <= set(cached)
+    assert samples() == again, "the new times are kept"
+    assert samples("--remeasure", command="fill") != again
+    refused = grader("grade", solution, *options, "--remeasure", "--no-cache")
+    assert refused.code == 2
+    assert "`--no-cache` times everything anew" in refused.stderr

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from grader.errors import UsageError
+from grader.errors import GraderError, UsageError
 from grader.exports.bench import BENCH_COLUMNS, bench_csv, bench_json, read_bench
 from grader.model.bench import Bench
+from grader.stats.benchdiff import compare_benches
 from tests.benches import arm, bench, failed_arm, times
 
 RUNS = 12
@@ -66,11 +70,79 @@ def test_what_is_no_result_is_refused_with_its_place(data: bytes, said: str) -> 
     assert "--export-json" in refused.value.hint
 
 
+def test_a_rule_of_ours_is_told_in_its_own_words(result: Bench) -> None:
+    document = json.loads(bench_json(result))
+    document["arms"][0]["failure"] = document["arms"][2]["failure"]
+    with pytest.raises(UsageError) as refused:
+        read_bench(json.dumps(document).encode(), "old.json")
+    assert refused.value.what.startswith("`arms.0` does not fit: ")
+    assert "Value error" not in refused.value.what
+
+
 def test_a_field_that_breaks_a_rule_is_named(result: Bench) -> None:
     document = json.loads(bench_json(result))
     document["arms"][0]["state"] = "quick"
     with pytest.raises(UsageError, match=r"arms\.0\.state"):
         read_bench(json.dumps(document).encode(), "old.json")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("arms", 0, "samples", 1, "total"), 0.0, "greater than 0"),
+        (("arms", 0, "samples", 1, "start"), -1.0, "greater than 0"),
+        (("arms", 0, "samples", 1, "total"), None, "no time"),
+        (("arms", 0, "n"), RUNS - 1, "quick"),
+        (("arms", 1, "name"), "quick", "two arms are called `quick`"),
+        (("ratios", 0, "denominator"), "nobody", "`nobody`"),
+        (("ratios", 0, "denominator"), "gone", "`gone`"),
+        (("ratios", 0, "ratio"), 0, "greater than 0"),
+        (("noise", "probes", 0, "spawn_s"), [], "at least 1"),
+    ],
+)
+def test_what_no_comparison_can_have_found_is_refused(
+    result: Bench, place: Sequence[str | int], value: object, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        read_bench(json.dumps(changed(json.loads(bench_json(result)), place, value)).encode(), "old.json")
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_result_that_somebody_edited_is_compared_or_refused(data: st.DataObject) -> None:
+    """Numbers of every size: what passes the reader must not divide by zero further down."""
+    base = bench([arm("quick", QUICK), arm("slow", SLOW), failed_arm("gone", good=[0.01])])
+    document = json.loads(bench_json(base))
+    value: object = data.draw(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just([]) | st.just({})
+    )
+    edited = changed(document, data.draw(st.sampled_from(list(leaves(document)))), value)
+    with contextlib.suppress(GraderError):
+        other = read_bench(json.dumps(edited).encode(), "x")
+        compare_benches(base, other, across_hosts=True)
+        compare_benches(other, base, across_hosts=True)
+
+
+def leaves(value: object, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the place of everything in a document that holds nothing further."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from leaves(inner, (*place, key))
+    elif isinstance(value, list) and value:
+        for at, inner in enumerate(value):
+            yield from leaves(inner, (*place, at))
+    else:
+        yield place
+
+
+def changed(document: Any, place: Sequence[str | int], value: object) -> Any:
+    """Return the document with another value at a place."""
+    *path, last = place
+    inner = document
+    for step in path:
+        inner = inner[step]
+    inner[last] = value
+    return document
 
 
 def test_csv_holds_every_run_with_its_exact_time(result: Bench) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import bisect
 import json
 
 import pytest
@@ -77,7 +78,14 @@ def test_another_time_is_stale(value: object) -> None:
     assert why(Expectation(fresh=Freshness(key="t")), json.dumps({"t": value}).encode()) == "probe.not-now"
 
 
-@pytest.mark.parametrize("value", [None, True, [], "soon", "2023-11-14T22:13:20", "nan", "1e999"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, True, [], "soon", "2023-11-14T22:13:20", "nan", "1e999", float("nan"), float("inf")),
+        *(10**400, -(10**400), "9" * 400, "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
 def test_what_is_no_moment_is_bad(value: object) -> None:
     code = why(Expectation(fresh=Freshness(key="t")), json.dumps({"t": value}).encode())
     assert code in ("probe.wrong-value", "probe.not-now")
@@ -87,6 +95,19 @@ def test_freshness_needs_an_object_with_the_key() -> None:
     expected = Expectation(fresh=Freshness(key="t"))
     assert why(expected, b"[1]") == "probe.not-object"
     assert why(expected, b'{"time": 1}') == "probe.key-missing"
+
+
+@pytest.mark.parametrize("outer", [b'{"t": %b}', b"[%b]"])
+def test_a_value_as_deep_as_can_be_read_may_be_deeper_than_can_be_shown(outer: bytes) -> None:
+    expected = Expectation(fresh=Freshness(key="t"))
+
+    def code(deep: int) -> str | None:
+        return why(expected, outer % (b"[" * deep + b"]" * deep))
+
+    # How deep that is differs between versions of Python, and with what called us.
+    edge = bisect.bisect_left(range(200_000), True, key=lambda deep: code(deep) == "probe.not-json")
+    codes = {code(deep) for deep in range(max(1, edge - 100), edge + 100)}
+    assert codes == {"probe.not-json", "probe.wrong-value" if outer.startswith(b"{") else "probe.not-object"}
 
 
 @given(st.binary(max_size=200))

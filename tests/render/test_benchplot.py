@@ -10,7 +10,7 @@ import pytest
 from grader.model.base import Language
 from grader.model.bench import Bench
 from grader.render.benchplot import WIDTH, bench_svg
-from tests.benches import arm, bench, failed_arm, times
+from tests.benches import arm, bench, failed_arm, times, uncounted_arm
 
 SVG = "{http://www.w3.org/2000/svg}"
 RUNS = 20
@@ -57,6 +57,12 @@ def test_verdicts_and_intervals_are_in_words(result: Bench) -> None:
     assert "The host was quiet" in said
 
 
+def test_the_grey_part_is_explained_where_there_is_one(result: Bench) -> None:
+    alone = result.model_copy(update={"ratios": ()})
+    assert "grey part" in bench_svg(result).decode()
+    assert "grey part" not in bench_svg(alone).decode()
+
+
 def test_it_needs_nothing_else(result: Bench) -> None:
     data = bench_svg(result).decode()
     assert re.findall(r"(?:href|src|@import|url\(|<script|<image|<foreignObject)", data) == []
@@ -84,12 +90,13 @@ def test_a_long_verdict_goes_on_in_the_next_line() -> None:
     "given",
     [
         bench([failed_arm("gone")]),
+        bench([uncounted_arm("slow", 0.3), failed_arm("gone")]),
         bench([arm("alone", times(0.05, 8))]),
         bench([arm("a", times(0.05, 3)), arm("b", times(0.05, 3))]),
         bench([arm("a", times(0.0005, 8)), arm("b", times(30, 8))]),
         bench([arm("a", [0.05] * 8), arm("b", [0.05] * 8)]),
     ],
-    ids=["failed", "alone", "too few", "60,000-fold", "equal"],
+    ids=["failed", "no round", "alone", "too few", "60,000-fold", "equal"],
 )
 def test_odd_results_are_drawn_within_their_frame(given: Bench) -> None:
     drawing = drawn(given)

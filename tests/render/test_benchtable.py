@@ -14,7 +14,7 @@ from rich.console import Console
 from grader.model.base import Language
 from grader.model.bench import Bench
 from grader.render.benchtable import bench_report, close_axis
-from tests.benches import arm, bench, failed_arm, times
+from tests.benches import arm, bench, failed_arm, times, uncounted_arm
 
 FAR = [*times(0.05, 19), 0.06]
 ARMS = [arm("native", FAR), arm("wasm", times(0.08, 20)), failed_arm("gone", tail="a\n\x1b[31mred\nno such image\n")]
@@ -63,7 +63,8 @@ def test_every_arm_is_named_with_its_verdict(result: Bench) -> None:
 
 def test_a_failed_arm_shows_its_reason_and_the_end_of_its_output_but_no_strip(result: Bench) -> None:
     text = printed(result)
-    assert "gone: failed in its run 1" in text
+    said = "the program ended with exit code 125, expected: 0: no such image"
+    assert f"gone: failed in its run 1: {said}" in " ".join(text.split())
     assert "| no such image" in text
     assert r"\x1b[31mred" in text
     assert not any(line.startswith("gone") for line in strip_lines(text))
@@ -73,6 +74,12 @@ def test_every_run_darkens_its_strip(result: Bench) -> None:
     few = bench([arm("a", [0.01, 0.02, 0.03, 0.03])])
     (line,) = strip_lines(printed(few))
     assert sorted(line.replace(" ", "").removeprefix("a")) == sorted("░░▒")
+
+
+def test_a_strip_keeps_its_shape_however_many_runs_there_are() -> None:
+    many = bench([arm("a", [0.01] * 10 + [0.02] * 100 + [0.03] * 1000)])
+    (line,) = strip_lines(printed(many))
+    assert line.replace(" ", "").removeprefix("a") == "░░█"
 
 
 @pytest.mark.parametrize("width", [30, 79, 80, 133])
@@ -117,6 +124,12 @@ def test_a_logarithmic_axis_says_so(result: Bench) -> None:
     assert "logarithmic" not in printed(result)
 
 
+def test_arms_without_one_whole_round_still_make_a_report() -> None:
+    text = printed(bench([uncounted_arm("slow", 0.3), failed_arm("gone")]))
+    assert "gone: failed in its run 1" in text
+    assert not strip_lines(text)
+
+
 def test_only_failed_arms_still_make_a_report() -> None:
     text = printed(bench([failed_arm("gone"), failed_arm("lost")]))
     assert "gone: failed" in text
@@ -141,3 +154,7 @@ def test_every_time_lies_on_the_axis_and_ticks_rise(seconds: list[float]) -> Non
     assert all(-1e-9 <= axis.share(s) <= 1 + 1e-9 for s in seconds)
     assert list(axis.ticks) == sorted(set(axis.ticks))
     assert len(axis.ticks) <= 12
+
+
+def test_a_title_is_not_folded_to_the_width_of_a_narrow_table() -> None:
+    assert printed(bench([failed_arm("gone")])).splitlines()[0] == "Time from spawn to exit"

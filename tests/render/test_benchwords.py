@@ -15,6 +15,7 @@ from grader.render.benchwords import (
     notes,
     others_words,
     ratio_words,
+    sentence,
     with_interval,
     worded_bench,
 )
@@ -48,10 +49,17 @@ def test_stored_params_keep_their_decimal_point_in_every_language(result: Bench)
     assert not re.search(r"\d\.\d", ratio.text)
 
 
-def test_the_median_has_no_digit_finer_than_half_of_its_half_width() -> None:
+def test_milliseconds_of_the_noise_are_written_as_the_language_does() -> None:
+    loud = Message(code="noise.spawn", params={"found_ms": 2.29, "quiet_ms": 0.5})
+    assert "2,29 мс" in sentence(loud, "ru")
+    assert "0,5 мс" in sentence(loud, "ru")
+    assert "2.29 ms" in sentence(loud, "en")
+
+
+def test_the_median_has_no_digit_finer_than_half_of_its_half_width_but_for_a_second() -> None:
     rough = [0.0412, 0.0687, 0.0523, 0.0598, 0.0449, 0.0731]
     shown = arm_words(arm("rough", rough), bench([arm("rough", rough)])).median
-    assert shown in ("0.05 s", "0.06 s")
+    assert shown == "56 ms"
 
 
 def test_many_even_runs_earn_more_digits() -> None:
@@ -64,6 +72,19 @@ def test_an_arm_that_failed_has_a_failure_and_no_number(result: Bench) -> None:
     words = arm_words(result.arms[2], result)
     assert words.failure.startswith("failed in its run 1")
     assert (words.median, words.tails, words.mad, words.start, words.runs) == ("", "", "", "", "")
+
+
+def test_one_run_has_no_spread() -> None:
+    once = bench([arm("a", [0.1]), arm("b", [0.2])])
+    words = arm_words(once.arms[0], once)
+    assert (words.median != "", words.tails, words.mad) == (True, "", "")
+
+
+def test_without_the_arm_that_divides_the_others_it_is_said_what_to_do(result: Bench) -> None:
+    gone = bench([failed_arm("a"), arm("b", times(0.1, 8)), arm("c", times(0.1, 8))])
+    gone = gone.model_copy(update={"method": gone.method.model_copy(update={"baseline": "a"})})
+    assert any("--baseline b" in note for note in notes(gone))
+    assert not any("--baseline" in note for note in notes(result))
 
 
 def test_outliers_are_counted() -> None:
@@ -119,13 +140,14 @@ def test_a_name_that_acts_on_a_terminal_is_shown_as_codes() -> None:
 
 
 def test_a_lower_bound_never_reads_as_nothing() -> None:
-    assert with_interval(1.1, 0.42, 1.9) == "1 (0.4–2)"
+    assert with_interval(1.1, 0.42, 1.9) == "1.1 (0.4–1.9)"
     assert with_interval(1.612, 1.59, 1.63) == "1.61 (1.59–1.63)"
 
 
 def test_tails_far_apart_show_where_each_is() -> None:
     wide = [0.0031, 0.0035, 0.0042, 0.0051, 0.0064, 0.0079, 0.0093, 0.0101]
-    assert arm_words(arm("wide", wide), bench([arm("wide", wide)])).tails == "3–10 ms"
+    words = arm_words(arm("wide", wide), bench([arm("wide", wide)]))
+    assert (words.median, words.tails) == ("6 ms", "3.2–9.8 ms")
 
 
 def test_how_memory_was_read_is_told_with_its_floor(result: Bench) -> None:
@@ -134,6 +156,12 @@ def test_how_memory_was_read_is_told_with_its_floor(result: Bench) -> None:
     assert "4 runs" in note
     assert "256.0 KiB" in note
     assert not any("memory" in n for n in notes(result))
+
+
+def test_a_peak_of_memory_that_was_not_read_is_told_with_its_reason(result: Bench) -> None:
+    arms = (result.arms[0].model_copy(update={"no_memory": Message(code="bench.memory-not-told")}), *result.arms[1:])
+    told = notes(result.model_copy(update={"arms": arms}))
+    assert told[-1] == "`quick`: its peak of memory was not read: this host does not tell it"
 
 
 def test_a_peak_of_memory_has_the_unit_that_fits(result: Bench) -> None:

@@ -87,6 +87,8 @@ def test_a_claim_is_shown_without_the_mark_of_its_list_and_half_a_pair_of_bold(
         ((0.0021, 0.0021, 0.0024), 0.00005, "2.1 ms (2.1–2.4 ms)"),
         ((0.250, 0.258, 0.266), 0.004, "0.26 s (0.250–0.266 s)"),
         ((2.0, 2.0, 2.0), 0.0, "2.00 s (2.00–2.00 s)"),
+        ((0.0071, 0.0074, 0.0083), 0.0003, "7.4 ms (7.1–8.3 ms)"),
+        ((0.009, 0.012, 0.017), 0.003, "12 ms (9–17 ms)"),
     ],
 )
 def test_a_median_stands_with_what_nine_in_ten_lie_between(

@@ -96,7 +96,7 @@ def test_empty_cells_get_the_measured_value_in_their_unit_and_filled_ones_an_ann
         "Startup Time (CLI)",
         "0.012 s (process, no container)",
         "0.10 s (wasmtime, no container)",
-        "0.12× (8× slower) (process / wasmtime, no container)",
+        "0.12× (8.1× slower) (process / wasmtime, no container)",
         "x",
     ]
 

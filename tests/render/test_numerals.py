@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.render.numerals import localised
+from grader.render.numerals import agreeing, localised
 from grader.units import format_bytes, format_percent, format_ratio, format_seconds, parse_quantity
 
 NBSP = "\u00a0"
@@ -27,6 +27,7 @@ NBSP = "\u00a0"
         ("0.20× (5× slower)", "0,20× (в 5 раз медленнее)"),
         ("0.08× (12× slower)", "0,08× (в 12 раз медленнее)"),
         ("0.05× (22× slower)", "0,05× (в 22 раза медленнее)"),
+        ("0.6× (slower)", "0,6× (медленнее)"),
         ("—", "—"),
     ],
 )
@@ -47,3 +48,9 @@ def test_a_size_read_back_from_its_russian_form_is_the_same(size: int) -> None:
 def test_no_english_unit_is_left(value: float) -> None:
     for text in (format_seconds(value), format_percent(value), format_ratio(value)):
         assert not any(c.isascii() and c.isalpha() for c in localised(text, "ru"))
+
+
+def test_a_sentence_agrees_with_the_number_in_it() -> None:
+    said = "в 5 раза (4–6), в 1,5 раза, в 22 раза, в 300 раза, в 12 раза"
+    assert agreeing(said, "ru") == "в 5 раз (4–6), в 1,5 раза, в 22 раза, в 300 раз, в 12 раз"
+    assert agreeing("5 раза", "en") == "5 раза"

@@ -26,15 +26,22 @@ def ratios(lab: Lab, *, failed: bool = False) -> tuple[Fact, ...]:
 
 
 def test_a_ratio_is_told_with_verdict_and_the_loops_line(lab: Lab) -> None:
-    (line,) = timed_ratios(ratios(lab))
+    (line,) = timed_ratios(lab, ratios(lab))
     assert line.name == "wasmtime / native process"
     assert line.verdict.startswith("Not resolved") or "times slower than native process" in line.verdict
-    assert "Average: 0.39" in line.loop
-    assert "division by 0" in line.loop
+    assert line.loop == "Average: 0.390833 seconds, Average: 0 seconds; first / second: division by 0"
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "Go, not TinyGo"), ("ru", "Go, а не TinyGo")])
+def test_a_module_of_another_compiler_is_named_beside_its_ratio(lab: Lab, language: Language, told: str) -> None:
+    (fact,) = ratios(lab)
+    other = fact.model_copy(update={"comparable": False, "compiler": "Go 1.21.13"})
+    (line,) = timed_ratios(lab, (other,), language)
+    assert line.name.endswith(f" ({told})")
 
 
 def test_a_ratio_of_an_arm_that_failed_has_no_line(lab: Lab) -> None:
-    assert timed_ratios(ratios(lab, failed=True)) == ()
+    assert timed_ratios(lab, ratios(lab, failed=True)) == ()
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
@@ -44,7 +51,7 @@ def test_every_output_for_people_has_the_ratios(lab: Lab, language: Language) ->
         own_words(lab, language),
         language=language,
     )
-    (line,) = timed_ratios(given.facts, language)
+    (line,) = timed_ratios(lab, given.facts, language)
     for text in (
         feedback_markdown(lab, given, (), language),
         table_markdown(lab, given, language),
@@ -62,7 +69,7 @@ def test_names_of_arms_stand_for_their_ids(lab: Lab) -> None:
         params={"numerator": "wasmtime-aot", "denominator": "process", "factor": "2.1", "low": "2.0", "high": "2.2"},
     )
     changed = fact.model_copy(update={"compared": fact.compared.model_copy(update={"reason": reason})})
-    (line,) = timed_ratios((changed,))
+    (line,) = timed_ratios(lab, (changed,))
     assert line.verdict == "Wasmtime, precompiled is 2.1 times slower than native process (2.0 to 2.2)"
 
 

@@ -24,7 +24,9 @@ class Host:
 
     `autocorrelation` of the logarithm of the load from run to run; `load_sd` and `noise_sd` are of its logarithm and of
     what each run has for itself; `tail` is the chance that a run takes 1.5 to 4 times as long.  `hogs` are spans of
-    time, in runs, with two busy loops.  `broken` are arms that fail in the run of that number.
+    time, in runs, with two busy loops.  `broken` are arms that fail in the run of that number.  `settles` is after how
+    many runs no-op programs start as quickly as they can; at first they take 2.5 times as long, and nothing else tells.
+    `known` is the calibration that a campaign here begins with.
     """
 
     truth: Mapping[str, float]
@@ -36,6 +38,8 @@ class Host:
     tail: float = 0.0
     hogs: Sequence[tuple[int, int]] = ()
     broken: Mapping[str, int] = field(default_factory=dict)
+    settles: int = 0
+    known: Calibration | None = CALIBRATION
     runs: int = 0
     loaded_runs: int = 0
     load: float = 0.0
@@ -93,7 +97,8 @@ class Host:
     def spawn_s(self, busy: bool) -> float:
         """Return how long a no-op program took; under load most pass quickly, and some wait their turn."""
         waits = 10 if busy and self.rng.random() < 0.35 else 1
-        return QUIET_S * waits * self.rng.lognormvariate(0.2 if busy else 0, 0.15)
+        slower = 1 + 1.5 * max(0.0, 1 - self.runs / self.settles) if self.settles else 1
+        return QUIET_S * slower * waits * self.rng.lognormvariate(0.2 if busy else 0, 0.15)
 
     def pause(self, seconds: float) -> None:
         self.pauses_s.append(seconds)
@@ -151,13 +156,12 @@ def conduct(
     host: Host,
     *,
     kept: Sequence[BlockDone] = (),
-    calibration: Calibration | None = CALIBRATION,
     until_s: float = math.inf,
     stop: Callable[[Sequence[BlockDone]], bool] = lambda done: False,
 ) -> tuple[list[BlockDone], Finished | None]:
     """Drive a campaign to its end; None for the ending if `stop` broke it off between two blocks."""
     done = [*kept, run_block(host, warm_up(plan, kept), until_s=until_s)]
-    while isinstance(step := next_step(plan, done, calibration), Block):
+    while isinstance(step := next_step(plan, done, host.known), Block):
         if stop(done):
             return done, None
         done.append(run_block(host, step, until_s=until_s))

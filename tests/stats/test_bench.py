@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from grader.errors import StatsError
-from grader.model.bench import Bench, BenchArm, BlockDone, Calibration, ExperimentPlan
+from grader.model.bench import Bench, BenchArm, BlockDone, ExperimentPlan
 from grader.model.host import Fingerprint
 from grader.stats.bench import bench_of
 from tests.stats.simulated import CALIBRATION, Host, conduct
@@ -19,8 +19,8 @@ def plan(rounds: int | None = 12, *, arms: tuple[str, ...] = ("a", "b", "c")) ->
     return ExperimentPlan(arms=arms, baseline="a", rounds=rounds, seed=3)
 
 
-def judged(made: ExperimentPlan, host: Host, *, calibration: Calibration | None = CALIBRATION) -> Bench:
-    done, finished = conduct(made, host, calibration=calibration)
+def judged(made: ExperimentPlan, host: Host) -> Bench:
+    done, finished = conduct(made, host)
     assert finished is not None
     return result(made, done)
 
@@ -112,6 +112,19 @@ def test_when_all_arms_fail_there_is_still_a_result_that_says_so() -> None:
     assert bench.method.rounds == 0
 
 
+def test_no_other_tool_could_have_timed_servers() -> None:
+    bench = judged(plan().model_copy(update={"serves": True, "clock": "start"}), Host(truth=TRUTH, seed=1))
+    assert (bench.other_tools.loop, bench.other_tools.hyperfine, bench.other_tools.relative) == ((), (), ())
+    assert len(bench.ratios) == 2
+
+
+def test_where_no_round_counts_the_readings_say_what_the_host_was() -> None:
+    broken = {"a": 1, "b": 1, "c": 1}
+    busy = judged(plan(), Host(truth=TRUTH, seed=1, broken=broken, hogs=((0, 10**6),)))
+    assert busy.noise.state == "noisy"
+    assert judged(plan(), Host(truth=TRUTH, seed=1, broken=broken)).noise.state == "quiet"
+
+
 def test_five_rounds_have_a_ratio_without_bounds_that_is_not_resolved() -> None:
     (ratio,) = judged(plan(5, arms=("a", "b")), Host(truth=TRUTH, seed=1)).ratios
     assert (ratio.low, ratio.high, ratio.check, ratio.agrees) == (None, None, None, None)
@@ -134,6 +147,18 @@ def test_a_time_limit_below_one_round_is_refused_rather_than_told_as_a_result() 
     with pytest.raises(StatsError) as refused:
         result(made, done)
     assert "--time-limit" in refused.value.hint
+
+
+def test_an_arm_that_failed_is_told_although_the_time_was_up_before_a_round_of_the_others() -> None:
+    made = plan()
+    done, _ = conduct(made, Host(truth=TRUTH, seed=1, broken={"b": 1}), until_s=0.7)
+    bench = result(made, done)
+    assert [(a.name, a.state, a.n) for a in bench.arms] == [
+        ("a", "measured", 0),
+        ("b", "failed", 0),
+        ("c", "measured", 0),
+    ]
+    assert (bench.ratios, bench.method.rounds) == ((), 0)
 
 
 def test_a_time_that_only_some_runs_have_is_no_number_of_the_arm() -> None:
@@ -172,27 +197,3 @@ def test_a_record_with_a_number_for_a_failed_arm_or_a_verdict_without_bounds_can
         BenchArm.model_validate(measured.model_dump() | {"state": "failed"})
     with pytest.raises(ValidationError, match="not resolved"):
         type(ratio).model_validate(ratio.model_dump() | {"low": None})
-
-
-def test_memory_is_told_only_where_every_run_that_counts_has_it() -> None:
-    made = plan(6)
-    done, _ = conduct(made, Host(truth=TRUTH, seed=1))
-    with_peak = [
-        d.model_copy(
-            update={
-                "samples": tuple(
-                    s.model_copy(update={"memory_peak_bytes": 1000 + s.round_index} if s.arm != "c" or at else {})
-                    for s in d.samples
-                )
-            }
-        )
-        for at, d in enumerate(done)
-    ]
-    bench = result(made, with_peak)
-    peak = arm(bench, "a").memory_peak
-    assert peak is not None
-    assert (peak.median, peak.n) == (1002.5, 6)
-    assert arm(bench, "c").memory_peak is not None, "a warm-up without one does not count"
-    lacking = with_peak[1].samples[0].model_copy(update={"memory_peak_bytes": None})
-    with_peak[1] = with_peak[1].model_copy(update={"samples": (lacking, *with_peak[1].samples[1:])})
-    assert arm(result(made, with_peak), lacking.arm).memory_peak is None

@@ -14,7 +14,7 @@ from grader.model.bench import Bench, BenchNoise, NoiseReading
 from grader.model.benchdiff import BenchDiff
 from grader.model.host import Tool
 from grader.stats.benchdiff import DRIFT, compare_benches
-from tests.benches import HOST, arm, bench, failed_arm, times
+from tests.benches import HOST, arm, bench, failed_arm, times, uncounted_arm
 
 ROUNDS = 20
 SERIES = Path(__file__).parents[1] / "data/series"
@@ -170,6 +170,14 @@ def test_arms_that_came_went_failed_and_recovered_are_told() -> None:
     assert (diff.appeared, diff.gone) == (("new",), ("old",))
     assert diff.changed
     assert [d.old for d in diff.arms if d.name == "lame"] == [None]
+
+
+def test_arms_without_one_whole_round_are_not_resolved_and_have_no_ratio() -> None:
+    cut_off = bench([uncounted_arm("a", 0.1), uncounted_arm("b", 0.2), failed_arm("gone")])
+    whole = bench([arm("a", times(0.1, 12)), arm("b", times(0.2, 12)), failed_arm("gone")])
+    diff = compare_benches(cut_off, whole)
+    assert diff.ratios == ()
+    assert [d.change for d in diff.arms] == ["not_resolved", "not_resolved", "still_fails"]
 
 
 def test_another_command_under_the_same_name_is_marked() -> None:

@@ -6,43 +6,19 @@ import math
 import random
 import statistics
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from grader.model.bench import ExperimentPlan
-from grader.stats.experiment import FEWEST_ROUNDS, MOST_ROUNDS, contaminated, times, used_samples
-from grader.stats.ratio import RatioEstimate, paired_ratio
-from grader.stats.verdict import verdict_of
-from tests.stats.simulated import CALIBRATION, Host, Recorded, conduct, series
+from grader.stats.experiment import MOST_ROUNDS, contaminated, repeated_rounds, times, used_samples
+from grader.stats.ratio import paired_ratio
+from grader.stats.verdict import FEWEST_ROUNDS, verdict_of
+from tests.stats.hosts import HOSTS, MakeHost, holds, truth
+from tests.stats.simulated import Host, conduct, series
 
 CAMPAIGNS = 300
 DIFFERENT = ("faster", "slower", "small_difference")
-
-MakeHost = Callable[[int, float], Host]
-
-
-def truth(ratio: float) -> dict[str, float]:
-    return {"a": 0.1, "b": 0.1 * ratio}
-
-
-def recorded(name: str) -> MakeHost:
-    rows = series(name)
-    return lambda seed, ratio: Recorded(
-        truth={"a": 1, "b": ratio}, seed=seed, times=rows, start=random.Random(seed).randrange(len(rows))
-    )
-
-
-HOSTS: dict[str, MakeHost] = {
-    "autocorrelation 0.5": lambda seed, ratio: Host(truth=truth(ratio), seed=seed, autocorrelation=0.5),
-    "autocorrelation 0.9": lambda seed, ratio: Host(truth=truth(ratio), seed=seed, autocorrelation=0.9),
-    "drift and heavy tails": lambda seed, ratio: Host(truth=truth(ratio), seed=seed, drift=0.003, tail=0.05),
-    "load that comes and goes": lambda seed, ratio: Host(truth=truth(ratio), seed=seed, hogs=((20, 28), (60, 66))),
-    "ctr_quiet": recorded("ctr_quiet"),
-    "ctr_hogs": recorded("ctr_hogs"),
-    "docker_quiet": recorded("docker_quiet"),
-}
 
 
 @dataclass
@@ -61,21 +37,17 @@ class Campaigns:
 def run(make: MakeHost, ratio: float, count: int = CAMPAIGNS) -> Campaigns:
     estimates, noisy = [], 0
     for seed in range(count):
-        made = ExperimentPlan(arms=("a", "b"), baseline="a", seed=seed)
-        done, _ = conduct(made, make(seed, ratio))
+        made, host = ExperimentPlan(arms=("a", "b"), baseline="a", seed=seed), make(seed, ratio)
+        done, _ = conduct(made, host)
         used = used_samples(made, done)
         estimates.append(paired_ratio(times(made, used, "b"), times(made, used, "a")))
-        noisy += bool(contaminated(made, done, CALIBRATION))
+        noisy += bool(contaminated(made, done, host.known))
     return Campaigns(
         verdicts=Counter(verdict_of(e) for e in estimates),
         covered=statistics.fmean(holds(e, ratio) for e in estimates),
         rounds=statistics.fmean(e.n for e in estimates),
         noisy=noisy / count,
     )
-
-
-def holds(estimate: RatioEstimate, ratio: float) -> bool:
-    return estimate.interval is not None and estimate.interval.low <= ratio <= estimate.interval.high
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -104,6 +76,25 @@ def test_two_busy_loops_from_the_start_make_every_campaign_noisy() -> None:
     assert found.noisy == 1.0
     # The interval allows for the noise all the same: the shuffle meets both arms alike.
     assert found.covered >= 0.88
+
+
+@pytest.mark.parametrize("rounds", [12, None])
+def test_rounds_that_only_a_later_reading_casts_doubt_on_are_run_again_and_every_round_counts(
+    rounds: int | None,
+) -> None:
+    """Without a calibration the first readings are the quietest known until quieter ones come."""
+    repeated = 0
+    for seed in range(40):
+        made = ExperimentPlan(arms=("a", "b"), baseline="a", rounds=rounds, seed=seed)
+        host = HOSTS["settles late, unknown"](seed, 1.0)
+        done, _ = conduct(made, host)
+        timed = {s.round_index for d in done for s in d.samples if s.phase == "timed"}
+        assert {arm: set(runs) for arm, runs in used_samples(made, done).items()} == {"a": timed, "b": timed}
+        assert timed == set(range(len(timed)))
+        assert not contaminated(made, done, host.known)
+        first_doubted = next((at for at, d in enumerate(done) if d.block.attempt > 0), len(done))
+        repeated += any(d.block.first_round > 0 for d in done[:first_doubted]) and repeated_rounds(done) > 0
+    assert repeated >= 20, "doubt came late in too few campaigns to tell anything"
 
 
 def test_stopping_on_precision_does_not_move_the_centre() -> None:

@@ -11,7 +11,6 @@ from grader.errors import StatsError
 from grader.model.bench import Block, BlockDone, ExperimentPlan, Finished
 from grader.stats.experiment import (
     BLOCK_ROUNDS,
-    FEWEST_ROUNDS,
     MOST_ROUNDS,
     PAUSES_S,
     PROMISED,
@@ -24,6 +23,7 @@ from grader.stats.experiment import (
     used_samples,
     warm_up,
 )
+from grader.stats.verdict import FEWEST_ROUNDS
 from tests.stats.simulated import CALIBRATION, Host, conduct, run_block
 
 EQUAL = {"a": 0.1, "b": 0.1, "c": 0.1}

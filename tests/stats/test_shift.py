@@ -48,9 +48,28 @@ def test_ranks_agree_with_the_published_table_of_the_rank_sum_test() -> None:
     assert [shift_rank(n, n, 0.95)[0] - 1 for n in range(4, 21)] == table
 
 
-def test_the_normal_approximation_meets_the_exact_ranks() -> None:
-    exact, _ = shift_rank(20, 20, 0.95)
-    assert abs(shift._normal_rank(20, 20, 0.95)[0] - exact) <= 1
+@pytest.mark.parametrize(("fewer", "more"), [(20, 20), (20, 200), (30, 90)])
+def test_the_normal_approximation_meets_the_exact_coverage(fewer: int, more: int) -> None:
+    ways = shift._rank_sum_counts(fewer, more)
+    rank, stated = shift._normal_rank(fewer, more, 0.95)
+    covers = 1 - 2 * Fraction(sum(ways[:rank]), math.comb(fewer + more, fewer))
+    assert covers >= Fraction(95, 100)
+    assert stated == pytest.approx(float(covers), abs=0.002)
+
+
+@pytest.mark.parametrize(("fewer", "more", "rank"), [(1, 38, 0), (1, 39, 1), (1, 401, 10), (1, 5000, 125)])
+def test_one_value_against_many_has_the_rank_of_a_place_among_them(fewer: int, more: int, rank: int) -> None:
+    """A single value is equally likely in each of the `more + 1` gaps between the others: 2 ranks of 40 are 5 %."""
+    assert shift_rank(fewer, more, 0.95)[0] == rank
+    assert shift._normal_rank(fewer, more, 0.95)[0] in (0, *range(rank + 1))
+
+
+def test_groups_too_large_to_count_and_too_lopsided_for_the_normal_distribution_are_refused() -> None:
+    with mock.patch.object(shift, "COUNTED_STEPS", 0):
+        shift_rank.cache_clear()
+        with pytest.raises(StatsError, match="support no"):
+            shift_interval([0.0], [float(n) for n in range(60)])
+    shift_rank.cache_clear()
 
 
 @given(VALUES, VALUES)

@@ -70,8 +70,10 @@ def test_the_rounds_it_asks_for_would_settle_an_interval_about_the_same_centre(a
 
     # A hair more, for an interval that would touch an edge.
     assert at(n + more + 1) != "not_resolved"
-    if more > 5:
-        assert at(n + more - 6) == "not_resolved"
+    assert more < 100 or str(more)[2:].strip("0") == ""
+    step = max(5, 10 ** (len(str(more)) - 2))
+    if more > step:
+        assert at(n + more - step - 1) == "not_resolved"
 
 
 def test_under_six_rounds_nothing_is_resolved_and_ten_are_asked_for() -> None:
@@ -90,10 +92,13 @@ def test_more_rounds_are_not_asked_for_where_the_clock_is_too_coarse() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "value", "code", "shown"),
     [
-        (2.69, 3.46, 3.07, "bench.slower", ("3", "2", "4")),
+        (2.69, 3.46, 3.07, "bench.slower", ("3.1", "2.7", "3.5")),
         (2.93, 3.22, 3.07, "bench.slower", ("3.1", "2.9", "3.3")),
         (1 / 3.22, 1 / 2.93, 1 / 3.07, "bench.faster", ("3.1", "2.9", "3.3")),
-        (1.02, 1.12, 1.07, "bench.small-slower", ("1.1", "1.0", "1.2")),
+        (1.02, 1.12, 1.07, "bench.small-slower", ("1.1", "1.02", "1.2")),
+        (1.15, 1.65, 1.35, "bench.slower", ("1.4", "1.1", "1.7")),
+        (300, 359, 326, "bench.slower", ("330", "300", "360")),
+        (5, 65, 35, "bench.slower", ("40", "5", "70")),
         (1.081, 1.112, 1.096, "bench.small-slower", ("1.10", "1.08", "1.12")),
         (1 / 1.112, 1 / 1.081, 1 / 1.096, "bench.small-faster", ("1.10", "1.08", "1.12")),
         (0.97, 1.05, 1.01, "bench.no-difference", ("1.0", "0.9", "1.1")),
@@ -108,6 +113,17 @@ def test_the_words_name_a_factor_above_one_with_digits_that_the_interval_support
     assert tuple(said.params[k] for k in ("factor", "low", "high")) == shown
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "faster", "slower"),
+    [(0.67, 1.17, "1.5", "1.2"), (0.96, 1.9, "1.1", "1.9"), (0.33, 3, "4", "3"), (0.08, 12, "20", "20")],
+)
+def test_a_wide_interval_does_not_make_its_sides_reach_much_further(
+    low: float, high: float, faster: str, slower: str
+) -> None:
+    said = in_words("a", "b", estimate(low, high))
+    assert (said.code, said.params["faster"], said.params["slower"]) == ("bench.not-resolved", faster, slower)
+
+
 def test_what_is_not_resolved_is_told_both_ways_with_the_rounds_that_would_settle_it() -> None:
     said = in_words("a", "b", estimate(0.97, 1.2))
     assert said.code == "bench.not-resolved"
@@ -116,7 +132,9 @@ def test_what_is_not_resolved_is_told_both_ways_with_the_rounds_that_would_settl
 
 
 @given(FACTORS, FACTORS)
-def test_no_digit_is_finer_than_half_of_the_half_width_and_the_bounds_enclose_the_interval(a: float, b: float) -> None:
+def test_what_is_not_resolved_reaches_as_far_as_its_interval_and_other_bounds_lose_hardly_anything(
+    a: float, b: float
+) -> None:
     low, high = sorted((a, b))
     assume(high / low > 1 + 1e-6)
     said = in_words("a", "b", estimate(low, high))
@@ -128,11 +146,8 @@ def test_no_digit_is_finer_than_half_of_the_half_width_and_the_bounds_enclose_th
         low, high = 1 / high, 1 / low
     shown = [str(said.params[name]) for name in ("low", "factor", "high")]
     assert all(re.fullmatch(r"\d+(\.\d+)?", one) for one in shown)
-    assert float(shown[0]) <= low * (1 + 1e-12)
-    assert float(shown[2]) >= high * (1 - 1e-12)
-    for one in shown:
-        decimals = len(one.partition(".")[2])
-        assert decimals == 0 or 10**-decimals >= (high - low) / 4 * (1 - 1e-12)
+    assert float(shown[0]) <= low + (high - low) / 40
+    assert float(shown[2]) >= high - (high - low) / 40
 
 
 @pytest.mark.parametrize(("truth", "expected"), [(1.0, "no_difference"), (1.3, "slower"), (1 / 1.3, "faster")])

@@ -1,28 +1,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from grader.errors import GraderError, HostError, StatsError, UsageError
-from grader.judging.expected import Expectation
 from grader.model.base import canonical_json, digest
 from grader.model.bench import Bench, Calibration, ExperimentPlan
-from grader.model.run import Sample, SampleHeader
+from grader.model.run import Sample
 from grader.testing import (
     FakeHost,
     FakeLock,
     FakeNoiseMeter,
     FakeProgress,
     FakeSamples,
-    FakeScales,
     FakeStore,
 )
-from grader.workflow.bench import Limits, Track, run_bench
-from grader.workflow.benchmemory import read_peaks
+from grader.workflow.bench import TimeLimits, Track, run_bench
 from grader.workflow.benchrun import Ran
 from grader.workflow.budget import Budget
 
@@ -35,7 +32,12 @@ class Arm:
     def __init__(self, clock: Clock, seconds: float, bad: Mapping[int, Ran | BaseException] | None = None) -> None:
         self.clock, self.seconds, self.bad = clock, seconds, bad or {}
         self.timeouts: list[float] = []
+        self.preparing_s = 0.0
         self.rng = random.Random(seconds)
+
+    def prepare(self, budget: Budget) -> None:
+        self.clock.now += budget.cap(self.preparing_s) if self.preparing_s else 0.0
+        budget.check()
 
     def run(self, timeout_s: float) -> Ran:
         self.timeouts.append(timeout_s)
@@ -108,8 +110,8 @@ def compare(
     arms: Mapping[str, Arm],
     *,
     rounds: int | None = None,
-    limits: Limits | None = None,
-    before_leaving: Callable[[Bench], Bench] = lambda bench: bench,
+    limits: TimeLimits | None = None,
+    before_leaving: Callable[[Bench, Budget], Bench] = lambda bench, budget: bench,
 ) -> Bench:
     plan = ExperimentPlan(arms=tuple(arms), baseline=next(iter(arms)), rounds=rounds, seed=3)
     return run_bench(
@@ -117,7 +119,7 @@ def compare(
         arms,
         {name: (f"/{name}",) for name in arms},
         course.track(),
-        limits or Limits(run_s=60.0, shared=False),
+        limits or TimeLimits(run_s=60.0, shared=False),
         version="1",
         before_leaving=before_leaving,
     )
@@ -145,10 +147,19 @@ def test_rounds_are_counted_after_warm_ups_and_every_run_is_saved_before_the_nex
     assert (bench.ratios[0].verdict, bench.method.ending) == ("slower", "rounds")
 
 
+def test_runs_of_an_earlier_comparison_are_kept_aside(course: Course) -> None:
+    compare(course, {"a": Arm(course.clock, 0.1)}, rounds=1)
+    first = list(course.samples.lines)
+    compare(course, {"a": Arm(course.clock, 0.1)}, rounds=2)
+    assert course.samples.aside == first
+    assert len(course.samples.lines) == 2 + 2
+    assert any("`aside`" in line for line in course.progress.lines)
+
+
 def test_the_host_is_ours_alone_from_the_first_run_to_what_comes_before_leaving(course: Course) -> None:
     held: list[list[str]] = []
 
-    def leave(bench: Bench) -> Bench:
+    def leave(bench: Bench, budget: Budget) -> Bench:
         held.append(list(course.lock.events))
         return bench
 
@@ -208,7 +219,7 @@ def test_an_arm_with_a_bad_run_has_no_number_and_is_run_no_more(course: Course) 
 def test_a_hang_costs_its_share_of_the_time_and_the_others_go_on(course: Course) -> None:
     course.limit_s = 60.0
     arms = {"a": Arm(course.clock, 0.1), "hangs": Arm(course.clock, 1e6)}
-    bench = compare(course, arms, rounds=6, limits=Limits.of(None, 60.0, 2))
+    bench = compare(course, arms, rounds=6, limits=TimeLimits.of(None, 60.0, 2))
     assert states(bench) == {"a": ("measured", 6), "hangs": ("failed", 0)}
     failure = bench.arms[1].failure
     assert failure is not None
@@ -218,22 +229,32 @@ def test_a_hang_costs_its_share_of_the_time_and_the_others_go_on(course: Course)
 def test_what_the_time_limit_cuts_off_is_no_failure_of_its_arm(course: Course) -> None:
     course.limit_s = 10.0
     arms = {"a": Arm(course.clock, 1.0), "b": Arm(course.clock, 1.1)}
-    bench = compare(course, arms, limits=Limits(run_s=5.0, shared=False))
+    bench = compare(course, arms, limits=TimeLimits(run_s=5.0, shared=False))
     assert bench.method.ending == "time"
     # Ten seconds hold two rounds of warm-up and two or three more.
     assert states(bench)["a"] == states(bench)["b"] == ("measured", 2)
     assert bench.ratios[0].verdict == "not_resolved"
 
 
+def test_what_prepares_a_run_is_within_the_time_limit_and_leaves_the_run_what_is_left(course: Course) -> None:
+    course.limit_s = 20.0
+    arm = Arm(course.clock, 1.0)
+    arm.preparing_s = 2.5
+    bench = compare(course, {"a": arm}, limits=TimeLimits(run_s=5.0, shared=False))
+    assert course.clock.now == 20.0
+    assert arm.timeouts == [5.0, 5.0, 5.0, 5.0, 3.5]
+    assert (bench.method.ending, states(bench)) == ("time", {"a": ("measured", 3)})
+
+
 def test_a_limit_too_small_for_one_round_is_wrong_usage(course: Course) -> None:
     course.limit_s = 1.0
     arms = {"a": Arm(course.clock, 5.0), "b": Arm(course.clock, 6.0)}
     with pytest.raises(UsageError) as caught:
-        compare(course, arms, limits=Limits.of(None, 1.0, 2))
+        compare(course, arms, limits=TimeLimits.of(None, 1.0, 2))
     assert "too short for one round" in str(caught.value)
     course.clock.now, course.limit_s = 0.0, 2.0
     with pytest.raises(StatsError) as other:
-        compare(course, {"a": Arm(course.clock, 0.7)}, limits=Limits(run_s=5.0, shared=False))
+        compare(course, {"a": Arm(course.clock, 0.7)}, limits=TimeLimits(run_s=5.0, shared=False))
     assert (other.value.exit_code, "--time-limit" in other.value.hint) == (2, True)
 
 
@@ -247,15 +268,10 @@ def test_an_interrupt_or_a_broken_host_loses_no_sample(course: Course, broken: B
 
 def test_a_full_disk_ends_the_run_with_its_message(course: Course) -> None:
     class FullDisk(FakeSamples):
-        def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
-            save = super().begin(header, kept)
-
-            def full(sample: Sample) -> None:
-                if len(self.lines) == 7:
-                    raise HostError("cannot write results: No space left on device")
-                save(sample)
-
-            return full
+        def add(self, sample: Sample) -> None:
+            if len(self.lines) == 7:
+                raise HostError("cannot write results: No space left on device")
+            super().add(sample)
 
     course.samples = FullDisk()
     with pytest.raises(GraderError, match="No space left"):
@@ -270,28 +286,5 @@ def test_a_full_disk_ends_the_run_with_its_message(course: Course) -> None:
 def test_a_run_gets_half_of_its_arms_share_of_the_whole(
     run_s: float | None, whole_s: float | None, expected: tuple[float, bool]
 ) -> None:
-    limits = Limits.of(run_s, whole_s, 3)
+    limits = TimeLimits.of(run_s, whole_s, 3)
     assert (limits.run_s, limits.shared) == expected
-
-
-Programs = Mapping[str, tuple[str, Sequence[str]]]
-
-
-def weighed(course: Course, programs: Programs, scales: FakeScales) -> Bench:
-    bench = compare(course, {name: Arm(course.clock, 0.1) for name in programs}, rounds=1)
-    return read_peaks(bench, scales, programs, {}, Expectation(), 5.0, course.progress)
-
-
-def test_peaks_are_of_runs_that_nobody_times_and_a_bad_one_gives_none(course: Course) -> None:
-    scales = FakeScales({"/bin/true": 1000, "/a": 5000})
-    bench = weighed(course, {"a": ("/a", ("a",)), "b": ("/b", ("b",))}, scales)
-    assert [arm.memory_peak.median if arm.memory_peak else None for arm in bench.arms] == [5000.0, None]
-    assert bench.memory is not None
-    assert (bench.memory.notion, bench.memory.runs, bench.memory.floor_bytes) == ("cgroup", 3, 1000)
-    assert scales.weighed == ["/bin/true"] * 4 + ["/a"] * 4 + ["/b"]
-    assert all(sample.memory_peak_bytes is None for sample in course.samples.lines)
-
-
-def test_a_host_that_can_read_no_peak_says_nothing_of_memory(course: Course) -> None:
-    bench = weighed(course, {"a": ("/a", ("a",))}, FakeScales({}))
-    assert (bench.memory, bench.arms[0].memory_peak) == (None, None)

@@ -6,15 +6,20 @@ from contextlib import contextmanager
 
 import pytest
 
-from grader.errors import HostError
+from grader.errors import HostError, StillRunningError
 from grader.judging.expected import Expectation, Freshness
+from grader.model.run import Completed
 from grader.ports import Clocked
-from grader.testing import FakeServer, FakeStopwatch, clocked, completed, http_answer
-from grader.workflow.benchrun import CommandArm, Ran, ServerArm, Url
+from grader.testing import FakeClock, FakeServer, FakeStopwatch, clocked, completed, http_answer
+from grader.workflow.benchrun import CommandArm, Ran, RunCheck, ServerArm, Url
+from grader.workflow.waits import STANDARD, Waits
+
+NOW = 1_700_000_000.0
 
 
 def ran(run: Clocked | OSError, expected: Expectation | None = None, *, first_byte: bool = False) -> Ran:
-    return CommandArm("prog", FakeStopwatch(run), expected or Expectation(), first_byte=first_byte).run(5.0)
+    check = RunCheck(expected or Expectation(), first_byte=first_byte)
+    return CommandArm("prog", FakeStopwatch(run), check).run(5.0)
 
 
 def test_a_good_run_has_its_times() -> None:
@@ -41,6 +46,14 @@ def test_a_run_that_ends_badly_keeps_code_reason_and_tail(
     assert (bad.first_output_s, bad.user_s) == (None, None)
 
 
+@pytest.mark.parametrize(("timeout_s", "told"), [(0.0005, 0.0005), (60 / 14, 4.286), (3.24e6, 3.24e6)])
+def test_a_limit_that_was_met_is_told_with_four_digits(timeout_s: float, told: float) -> None:
+    run = clocked("some", exit_code=None, timed_out=True)
+    bad = CommandArm("prog", FakeStopwatch(run), RunCheck(Expectation())).run(timeout_s)
+    assert bad.reason is not None
+    assert bad.reason.params["seconds"] == told
+
+
 def test_wrong_output_is_shown_rather_than_what_stands_beside_it() -> None:
     bad = ran(clocked("wrong", stderr=b"a warning"), Expectation(regex="right"))
     assert bad.reason is not None
@@ -64,25 +77,17 @@ def test_freshness_is_measured_at_the_first_byte() -> None:
 
 def test_later_runs_print_the_keys_of_the_first() -> None:
     watch = FakeStopwatch(clocked('{"a": 1}'), clocked('{"a": 2}'), clocked('{"error": 1}'))
-    arm = CommandArm("prog", watch, Expectation(json_=True))
+    arm = CommandArm("prog", watch, RunCheck(Expectation(json_=True)))
     assert [arm.run(5.0).outcome for _ in range(3)] == ["ok", "ok", "wrong-output"]
 
 
-def test_what_prepares_a_run_comes_before_each() -> None:
-    done: list[str] = []
-    arm = CommandArm("prog", FakeStopwatch(clocked()), Expectation(), prepare=lambda: done.append("prepared"))
-    arm.run(1.0)
-    arm.run(1.0)
-    assert done == ["prepared", "prepared"]
-
-
-def server_arm(server: FakeServer, expected: Expectation | None = None) -> ServerArm:
+def server_arm(server: FakeServer, expected: Expectation | None = None, waits: Waits = STANDARD) -> ServerArm:
     @contextmanager
     def serve(life_s: float) -> Iterator[FakeServer]:
         yield server
         server.stop(0)
 
-    return ServerArm("prog", serve, Url(port=8080, path="/now"), expected or Expectation())
+    return ServerArm(serve, Url(port=8080, path="/now"), expected or Expectation(), FakeClock(NOW), waits=waits)
 
 
 def test_a_server_is_timed_to_its_first_valid_answer_and_stopped() -> None:
@@ -93,15 +98,47 @@ def test_a_server_is_timed_to_its_first_valid_answer_and_stopped() -> None:
     assert server.stops > 0
 
 
-def test_an_answer_counts_only_if_it_is_what_was_expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grader.workflow.benchrun.PATIENCE_S", 0.0)
+@pytest.mark.parametrize(("end", "code"), [(completed(exit_code=0), 0), (completed(exit_code=None, signal=15), 143)])
+def test_a_server_that_was_told_to_end_tells_how_as_in_a_shell(end: Completed, code: int) -> None:
+    assert server_arm(FakeServer({"/now": http_answer("hello")}, end=end)).run(5.0).exit_code == code
+
+
+def test_an_answer_counts_only_if_it_is_what_was_expected() -> None:
+    impatient = Waits(patience_s=0.0)
     server = FakeServer({"/now": http_answer("starting")})
-    bad = server_arm(server, Expectation(regex="ready")).run(30.0)
+    bad = server_arm(server, Expectation(regex="ready"), impatient).run(30.0)
     assert bad.reason is not None
     assert (bad.outcome, bad.reason.code, bad.tail) == ("wrong-output", "bench.no-match", "starting")
-    bad = server_arm(FakeServer()).run(30.0)
+    bad = server_arm(FakeServer(), waits=impatient).run(30.0)
     assert bad.reason is not None
     assert (bad.outcome, bad.reason.code) == ("wrong-output", "answer.status")
+
+
+def test_an_answer_is_fresh_if_it_tells_when_it_came() -> None:
+    fresh = Expectation(fresh=Freshness(key="now", within_s=0.5))
+    for moment, outcome in ((NOW, "ok"), (NOW - 1, "wrong-output")):
+        server = FakeServer({"/now": http_answer(json.dumps({"now": moment}))})
+        assert server_arm(server, fresh, Waits(patience_s=0.0)).run(30.0).outcome == outcome
+
+
+def test_later_answers_have_the_keys_of_the_first() -> None:
+    server = FakeServer()
+    arm = server_arm(server, Expectation(json_=True), Waits(patience_s=0.0))
+    outcomes = []
+    for body in ('{"a": 1}', '{"a": 2}', '{"error": 1}'):
+        server.answers, server.stops = {"/now": http_answer(body)}, 0
+        outcomes.append(arm.run(30.0).outcome)
+    assert outcomes == ["ok", "ok", "wrong-output"]
+
+
+def test_a_server_that_goes_on_whatever_we_do_ends_the_comparison() -> None:
+    @contextmanager
+    def unkillable(life_s: float) -> Iterator[FakeServer]:
+        yield FakeServer({"/": http_answer("hello")})
+        raise StillRunningError("process 7 goes on")
+
+    with pytest.raises(StillRunningError):
+        ServerArm(unkillable, Url(port=8080, path="/"), Expectation(), FakeClock()).run(5.0)
 
 
 def test_a_server_that_never_listens_is_waited_for_no_longer_than_allowed() -> None:
@@ -123,6 +160,6 @@ def test_a_port_that_is_taken_is_no_time() -> None:
         raise HostError("port 8080 is taken")
         yield
 
-    bad = ServerArm("prog", taken, Url(port=8080, path="/"), Expectation()).run(5.0)
+    bad = ServerArm(taken, Url(port=8080, path="/"), Expectation(), FakeClock()).run(5.0)
     assert bad.reason is not None
     assert (bad.outcome, bad.reason.params["detail"]) == ("not-started", "port 8080 is taken")

@@ -5,12 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from grader.errors import HostError
+from grader.errors import HostError, TimeLimitError
+from grader.model.bench import BlockDone
 from grader.model.lab import Parameters, StdoutJsonProbe
 from grader.model.run import Campaign, Command, Completed, Sample
-from grader.testing import FakeHost, FakeNoiseMeter, FakeProgress, completed
+from grader.model.samplelog import SampleHeader
+from grader.stats.campaign import campaign_of, sound_blocks
+from grader.testing import FakeHost, FakeNoiseMeter, FakeProgress, FakeSamples, completed
 from grader.workflow.calibration import CalibratedMeter
-from grader.workflow.campaign import TimedArm, campaign_plan, latest, run_campaign, whole_rounds
+from grader.workflow.campaign import TimedArm, campaign_plan, run_campaign
 from tests.samplelab import NOW, right_output, small_lab
 
 PROBE = small_lab().probes["once"]
@@ -18,40 +21,49 @@ PARAMETERS = Parameters(rounds=6, warmups=2, seed=3)
 
 
 class Bench:
-    """Runs a campaign of arms whose behaviour is given by arm; `order` is what ran, `saved` what was saved."""
+    """Runs a campaign of arms whose behaviour is given by arm; `order` is what ran, `log` what was saved."""
 
     def __init__(self, behaviour: Mapping[str, Callable[[int], Completed]], *spawn_s: float) -> None:
         self.behaviour = behaviour
         self.noise = FakeNoiseMeter(*spawn_s)
         self.progress = FakeProgress()
         self.order: list[str] = []
-        self.saved: list[Sample] = []
+        self.log = FakeSamples()
+
+    @property
+    def saved(self) -> list[Sample]:
+        """The timed runs that were saved."""
+        return [sample for sample in self.log.lines if sample.phase == "timed"]
 
     def run(self, command: Command) -> Completed:
         arm = command.argv[0]
         self.order.append(arm)
         return self.behaviour[arm](self.order.count(arm))
 
-    def campaign(self, parameters: Parameters = PARAMETERS, kept: Sequence[Sample] = ()) -> Campaign:
+    def campaign(self, parameters: Parameters = PARAMETERS, kept: Sequence[BlockDone] = ()) -> Campaign:
         assert isinstance(PROBE, StdoutJsonProbe)
         arms = [
             TimedArm(name=arm, command=Command(argv=(arm,)), probe=None if arm == "control" else PROBE)
             for arm in self.behaviour
         ]
         noise = CalibratedMeter(self.noise, None, FakeHost().fingerprint(()))
+        self.log.begin(SampleHeader(key="k", rounds=1, began=0.0), kept)
         lab = small_lab(parameters=parameters.model_dump())
         lab = lab.model_copy(update={"timing": lab.timing.model_copy(update={"ratios": ("b/a",)})})
-        return run_campaign(
-            campaign_plan(lab, [arm.name for arm in arms]),
+        plan = campaign_plan(lab, [arm.name for arm in arms])
+        done = run_campaign(
+            plan,
             arms,
             self.run,
-            self.saved.append,
+            self.log,
             self.progress,
             noise,
             kept=kept,
             wall=lambda: NOW,
             monotonic=lambda: 5.0,
         )
+        assert list(done) == self.log.blocks, "all that was done is saved"
+        return campaign_of(plan, done, noise.calibration)
 
 
 def right(_: int) -> Completed:
@@ -82,12 +94,12 @@ def test_each_sample_is_saved_before_the_next_run() -> None:
     seen: list[tuple[int, int]] = []
 
     def watching(_: int) -> Completed:
-        seen.append((len(bench.order), len(bench.saved)))
+        seen.append((len(bench.order), len(bench.log.lines)))
         return right(0)
 
     bench = Bench({"a": watching})
     bench.campaign()
-    assert seen == [(1, 0), (2, 0), *((3 + i, i) for i in range(6))]
+    assert seen == [(1 + i, i) for i in range(2 + 6)]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +156,7 @@ def test_an_interrupt_keeps_what_was_saved() -> None:
     with pytest.raises(KeyboardInterrupt):
         bench.campaign()
     assert len(bench.saved) == 2
+    assert [done.block.phase for done in bench.log.blocks] == ["warm-up"], "their block has no reading"
 
 
 QUIET_S, BUSY_S = 0.0005, 0.005
@@ -156,7 +169,8 @@ def test_rounds_under_noise_are_run_again_and_the_first_attempts_do_not_count() 
     assert [(s.arm, s.round_index) for s in made.samples if s.arm == "a"] == [("a", r) for r in range(6)]
     assert {s.attempt for s in made.samples if s.round_index < 5} == {1}
     assert made.noise == ()
-    assert len(bench.saved) == 2 * (5 + 6), "every run is saved, whether it counts or not"
+    assert {(s.round_index, s.attempt) for s in made.discarded} == {(r, 0) for r in range(5)}
+    assert len(bench.saved) == len(made.samples) + len(made.discarded) == 2 * (5 + 6), "every run is saved"
     assert any("run again" in line for line in bench.progress.lines)
 
 
@@ -173,29 +187,67 @@ def test_an_arm_that_fails_in_rounds_that_are_run_again_keeps_its_reason() -> No
     made = bench.campaign()
     assert [s.outcome for s in made.samples if s.arm == "a"] == ["ok", "ok", "failed"]
     assert [s.outcome for s in made.samples if s.arm == "b"] == ["ok"] * 6
-    assert len(whole_rounds(bench.saved, ("a", "b"))) == len(made.samples)
+
+
+ARMS = {"a": right, "b": right}
+BLOCKS = 2 * 5  # runs of both arms
+
+
+def cut_off(spawn_s: Sequence[float], after: int) -> FakeSamples:
+    """Return what a campaign leaves that is interrupted at its run number `after`, warm-ups included."""
+
+    def interrupted(_: int) -> Completed:
+        if len(bench.order) == after:
+            raise KeyboardInterrupt
+        return right(0)
+
+    bench = Bench({"a": interrupted, "b": interrupted}, *spawn_s)
+    with pytest.raises(KeyboardInterrupt):
+        bench.campaign()
+    return bench.log
 
 
 def test_kept_rounds_are_not_run_again_whatever_the_host_does_now() -> None:
-    kept = Bench({"a": right, "b": right}).campaign().samples[: 2 * 3]
-    bench = Bench({"a": right, "b": right}, BUSY_S)
-    made = bench.campaign(kept=kept)
-    assert made.samples[:6] == kept
-    assert min(sample.round_index for sample in bench.saved) == 3
+    log = cut_off([QUIET_S], 2 * 2 + BLOCKS + 1)
+    bench = Bench(ARMS, BUSY_S)
+    made = bench.campaign(kept=log.blocks)
+    assert list(made.samples[:BLOCKS]) == log.lines[2 * 2 :]
+    assert bench.order.count("a") == 2 + 1, "warm-ups and the last round"
+    assert [reason.code for reason in made.noise] == ["noise.spawn"]
     assert [s.round_index for s in made.samples if s.arm == "a"] == list(range(6))
 
 
-def test_rounds_that_were_repeated_in_vain_before_it_was_cut_off_leave_their_mark() -> None:
-    first = Bench({"a": right, "b": right}, *[QUIET_S, BUSY_S] * 4, QUIET_S).campaign()
-    assert {s.attempt for s in first.samples if s.round_index < 5} == {3}
-    resumed = Bench({"a": right, "b": right}).campaign(kept=first.samples[: 2 * 5])
-    assert [reason.code for reason in resumed.noise] == ["noise.given-up"]
+@pytest.mark.parametrize("after", range(2 * 2 + 1, 2 * 2 + 4 * BLOCKS + 2, 3))
+def test_a_busy_host_is_the_same_verdict_with_and_without_an_interruption(after: int) -> None:
+    """Its readings are quiet before and after each block, busy in between: no more than three repetitions."""
+    whole = Bench(ARMS, *[QUIET_S, BUSY_S] * 4, QUIET_S)
+    made = whole.campaign()
+    assert [reason.code for reason in made.noise] == ["noise.spawn"]
+    assert {s.attempt for s in made.samples if s.round_index < 5} == {3}
+    log = cut_off([*[QUIET_S, BUSY_S] * 4, QUIET_S], after)
+    timed = [done for done in log.blocks if done.block.phase == "timed" and done.block.orders]
+    left = [QUIET_S, BUSY_S] * (4 - len(timed))
+    resumed = Bench(ARMS, *left, QUIET_S)
+    again = resumed.campaign(kept=log.blocks)
+    assert [reason.code for reason in again.noise] == ["noise.spawn"]
+    assert {(s.round_index, s.attempt) for s in again.samples} == {(s.round_index, s.attempt) for s in made.samples}
+    assert {(s.round_index, s.attempt) for s in again.discarded} == {(s.round_index, s.attempt) for s in made.discarded}
+
+
+def test_rounds_that_were_found_contaminated_before_it_was_cut_off_are_run_again_by_the_next() -> None:
+    log = cut_off([QUIET_S, BUSY_S, QUIET_S], 2 * 2 + BLOCKS + 1)
+    assert log.blocks[-1].block.pause_s > 0
+    made = Bench(ARMS).campaign(kept=log.blocks)
+    assert made.noise == ()
+    assert {s.attempt for s in made.samples if s.round_index < 5} == {1}
+    assert {s.attempt for s in made.discarded} == {0}
 
 
 def test_a_campaign_that_was_complete_runs_nothing() -> None:
-    kept = Bench({"a": right, "b": right}).campaign().samples
-    bench = Bench({"a": right, "b": right})
-    assert bench.campaign(kept=kept).samples == kept
+    first = Bench(ARMS)
+    whole = first.campaign()
+    bench = Bench(ARMS)
+    assert bench.campaign(kept=first.log.blocks) == whole
     assert bench.order == []
 
 
@@ -220,37 +272,30 @@ def test_a_campaign_of_no_fixed_length_goes_on_where_it_was_cut_off_and_ends_whe
     def arms() -> dict[str, Callable[[int], Completed]]:
         return {"a": taking(0.01, 0.02), "b": taking(0.02, 0.1)}
 
-    whole = Bench(arms()).campaign(AUTO)
+    first = Bench(arms())
+    whole = first.campaign(AUTO)
     assert 10 < whole.rounds < 40
     orders = [s.arm for s in whole.samples]
-    for rounds in (3, 12):
+    for blocks in (1, 3):
         bench = Bench(arms())
-        made = bench.campaign(AUTO, kept=whole.samples[: 2 * rounds])
+        made = bench.campaign(AUTO, kept=first.log.blocks[: 1 + blocks])
         assert made.rounds % 5 == 0
         assert [s.arm for s in made.samples][: len(orders)] == orders[: len(made.samples)]
 
 
-def sample(arm: str, round_index: int, attempt: int, outcome: str = "ok") -> Sample:
-    good = outcome == "ok"
-    return Sample.model_validate(
-        {
-            "arm": arm,
-            "round_index": round_index,
-            "attempt": attempt,
-            "outcome": outcome,
-            "total_s": 1.0 if good else None,
-            "first_output_s": None,
-            "exit_code": 0,
-            "started_s": 0.0,
-        }
-    )
+def test_a_campaign_that_the_time_cut_off_goes_on_after_its_last_whole_round() -> None:
+    def up(_: int) -> Completed:
+        if len(bench.order) > 2 * 2 + 2 * 3 + 1:
+            raise TimeLimitError("up")
+        return right(0)
 
-
-def test_rounds_that_were_to_be_run_again_when_it_was_cut_off_do_not_count() -> None:
-    first = [sample(arm, r, 0) for r in range(3) for arm in ("a", "b")]
-    again = [sample("a", 0, 1), sample("b", 0, 1)]
-    assert whole_rounds([*first, *again], ("a", "b")) == again
-    assert whole_rounds([*first, *again, sample("b", 1, 1)], ("a", "b")) == again
-    following = [sample(arm, 3, 0) for arm in ("a", "b")]
-    all_again = [*again, *(sample(arm, r, 1) for r in (1, 2) for arm in ("a", "b"))]
-    assert latest([*first, *all_again, *following]) == [*all_again, *following]
+    bench = Bench({"a": up, "b": up})
+    cut = bench.campaign()
+    assert (cut.cut, [s.round_index for s in cut.samples if s.arm == "a"]) == (True, [0, 1, 2])
+    assert [s.round_index for s in cut.discarded] == [3]
+    again = Bench(ARMS)
+    made = again.campaign(kept=sound_blocks(bench.log.blocks))
+    assert made.samples[: 2 * 3] == cut.samples
+    assert [s.round_index for s in made.samples if s.arm == "a"] == list(range(6))
+    assert (made.cut, made.discarded) == (False, ())
+    assert again.order.count("a") == 2 + 3

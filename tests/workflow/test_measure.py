@@ -20,6 +20,7 @@ from grader.testing import (
     FakeEngine,
     FakeHost,
     FakeLock,
+    FakeNoiseMeter,
     FakeProgress,
     FakeSamples,
     FakeStore,
@@ -45,19 +46,24 @@ class Desk:
         self.samples = FakeSamples()
         self.clock = FakeClock(NOW)
         self.waits = STANDARD
+        self.host = FakeHost()
+        self.progress = FakeProgress()
 
-    def measure(self, fake: FakeEngine, *, use_cache: bool = True, resume: bool = False) -> Measured:
+    def measure(
+        self, fake: FakeEngine, *, use_cache: bool = True, resume: bool = False, remeasure: bool = False
+    ) -> Measured:
         return measure_submission(
             self.submission,
             self.lab,
             fake,
             self.store,
             self.lock,
-            FakeHost(),
-            FakeProgress(),
+            self.host,
+            self.progress,
             use_cache=use_cache,
             samples=self.samples,
             resume=resume,
+            remeasure=remeasure,
             clock=self.clock,
             waits=self.waits,
         )
@@ -134,6 +140,13 @@ def test_without_the_cache_nothing_is_read_from_it_or_kept_in_it(desk: Desk) -> 
     assert busy.built == ["native", "wasm"]
     assert len(busy.ran) == 2 + 3 * (2 + 8)
     assert desk.store.results == kept
+
+
+def test_without_the_cache_load_from_the_first_reading_on_is_seen_all_the_same(desk: Desk) -> None:
+    desk.measure(engine())
+    desk.host = FakeHost(FakeNoiseMeter(0.005))
+    fact = facts(desk.measure(engine(), use_cache=False))["native.startup_time@process"]
+    assert [reason.code for reason in fact.noise] == ["noise.spawn"]
 
 
 def test_a_damaged_artifact_is_built_again(desk: Desk) -> None:

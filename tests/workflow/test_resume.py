@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from grader.errors import TimeLimitError
 from grader.model.base import Message
-from grader.model.run import Command, Completed, Sample, SampleHeader
+from grader.model.bench import Block, BlockDone, NoiseReading
+from grader.model.grade import Beside, Grade, StoredGrade
+from grader.model.run import Command, Completed, Sample
+from grader.model.samplelog import SampleHeader
 from grader.model.submission import Copied, IntakeCaps, ManifestEntry, Submission
-from grader.ports import Source
+from grader.ports import NoiseMeter, Source
 from grader.testing import (
     FakeClock,
     FakeEngine,
     FakeHost,
     FakeLock,
+    FakeNoiseMeter,
     FakeProgress,
     FakeRunner,
     FakeSamples,
@@ -27,6 +34,7 @@ from grader.testing import (
     completed,
 )
 from grader.workflow.grade import LabUsed
+from grader.workflow.judge import judge_again, judgement_files
 from grader.workflow.run import Desk, Finished, Job, run_grading
 from tests.samplelab import NOW, engine, right_output, small_lab
 
@@ -87,20 +95,35 @@ class Place:
 
 
 class Cutting(FakeSamples):
-    """Calls `saved_one` after each sample that was saved: where a kill may come."""
+    """Calls `saved_one` after everything that was saved: where a kill may come."""
 
     def __init__(self, saved_one: Callable[[], None]) -> None:
         super().__init__()
         self.saved_one = saved_one
 
-    def begin(self, header: SampleHeader, kept: Sequence[Sample]) -> Callable[[Sample], None]:
-        save = super().begin(header, kept)
+    def add(self, sample: Sample) -> None:
+        super().add(sample)
+        self.saved_one()
 
-        def add(sample: Sample) -> None:
-            save(sample)
-            self.saved_one()
+    def begin_block(self, block: Block) -> None:
+        super().begin_block(block)
+        self.saved_one()
 
-        return add
+    def close_block(self, reading: NoiseReading, *, cut: bool = False) -> None:
+        super().close_block(reading, cut=cut)
+        self.saved_one()
+
+
+class BusyOnce:
+    """A host that is busy while the first block of rounds runs for the first time, whoever runs it."""
+
+    def __init__(self, log: FakeSamples) -> None:
+        self.log = log
+
+    def read(self, at_s: float, pause_s: float = 0.0) -> NoiseReading:
+        now = self.log.block
+        busy = now is not None and now.phase == "timed" and now.first_round == now.attempt == 0 and bool(now.orders)
+        return NoiseReading(at_s=at_s, spawn_s=(0.005 if busy else 0.0005,))
 
 
 class World:
@@ -112,19 +135,25 @@ class World:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self.store = FakeStore(folder)
-        self.log = Cutting(self.moment)
+        self.log = Cutting(partial(self.moment, saving=True))
         self.moments, self.cut = 0, 0
         self.error: BaseException = KeyboardInterrupt()
         self.place = Place(self.log)
         self.progress = FakeProgress()
+        self.noise: NoiseMeter = FakeNoiseMeter()
 
-    def moment(self) -> None:
+    def moment(self, *, saving: bool = False) -> None:
         self.moments += 1
-        # An interrupt comes once; once the time is up it stays up.
-        if self.moments == self.cut or (
-            self.cut and self.moments > self.cut and isinstance(self.error, TimeLimitError)
-        ):
+        if isinstance(self.error, TimeLimitError):  # Once the time is up it stays up; to save is not refused.
+            hit = 0 < self.cut <= self.moments and not saving
+        else:
+            hit = self.moments == self.cut
+        if hit:
             raise self.error
+
+    def timed(self) -> list[Sample]:
+        """Return the timed runs that are saved."""
+        return [sample for sample in self.log.lines if sample.phase == "timed"]
 
     def grade(self, *, cut: int = 0, resume: bool = False, use_cache: bool = True) -> Finished:
         self.moments, self.cut, self.place, self.progress = 0, cut, Place(self.log), FakeProgress()
@@ -134,7 +163,7 @@ class World:
             runner=FakeRunner(lambda _: completed()),
             engine=self._engine(),
             lock=FakeLock(),
-            host=FakeHost(),
+            host=FakeHost(self.noise),
             progress=self.progress,
             clock=FakeClock(NOW),
         )
@@ -143,9 +172,14 @@ class World:
 
     def spoil(self, outcome: str, reason: Message) -> None:
         """Make a saved run of one arm, in its fourth round, one that went wrong: the arm's last."""
-        arm = [s for s in self.log.lines if s.arm == "wasmtime"]
+        arm = [s for s in self.timed() if s.arm == "wasmtime"]
         bad = {"outcome": outcome, "reason": reason, "total_s": None, "first_output_s": None, "exit_code": None}
-        self.log.lines = [s.model_copy(update=bad) if s is arm[3] else s for s in self.log.lines if s not in arm[4:]]
+
+        def spoilt(done: BlockDone) -> BlockDone:
+            samples = [s.model_copy(update=bad) if s is arm[3] else s for s in done.samples if s not in arm[4:]]
+            return BlockDone(block=done.block, samples=tuple(samples), reading=done.reading)
+
+        self.log.blocks = [spoilt(done) for done in self.log.blocks]
 
     def _results(self, _: Submission) -> Place:
         self.moment()
@@ -166,7 +200,7 @@ class World:
 
         def timed(arm: str, base_s: float) -> Callable[[], Completed]:
             def run() -> Completed:
-                rounds = sum(sample.arm == arm for sample in world.log.lines)
+                rounds = sum(sample.arm == arm for sample in world.timed())
                 return completed(right_output(), total_s=base_s + 0.0001 * rounds**2)
 
             return run
@@ -189,7 +223,7 @@ def test_a_run_that_is_cut_off_at_any_moment_is_resumed_to_the_same_bytes(
     uncut: tuple[dict[str, bytes], int], tmp_path: Path
 ) -> None:
     files, moments = uncut
-    assert moments == 1 + 2 + 2 + 3 * (2 + 7) + 3 * 7, "freeze, builds, probes, runs and samples"
+    assert moments == 1 + 2 + 2 + 2 * 3 * (2 + 7) + 2 * 3, "freeze, builds, probes, runs, samples, ends of 3 blocks"
     for cut in range(1, moments + 1):
         world = World(tmp_path / str(cut))
         with pytest.raises(KeyboardInterrupt):
@@ -201,13 +235,51 @@ def test_a_run_that_is_cut_off_at_any_moment_is_resumed_to_the_same_bytes(
         assert world.log.lines == []
 
 
+def busy(folder: Path) -> World:
+    world = World(folder)
+    world.noise = BusyOnce(world.log)
+    return world
+
+
+def test_rounds_that_are_run_again_because_of_noise_are_so_in_the_same_way_wherever_it_is_cut_off(
+    tmp_path: Path,
+) -> None:
+    whole = busy(tmp_path / "whole")
+    whole.grade()
+    rows = list(csv.DictReader(whole.place.files["samples.csv"].decode().splitlines()))
+    attempts = {(int(row["round"]), row["attempt"], row["used"]) for row in rows}
+    assert attempts == {(r, a, a) for r in range(5) for a in "01"} | {(r, "0", "1") for r in (5, 6)}
+    facts = json.loads(whole.place.files["grade.json"])["facts"]
+    assert not any(fact["noise"] for fact in facts)
+    for cut in range(5, whole.moments + 1, 4):
+        world = busy(tmp_path / str(cut))
+        with pytest.raises(KeyboardInterrupt):
+            world.grade(cut=cut)
+        world.grade(resume=True)
+        for name in ("grade.json", "samples.csv", "feedback.html"):
+            assert world.place.files[name] == whole.place.files[name], f"{name}, cut at moment {cut}"
+
+
+def test_a_judgement_of_a_grade_whose_rounds_were_run_again_has_its_bytes(tmp_path: Path) -> None:
+    world = busy(tmp_path / "store")
+    world.grade()
+    files = world.place.files
+    stored = StoredGrade(grade=Grade.model_validate_json(files["grade.json"]), sha256="a" * 64)
+    grade = judge_again(USED, stored.grade, {}, "1")
+    beside = Beside(samples=files["samples.csv"], report=FILES["report.md"])
+    made = judgement_files(USED, stored, grade, beside, "en", datetime.fromtimestamp(NOW, UTC))
+    assert {name: data for name, data in made.items() if name != "run.json"} == {
+        name: files[name] for name in ("grade.json", "table.md", "feedback.md", "feedback.html")
+    }
+
+
 def test_a_run_that_is_cut_off_again_and_again_ends_with_the_same_bytes(
     uncut: tuple[dict[str, bytes], int], tmp_path: Path
 ) -> None:
     world = World(tmp_path / "store")
     for _ in range(100):
         try:
-            world.grade(cut=15, resume=True)
+            world.grade(cut=50, resume=True)
         except KeyboardInterrupt:
             continue
         break
@@ -229,10 +301,10 @@ def test_without_the_cache_the_rounds_are_kept_and_everything_else_is_done_again
     world = World(tmp_path / "store")
     with pytest.raises(KeyboardInterrupt):
         world.grade(cut=uncut[1] - 2, use_cache=False)
-    kept = world.log.lines[: 3 * 6]
+    kept = world.timed()[: 3 * 5]
     world.grade(resume=True, use_cache=False)
     assert world.place.files["grade.json"] == uncut[0]["grade.json"]
-    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 6
+    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 5
     rows = world.place.files["samples.csv"].decode().splitlines()[1:]
     assert [row.split(",")[0] for row in rows[: len(kept)]] == [sample.arm for sample in kept]
 
@@ -269,7 +341,7 @@ def test_an_arm_whose_program_failed_stays_out_when_it_is_resumed(
         world.grade(cut=uncut[1] - 2)
     world.spoil("timeout", Message(code="run.timeout", params={"seconds": 10}))
     world.grade(resume=True)
-    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 6
+    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 5
     facts = {fact["id"]: fact for fact in json.loads(world.place.files["grade.json"])["facts"]}
     assert facts["wasm.startup_time@wasmtime"]["state"] == "failed"
 
@@ -293,10 +365,9 @@ def test_samples_of_another_campaign_stay_where_nothing_is_timed(
     world = World(tmp_path / "store")
     world.grade()
     header = SampleHeader(key="of another program", rounds=7, began=NOW)
-    lines = [SAMPLE]
-    world.log.header, world.log.lines, world.log.begun = header, lines, None
+    world.log.header, world.log.loose, world.log.begun = header, [SAMPLE], None
     world.grade()
-    assert (world.log.header, world.log.lines) == (header, lines)
+    assert (world.log.header, world.log.lines) == (header, [SAMPLE])
 
 
 def test_damaged_samples_are_kept_whole_and_the_rounds_before_them_count(
@@ -305,13 +376,12 @@ def test_damaged_samples_are_kept_whole_and_the_rounds_before_them_count(
     world = World(tmp_path / "store")
     with pytest.raises(KeyboardInterrupt):
         world.grade(cut=uncut[1] - 2)
-    del world.log.lines[3 * 2 + 1 :]
-    world.log.damaged = 3 * 2 + 3
+    world.log.damaged, there = 40, list(world.log.lines)
     world.grade(resume=True)
-    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 2
+    assert json.loads(world.place.files["run.json"])["resumed_rounds"] == 5
     assert world.place.files["grade.json"] == uncut[0]["grade.json"]
-    assert len(world.log.aside) == 3 * 2 + 1
-    assert "line 9 of the saved runs cannot be read: 2 rounds before it count" in "\n".join(world.progress.lines)
+    assert world.log.aside == there
+    assert "line 40 of the saved runs cannot be read: 5 rounds before it count" in "\n".join(world.progress.lines)
 
 
 def test_a_campaign_that_the_time_limit_cut_counts_its_complete_rounds_and_is_finished_later(
@@ -335,7 +405,7 @@ def test_what_the_time_limit_cut_anywhere_costs_nobody_a_point_and_is_made_later
     uncut: tuple[dict[str, bytes], int], tmp_path: Path
 ) -> None:
     whole = json.loads(uncut[0]["grade.json"])
-    for cut in range(2, uncut[1] + 1):
+    for cut in range(2, uncut[1] - 1):  # After the last run there is only its sample and its reading to save.
         world = World(tmp_path / str(cut))
         world.error = TimeLimitError("up")
         done = world.grade(cut=cut)

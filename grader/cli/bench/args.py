@@ -10,20 +10,19 @@ from urllib.parse import urlsplit
 from grader.errors import UsageError
 from grader.judging.expected import Expectation, Freshness
 from grader.model.base import Record
-from grader.model.bench import ExperimentPlan
+from grader.model.bench import LARGEST_PLAN, ExperimentPlan
 from grader.model.grade import Conditions
 from grader.units import parse_duration
 from grader.workflow.benchrun import Url
 
 SHELL = "/bin/sh"
 LONGEST_NAME = 60
-MOST_ROUNDS = 5000
 AUTO_LIMIT_S = 60.0
 WARMUPS = 2
 FIRST_ROUNDS = 3
 
 _LOCAL = frozenset({"localhost", "127.0.0.1"})
-_DURATIONS = "write for example `90`, `60s`, `5m` or `1h30m`"
+_DURATIONS = "write for example `90`, `60s`, `500ms` or `1h30m`"
 _ARM = "write for example `--arm sorted='sort big.txt'`"
 
 
@@ -75,12 +74,19 @@ def split_command(command: str, *, where: str, shell: bool) -> tuple[str, ...]:
 def parse_prepare(
     texts: Sequence[str], names: Sequence[str], *, shell: bool
 ) -> tuple[tuple[str | None, tuple[str, ...]], ...]:
-    """Return the commands to run before each run, each with its arm; None for all arms."""
+    """Return the commands to run before each run, each with its arm; None for all arms.
+
+    Raises: UsageError for a command that is none, or that is for an arm which there is not.
+    """
     found = []
     for text in texts:
         name, equals, command = text.partition("=")
         own = bool(equals) and name.strip() in names
         argv = split_command(command if own else text, where="--prepare", shell=shell)
+        if not own and not shell and "=" in argv[0] and "/" not in name:
+            raise UsageError(
+                f"there is no arm `{name.strip()}`", where=f"--prepare {text}", hint=f"the arms are {', '.join(names)}"
+            )
         found.append((name.strip() if own else None, argv))
     return tuple(found)
 
@@ -163,9 +169,9 @@ def parse_rounds(text: str, state: Conditions, *, prepared: bool) -> int | None:
 
 def _count(text: str) -> int:
     count = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-    if not 1 <= count <= MOST_ROUNDS:
+    if not 1 <= count <= LARGEST_PLAN:
         raise UsageError(
-            f"`{text}` is no number of rounds", where="--rounds", hint=f"`auto`, or a number from 1 to {MOST_ROUNDS}"
+            f"`{text}` is no number of rounds", where="--rounds", hint=f"`auto`, or a number from 1 to {LARGEST_PLAN}"
         )
     return count
 
@@ -186,4 +192,5 @@ def make_plan(
         seed=seed,
         clock="total" if ready == "exit" else "start",
         conditions=state,
+        serves=ready not in ("exit", "first-byte"),
     )

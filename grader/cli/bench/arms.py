@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from grader.adapters.clock import SystemClock
 from grader.adapters.host import file_digest
 from grader.adapters.localserver import serve_locally
 from grader.adapters.pagecache import cached_share, drop
 from grader.adapters.stopwatch import TAIL_BYTES, Stopwatch
-from grader.cli.benchargs import NamedCommand
-from grader.errors import HostError
+from grader.cli.bench.args import NamedCommand
+from grader.errors import HostError, TimeLimitError
 from grader.judging.expected import Expectation
 from grader.model.base import Record
 from grader.model.host import Tool
-from grader.ports import Progress
-from grader.workflow.benchrun import Arm, CommandArm, ServerArm, Url
+from grader.ports import Clocked, Progress
+from grader.workflow.benchrun import Arm, CommandArm, Preparation, RunCheck, ServerArm, Url
+from grader.workflow.budget import Budget
 
 CHECKED_BYTES = 16 << 20
 """Of stdout that is looked into; more is a bad run."""
@@ -48,17 +50,16 @@ def make_arm(
     expected: Expectation,
     environment: Mapping[str, str],
     url: Url | None,
-    prepare: Callable[[], None],
-    *,
-    first_byte: bool,
+    prepare: Preparation,
+    check: RunCheck,
 ) -> Arm:
-    name = shown(command.argv[0])
+    """Return the arm, a server if it has a `url`; `check` is for one that ends by itself."""
     if url is not None:
         return ServerArm(
-            name,
             lambda life_s: serve_locally(command.program, command.argv, environment, url.port, life_s),
             url,
             expected,
+            SystemClock(),
             prepare=prepare,
         )
     stopwatch = Stopwatch(
@@ -67,7 +68,7 @@ def make_arm(
         environment,
         stdout_bytes=CHECKED_BYTES if expected.reads_output else TAIL_BYTES,
     )
-    return CommandArm(name, stopwatch, expected, prepare=prepare, first_byte=first_byte)
+    return CommandArm(shown(command.argv[0]), stopwatch, check, prepare=prepare)
 
 
 def tools_of(commands: Mapping[str, Found]) -> tuple[Tool, ...]:
@@ -97,28 +98,34 @@ def preparation(
     commands: Sequence[tuple[str | None, tuple[str, ...]]],
     cold: Sequence[Path],
     environment: Mapping[str, str],
-) -> Callable[[], None]:
+) -> Preparation:
     """Return what is done before each run of an arm."""
     mine = [argv for arm, argv in commands if arm in (None, name)]
-    if not mine and not cold:
-        return lambda: None
     watches = [(argv, Stopwatch(shutil.which(argv[0]) or argv[0], argv, environment)) for argv in mine]
 
-    def prepare() -> None:
+    def prepare(budget: Budget) -> None:
         for argv, watch in watches:
-            _prepare_once(argv, watch)
+            _prepare_once(argv, watch, budget)
         drop(cold)
 
     return prepare
 
 
-def _prepare_once(argv: Sequence[str], watch: Stopwatch) -> None:
-    """Raises: HostError if it does not go well: the runs would not be what was asked for."""
+def _prepare_once(argv: Sequence[str], watch: Stopwatch, budget: Budget) -> None:
+    """Raises: TimeLimitError if the time is up; HostError if it does not go well: the runs would not be as asked."""
+    timeout_s = budget.cap(PREPARE_S)
     try:
-        done = watch.run(PREPARE_S)
+        done = watch.run(timeout_s)
     except (OSError, ValueError) as error:
         raise HostError(f"`{shown(argv[0])}` could not be started: {error}", where="--prepare") from error
+    if done.timed_out and timeout_s < PREPARE_S:
+        raise TimeLimitError(f"the time limit was up before `{shown(argv[0])}` had ended", where="--prepare")
     if done.exit_code != 0:
         said = done.stderr.decode("utf-8", "replace").strip()[-200:]
-        how = "did not end in time" if done.timed_out else f"ended with exit code {done.exit_code}"
-        raise HostError(f"`{shown(argv[0])}` {how}: {said}", where="--prepare", hint="see what it needs")
+        how = "did not end in time" if done.timed_out else f"ended with {_end(done)}"
+        what = f"`{shown(argv[0])}` {how}" + (f": {said}" if said else "")
+        raise HostError(what, where="--prepare", hint="see what it needs")
+
+
+def _end(done: Clocked) -> str:
+    return f"signal {done.signal}" if done.signal is not None else f"exit code {done.exit_code}"

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from grader.cli.benchcompare import compare_command
+from grader.cli.bench.compare import compare_command
 from grader.cli.grade import QuietOption
+from grader.cli.group import Commands
 from grader.cli.options import CacheOption, LangOption, LockOption
+from grader.errors import HostError, UsageError
 
 State = Literal["warm", "first", "file-cold"]
 
 EXIT_ARM_FAILED = 3
 
-bench_app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+
+class Comparisons(Commands):
+    """Arms are options; a command without a name, as other tools take it, is told how to get one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # The class of a context is private to typer.
+        if self.get_command(ctx, args[0]) is None:
+            named = " ".join(f"--arm {name}={shlex.quote(command)}" for name, command in zip("ab", args, strict=False))
+            raise UsageError(f"`{args[0]}` has no name to call it by", where="bench", hint=f"give it as {named}")
+        return super().resolve_command(ctx, args)
+
+
+bench_app = typer.Typer(
+    cls=Comparisons, invoke_without_command=True, no_args_is_help=False, subcommand_metavar="[compare OLD NEW]"
+)
 bench_app.command("compare")(compare_command)
 
 
@@ -138,10 +154,12 @@ def bench_command(
     Commands run with your own rights, in this directory, without a shell.  An arm with a bad run has no number.
     """
     if context.invoked_subcommand is not None:
+        _refuse_options(context)
         return
-    from grader.cli.benchfiles import Targets
-    from grader.cli.benching import Asked, bench_session
-    from grader.cli.showbench import show_bench
+    from grader.cli.bench.meaning import Asked
+    from grader.cli.bench.session import bench_session
+    from grader.cli.bench.show import show_bench
+    from grader.cli.bench.targets import Targets
     from grader.exports.bench import bench_json
 
     asked = Asked(
@@ -173,10 +191,30 @@ def bench_command(
         lock=lock,
         quiet=quiet,
     )
-    bench = bench_session(asked)
-    if as_json:
-        typer.echo(bench_json(bench).decode(), nl=False)
-    else:
-        show_bench(bench, lang)
+    bench, kept = bench_session(asked)
+    try:
+        if as_json:
+            typer.echo(bench_json(bench).decode(), nl=False)
+        else:
+            show_bench(bench, lang)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        hint = f"every run is kept in `{kept}`"
+        raise HostError(f"the result cannot be printed: {error.strerror}", where="stdout", hint=hint) from error
+    finally:  # A reader that goes away takes only what is printed.
+        asked.targets.write(bench, lang, kept)
     if any(measured.state == "failed" for measured in bench.arms):
         raise typer.Exit(EXIT_ARM_FAILED)
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """Raises: UsageError for an option that stands before the name of a subcommand, where it would do nothing."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"`{parameter.opts[0]}` is of `grader bench` and does nothing before `{context.invoked_subcommand}`",
+                where=parameter.opts[0],
+                hint=f"leave it out, or see `grader bench {context.invoked_subcommand} --help` for one to put after it",
+            )

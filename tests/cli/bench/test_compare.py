@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from grader.cli.app import app
-from grader.errors import GraderError
+from grader.errors import GraderError, UsageError
 from grader.exports.bench import bench_json
 from grader.model.bench import Bench
 from tests.benches import HOST, arm, bench, times
@@ -40,6 +41,39 @@ def test_json_is_one_document_with_every_reason_in_english(tmp_path: Path) -> No
     assert document["changed"] is True
     assert document["ratios"][0]["change"] == "slower"
     assert "times slower" in document["ratios"][0]["text"]
+
+
+def test_results_without_an_arm_in_common_are_refused_with_the_names(tmp_path: Path) -> None:
+    ran = compare(tmp_path, OLD, bench([arm("other", times(0.05, 20)), arm("third", times(0.05, 20))]))
+    assert isinstance(ran.exception, UsageError)
+    assert "`native`, `wasm`" in ran.exception.hint
+    assert ran.exception.where.endswith("new.json")
+
+
+def test_a_median_that_stands_alone_has_two_digits(tmp_path: Path) -> None:
+    ran = compare(tmp_path, OLD, NEW)
+    found = re.findall(r"(\d+(?:\.\d+)?) m?s\b", ran.stdout)
+    assert found
+    assert all(len(number.replace(".", "").lstrip("0")) <= 2 for number in found), found
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [(["--json"], "--json"), (["--arm", "zz=false"], "--arm"), (["-q"], "--quiet"), (["--lang", "ru"], "--lang")],
+)
+def test_options_of_a_comparison_that_is_not_run_are_refused(tmp_path: Path, options: list[str], named: str) -> None:
+    result = tmp_path / "old.json"
+    result.write_bytes(bench_json(OLD))
+    ran = CliRunner().invoke(app, ["bench", *options, "compare", str(result), str(result)])
+    assert isinstance(ran.exception, UsageError)
+    assert (ran.exception.where, ran.exception.exit_code, ran.stdout) == (named, 2, "")
+
+
+def test_what_the_environment_sets_for_all_commands_is_no_option_given(tmp_path: Path) -> None:
+    result = tmp_path / "old.json"
+    result.write_bytes(bench_json(OLD))
+    settings = {"GRADER_LANG": "ru", "GRADER_CACHE": str(tmp_path)}
+    assert CliRunner().invoke(app, ["bench", "compare", str(result), str(result)], env=settings).exit_code == 0
 
 
 def test_another_host_is_wrong_usage_unless_asked_for(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""`grader bench`: from its options to what it prints and writes."""
