@@ -13,7 +13,7 @@ from grader.render.benchwords import with_interval
 from grader.render.catalogue import phrase
 from grader.render.labels import arm_name
 from grader.render.numerals import localised
-from grader.units import format_factor
+from grader.units import format_factor, format_factors
 
 
 def time_notes(lab: Lab, facts: Sequence[Fact], language: Language = "en") -> tuple[str, ...]:
@@ -71,5 +71,8 @@ def _ratio(fact: Fact, language: Language) -> str:
 
 def _factor(fact: Fact, language: Language) -> str:
     assert isinstance(fact.value, int | float)
-    half = fact.value / 20 if fact.interval is None else (fact.interval.high - fact.interval.low) / 2
-    return localised(f"{format_factor(fact.value, half)}×", language)
+    if fact.interval is None:
+        shown = format_factor(fact.value, fact.value / 20)
+    else:
+        shown, _, _ = format_factors(fact.value, fact.interval.low, fact.interval.high)
+    return localised(f"{shown}×", language)

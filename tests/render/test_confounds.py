@@ -65,12 +65,12 @@ def cell(lab: Lab, facts: list[Fact]) -> str | None:
 
 
 def test_the_labs_ratio_is_written_with_both_of_its_factors(lab: Lab) -> None:
-    assert cell(lab, ALL) == "2.0× (like for like 0.7×, the change of engine alone 2.9×)"
+    assert cell(lab, ALL) == "2.0× (like for like 0.70×, the change of engine alone 2.9×)"
 
 
 def test_a_ratio_that_is_told_both_ways_keeps_one_pair_of_brackets(lab: Lab) -> None:
     slower = [*TIMES, ratio(LABS_OWN, 0.5), ratio(ALIKE, 0.2), ratio(ENGINE, 2.5)]
-    assert cell(lab, slower) == "0.5× (2.0× slower; like for like 0.20×, the change of engine alone 2.5×)"
+    assert cell(lab, slower) == "0.50× (2.0× slower; like for like 0.20×, the change of engine alone 2.5×)"
 
 
 @pytest.mark.parametrize("lost", [ALIKE, ENGINE])
@@ -90,7 +90,7 @@ def test_the_sentence_names_what_each_factor_compares(lab: Lab) -> None:
     (about_times, note) = time_notes(lab, ALL)
     assert "make it, start it and take it away" in about_times
     assert "Docker container / containerd with the wasmtime shim: 2.0 (1.9–2.1)" in note
-    assert "0.7 (0.6–0.8) (containerd with runc / containerd with the wasmtime shim)" in note
+    assert "0.70 (0.67–0.73) (containerd with runc / containerd with the wasmtime shim)" in note
     assert "2.9 (2.7–3.1) (Docker container / containerd with runc)" in note
 
 
@@ -100,4 +100,4 @@ def test_without_containers_nothing_is_said_of_them(lab: Lab) -> None:
 
 
 def test_in_russian_the_numbers_have_a_comma(lab: Lab) -> None:
-    assert shares_of(lab, LABS_OWN, ALL, "ru") == "на одном движке 0,7×, сама смена движка 2,9×"
+    assert shares_of(lab, LABS_OWN, ALL, "ru") == "на одном движке 0,70×, сама смена движка 2,9×"
