@@ -83,6 +83,11 @@ def runs_image(arm: str) -> bool:
     return ARMS[arm].runs == "image"
 
 
+def in_container(arm: str) -> bool:
+    """Return whether an arm starts a container; a grade from elsewhere may hold arms that are not known here."""
+    return arm in ARMS and ARMS[arm].container
+
+
 def in_containers(arms: Sequence[str]) -> bool | None:
     """Return whether a container is started for all of these arms or for none; None where they are not alike."""
     there = {ARMS[arm].container for arm in arms}

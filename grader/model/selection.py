@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from grader.model.arms import ARMS, runs_image
+from grader.model.arms import in_container, runs_image
 from grader.model.grade import Fact
 from grader.model.lab import Derived, Lab
 from grader.model.run import ProbeResult
@@ -86,7 +86,7 @@ def _first_such(lab: Lab, claim_id: str, facts: Sequence[Fact], notion: str | No
         (
             fact
             for fact in facts_for(lab, claim_id, facts)
-            if fact.state == "measured" and fact.notion == notion and ARMS[fact.arm].container == contained
+            if fact.state == "measured" and fact.notion == notion and in_container(fact.arm) == contained
         ),
         None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grader.model.arms import ARMS
+from grader.model.arms import in_container
 from grader.model.base import Language
 from grader.model.grade import Fact, Quantity, Spread, Verdict
 from grader.model.lab import Derived, Lab, Row
@@ -222,7 +222,7 @@ def _stand_in(arms: str, language: Language) -> str:
     """Name the arm, or the arms of a ratio; English cells keep the ids, which `fill` finds again."""
     one_by_one = arms.split("/")
     name = " / ".join(one_by_one) if language == "en" else arm_name(arms, language=language)
-    contained = any(ARMS[arm].container for arm in one_by_one)
+    contained = any(in_container(arm) for arm in one_by_one)
     return name if contained else phrase("cell.no-container", language, name=name)
 
 

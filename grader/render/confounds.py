@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grader.model.arms import ARMS
+from grader.model.arms import in_container
 from grader.model.base import Language
 from grader.model.confound import Confound, confound_of, confounded
 from grader.model.grade import Fact
@@ -22,7 +22,7 @@ def time_notes(lab: Lab, facts: Sequence[Fact], language: Language = "en") -> tu
     Each measured ratio of two programs on two engines comes with how much of it is the engine's.
     """
     timed = [f for f in facts if f.metric == "startup_time" and f.state == "measured"]
-    notes = [phrase("note.container-times", language)] if any(ARMS[f.arm].container for f in timed) else []
+    notes = [phrase("note.container-times", language)] if any(in_container(f.arm) for f in timed) else []
     measured = _measured(facts)
     for ratio in lab.timing.ratios:
         if ratio in measured and confounded(lab, ratio):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from grader.model.arms import ARMS
+from grader.model.arms import in_container
 from grader.model.base import Language, Record
 from grader.model.grade import Fact
 from grader.model.lab import HttpProbe, Lab
@@ -84,7 +84,7 @@ def _size(lab: Lab, fact: Fact | None, language: Language) -> str:
 def _memory(lab: Lab, facts: Sequence[Fact], language: Language) -> SideTable | None:
     idle, peak = _memory_metrics(lab)
     arms = [arm for arm in _arms_in_order(lab, (idle, peak)) if _has_memory(facts, arm)]
-    if not any(ARMS[arm].container for arm in arms):
+    if not any(in_container(arm) for arm in arms):
         return None
     rows = []
     for arm in arms:
