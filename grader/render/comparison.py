@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from grader.model.arms import in_container
 from grader.model.base import Language, Record
 from grader.model.grade import Fact, Grade, Quantity, Verdict, VerdictName
 from grader.model.lab import Lab
@@ -97,8 +98,11 @@ def timed_arms(facts: Sequence[Fact], language: Language = "en") -> tuple[ArmLin
 
 def sandbox_cost(facts: Sequence[Fact], language: Language = "en") -> str:
     """Return what the control among the timed arms is there for; empty if there is none."""
-    controlled = any(f.metric == TOTAL and f.subject is None and f.state == "measured" for f in facts)
-    return phrase("feedback.sandbox-cost", language) if controlled else ""
+    timed = [f for f in facts if f.metric == TOTAL and f.state == "measured"]
+    if all(f.subject is not None for f in timed):
+        return ""
+    contained = any(in_container(f.arm) for f in timed)
+    return phrase("feedback.sandbox-cost-containers" if contained else "feedback.sandbox-cost", language)
 
 
 def timed_name(metric: str, arm: str, language: Language = "en") -> str:

@@ -293,6 +293,8 @@ EN: dict[str, str] = {
     ),
     "feedback.sandbox-cost": "The empty sandbox is what our sandbox takes with a program that does nothing; it is in "
     "every other time too.",
+    "feedback.sandbox-cost-containers": "The empty sandbox is what our sandbox takes with a program that does nothing; "
+    "it is in every other time too, but for those of containers, which run outside it.",
     "feedback.score": "{points} of {max} points so far",
     "feedback.score-apart": "{points} could not be assessed in this run",
     "feedback.score-lost": "{points} lost",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from grader.model.base import Message
+from grader.model.base import Language, Message
 from grader.model.grade import Compared, Fact, Interval, Verdict
 from grader.model.lab import Lab
+from grader.render.catalogue import phrase
 from grader.render.cells import row_text
+from grader.render.comparison import sandbox_cost
 from grader.render.confounds import shares_of, time_notes
 
 LABS_OWN, ALIKE, ENGINE = "docker/ctr-wasmtime", "ctr-runc/ctr-wasmtime", "docker/ctr-runc"
@@ -97,6 +99,16 @@ def test_the_sentence_names_what_each_factor_compares(lab: Lab) -> None:
 def test_without_containers_nothing_is_said_of_them(lab: Lab) -> None:
     facts = [time("native", "process", 0.01), time("wasm", "wasmtime", 0.1), ratio("process/wasmtime", 0.1)]
     assert time_notes(lab, facts) == ()
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_empty_sandbox_is_not_said_to_be_in_the_times_of_containers(language: Language) -> None:
+    control = time("native", "sandbox-noop", 0.003).model_copy(update={"subject": None})
+    alone = sandbox_cost([control, time("native", "process", 0.01)], language)
+    beside = sandbox_cost([control, *TIMES], language)
+    assert phrase("feedback.sandbox-cost", language) == alone != beside
+    assert ("containers" if language == "en" else "контейнеров") in beside
+    assert sandbox_cost(TIMES, language) == ""
 
 
 def test_in_russian_the_numbers_have_a_comma(lab: Lab) -> None:
