@@ -7,6 +7,10 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
+from tests.survivors import children
+
 
 @contextmanager
 def interrupted_by(number: signal.Signals) -> Iterator[None]:
@@ -20,6 +24,15 @@ def interrupted_by(number: signal.Signals) -> Iterator[None]:
         yield
     finally:
         signal.signal(number, before)
+
+
+@contextmanager
+def interrupted_without_loss(number: signal.Signals) -> Iterator[None]:
+    """Expect that the signal ends the body, and that no program which it started is left."""
+    others = children()
+    with interrupted_by(number), pytest.raises(KeyboardInterrupt):
+        yield
+    assert children() <= others
 
 
 def interrupting_spawn(number: signal.Signals) -> Callable[..., int]:
