@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 
@@ -16,3 +17,8 @@ def survivors(mark: str) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def children() -> set[int]:
+    """Return the children of this thread; helpers of the whole session are among them, so compare two moments."""
+    return {int(pid) for pid in Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()}

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What may interrupt us: between a spawn and the `try` that follows it would lose the child."""
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let none of these signals come to this thread before the body has ended."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def start_aside(thread: threading.Thread) -> None:
@@ -15,8 +27,5 @@ def start_aside(thread: threading.Thread) -> None:
     The kernel gives what is sent to a process to any thread that does not hold it back, and Python's handler then runs
     in the main thread even though that one does.
     """
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
-    try:
+    with held_back():
         thread.start()  # A thread begins with the mask of who starts it.
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

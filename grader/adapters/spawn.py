@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grader.adapters.interrupts import HELD_BACK, start_aside
+from grader.adapters.interrupts import held_back, start_aside
 from grader.errors import StillRunningError
 from grader.model.base import Message
 from grader.model.run import Completed, Outcome
@@ -437,10 +437,9 @@ def _started(argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int]
             given[GATE_FD] = gate_r
         strangers = inheritable()
         line = [GATE_SHELL, "-c", _GATE, "gate", *argv] if gated else list(argv)
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         child: _Child | None = None
         try:
-            try:
+            with held_back():
                 start_ns = time.perf_counter_ns()
                 pid = os.posix_spawn(
                     line[0],
@@ -456,8 +455,6 @@ def _started(argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int]
                     setsigdef=INHERITED_SIGNALS,
                 )
                 child = _Child(pid, start_ns, out_r, err_r, gate_w)
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             pipes.close(out_w, err_w, *(() if gate_r is None else (gate_r,)))
             # Around the reaping, because a watching thread ends only after it.
             with exit_fd(pid) as child.exit_fd:

@@ -12,13 +12,12 @@ import fcntl
 import os
 import resource
 import select
-import signal
 import time
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
-from grader.adapters.interrupts import HELD_BACK
+from grader.adapters.interrupts import held_back
 from grader.adapters.spawn import (
     FIRST_FREE_FD,
     INHERITED_SIGNALS,
@@ -85,16 +84,13 @@ class Stopwatch:
             poll.register(stream.reading, select.POLLIN)
         child: _Child | None = None
         began = time.time()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         try:
-            try:
+            with held_back():
                 start_ns = time.perf_counter_ns()
                 pid = os.posix_spawn(
                     program, argv, env, file_actions=actions, setpgroup=0, setsigmask=(), setsigdef=INHERITED_SIGNALS
                 )
                 child = _Child(pid)
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             with exit_fd(pid) as exited:
                 poll.register(exited, select.POLLIN)
                 try:

@@ -45,7 +45,8 @@ def for_command(command: str) -> tuple[Package, ...]:
 def for_tests() -> tuple[Package, ...]:
     """Return what is missing for the tests beyond what the commands that they run need."""
     browser = () if shutil.which("chromium") else (Package("chromium", "pages are looked at in a real browser"),)
-    return (*for_command("grade"), *browser)
+    other_tool = () if shutil.which("hyperfine") else (Package("hyperfine", "our export is set against its own"),)
+    return (*for_command("grade"), *browser, *other_tool)
 
 
 def install_command(missing: Sequence[Package]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from grader.errors import StatsError
@@ -24,7 +25,7 @@ from grader.model.host import Fingerprint
 from grader.model.run import Sample
 from grader.stats.estimate import summary
 from grader.stats.experiment import Used, contaminated, repeated_rounds, times, used_samples
-from grader.stats.noise import calmest_pressure, doubts_about_block, doubts_about_readings, quiet_spawn
+from grader.stats.noise import calmest_pressure, doubts_about_block, doubts_about_readings, each_kind_once, quiet_spawn
 from grader.stats.othertools import other_tools
 from grader.stats.outliers import outliers
 from grader.stats.ratio import bootstrap_ratio, paired_ratio
@@ -154,16 +155,19 @@ def noise_of(plan: ExperimentPlan, done: Sequence[BlockDone], calibration: Calib
     """Return whether the host was quiet while the rounds that count were run."""
     readings = [d.reading for d in done]
     quiet_s, calmest = quiet_spawn(readings, calibration), calmest_pressure(done)
-    reasons: dict[str, Message] = {}
-    for noisy in contaminated(plan, done, calibration):
-        before = done[next(at for at, d in enumerate(done) if d is noisy) - 1].reading
-        for doubt in doubts_about_block(before, noisy, quiet_s, calmest):
-            reasons.setdefault(doubt.code, doubt)
-    if not any(used_samples(plan, done).values()):  # No round counts: the readings alone say what the host was.
-        reasons = {doubt.code: doubt for doubt in doubts_about_readings(readings, quiet_s)}
+    if any(used_samples(plan, done).values()):
+        doubtful = {id(block) for block in contaminated(plan, done, calibration)}
+        reasons = each_kind_once(
+            doubt
+            for before, block in itertools.pairwise(done)
+            if id(block) in doubtful
+            for doubt in doubts_about_block(before.reading, block, quiet_s, calmest)
+        )
+    else:  # No round counts: the readings alone say what the host was.
+        reasons = doubts_about_readings(readings, quiet_s)
     return BenchNoise(
         state="noisy" if reasons else "quiet",
-        reasons=tuple(reasons.values()),
+        reasons=reasons,
         probes=tuple(readings),
         calibration=calibration,
         repeated=repeated_rounds(done),

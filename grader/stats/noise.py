@@ -6,7 +6,7 @@ by being repeated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from grader.model.base import Message
 from grader.model.bench import BlockDone, Calibration, NoiseReading
@@ -53,11 +53,15 @@ def doubts_about_reading(reading: NoiseReading, quiet_s: float) -> tuple[Message
 
 def doubts_about_readings(readings: Sequence[NoiseReading], quiet_s: float) -> tuple[Message, ...]:
     """Return why the host was not quiet at one of these moments, each kind of reason once; empty if it was."""
-    doubts: dict[str, Message] = {}
-    for reading in readings:
-        for doubt in doubts_about_reading(reading, quiet_s):
-            doubts.setdefault(doubt.code, doubt)
-    return tuple(doubts.values())
+    return each_kind_once(doubt for reading in readings for doubt in doubts_about_reading(reading, quiet_s))
+
+
+def each_kind_once(doubts: Iterable[Message]) -> tuple[Message, ...]:
+    """Return the first of each kind of reason."""
+    found: dict[str, Message] = {}
+    for doubt in doubts:
+        found.setdefault(doubt.code, doubt)
+    return tuple(found.values())
 
 
 def doubts_about_block(

@@ -14,7 +14,8 @@ from grader.adapters.interrupts import HELD_BACK
 from grader.adapters.stopwatch import TAIL_BYTES, Stopwatch
 from grader.ports import Clocked
 from tests.adapters.stamps import TELLING, Told
-from tests.interrupts import interrupted_by, interrupting_spawn
+from tests.interrupts import interrupted_without_loss, interrupting_spawn, once_watched
+from tests.survivors import children
 
 SH = "/bin/sh"
 
@@ -131,15 +132,14 @@ def test_a_program_that_cannot_start_raises_and_leaves_nothing(program: str) -> 
 def test_many_runs_leak_no_descriptor_and_no_process(without_pidfd: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if without_pidfd:
         monkeypatch.setattr(os, "pidfd_open", _no_such_call)
-    before = open_descriptors()
+    before, others = open_descriptors(), children()
     true, slow = Stopwatch("/bin/true", ["true"], {}), Stopwatch("/bin/sleep", ["sleep", "9"], {})
     for _ in range(200):
         assert true.run(20).exit_code == 0
     assert slow.run(0.01).timed_out
     del true, slow
     assert open_descriptors() == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert children() <= others
 
 
 def _no_such_call(pid: int, flags: int = 0) -> int:
@@ -167,10 +167,14 @@ os._exit(0)
 
 
 @pytest.mark.parametrize("interrupt", HELD_BACK)
-def test_an_interrupt_kills_the_program_and_goes_on_up(interrupt: signal.Signals) -> None:
-    with interrupted_by(interrupt), pytest.raises(KeyboardInterrupt):
-        sh(f"kill -{interrupt.value} $PPID; exec sleep 60")
-    assert_no_child()
+def test_an_interrupt_kills_the_program_and_goes_on_up(
+    interrupt: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign = tmp_path / "watched"
+    once_watched(monkeypatch, sign)
+    with interrupted_without_loss(interrupt):
+        # The second wait: Python may look for signals just before it begins to poll, and then sees none until that ends.
+        sh(f"until [ -e '{sign}' ]; do sleep 0.1; done; sleep 0.1; kill -{interrupt.value} $PPID; exec sleep 60")
 
 
 @pytest.mark.parametrize("interrupt", HELD_BACK)
@@ -178,14 +182,8 @@ def test_an_interrupt_at_the_very_start_loses_no_program(
     interrupt: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "posix_spawn", interrupting_spawn(interrupt))
-    with interrupted_by(interrupt), pytest.raises(KeyboardInterrupt):
+    with interrupted_without_loss(interrupt):
         sh("exec sleep 60")
-    assert_no_child()
-
-
-def assert_no_child() -> None:
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
 
 
 def test_the_garbage_collector_is_on_again_afterwards() -> None:

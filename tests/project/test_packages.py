@@ -117,8 +117,8 @@ def test_only_commands_that_run_submissions_need_a_sandbox(apt: Path, command: s
     assert [package.name for package in packages.for_command(command)] == (["bubblewrap"] if needs else [])
 
 
-def test_the_tests_also_need_a_browser(apt: Path) -> None:
-    assert [package.name for package in packages.for_tests()] == ["bubblewrap", "chromium"]
+def test_the_tests_also_need_a_browser_and_the_tool_that_is_compared_with(apt: Path) -> None:
+    assert [package.name for package in packages.for_tests()] == ["bubblewrap", "chromium", "hyperfine"]
     browser = apt / "tools/chromium"
     browser.touch(mode=0o755)
-    assert [package.name for package in packages.for_tests()] == ["bubblewrap"]
+    assert [package.name for package in packages.for_tests()] == ["bubblewrap", "hyperfine"]
