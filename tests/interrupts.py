@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,22 @@ def interrupted_without_loss(number: signal.Signals) -> Iterator[None]:
     with interrupted_by(number), pytest.raises(KeyboardInterrupt):
         yield
     assert children() <= others
+
+
+def once_watched(monkeypatch: pytest.MonkeyPatch, sign: Path) -> None:
+    """Write the file `sign` when a child that was started is being watched.
+
+    A program that interrupts us waits for it: pytest's threads take a signal that the main thread still holds back, and
+    it would come before the child is known.
+    """
+    watch = os.pidfd_open
+
+    def watched(pid: int) -> int:
+        fd = watch(pid)
+        sign.touch()
+        return fd
+
+    monkeypatch.setattr(os, "pidfd_open", watched)
 
 
 def interrupting_spawn(number: signal.Signals) -> Callable[..., int]:

@@ -14,7 +14,7 @@ from grader.adapters.interrupts import HELD_BACK
 from grader.adapters.stopwatch import TAIL_BYTES, Stopwatch
 from grader.ports import Clocked
 from tests.adapters.stamps import TELLING, Told
-from tests.interrupts import interrupted_without_loss, interrupting_spawn
+from tests.interrupts import interrupted_without_loss, interrupting_spawn, once_watched
 from tests.survivors import children
 
 SH = "/bin/sh"
@@ -167,9 +167,14 @@ os._exit(0)
 
 
 @pytest.mark.parametrize("interrupt", HELD_BACK)
-def test_an_interrupt_kills_the_program_and_goes_on_up(interrupt: signal.Signals) -> None:
+def test_an_interrupt_kills_the_program_and_goes_on_up(
+    interrupt: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign = tmp_path / "watched"
+    once_watched(monkeypatch, sign)
     with interrupted_without_loss(interrupt):
-        sh(f"kill -{interrupt.value} $PPID; exec sleep 60")
+        # The second wait: a signal just before the poll begins is not seen until that ends.
+        sh(f"until [ -e '{sign}' ]; do sleep 0.1; done; sleep 0.1; kill -{interrupt.value} $PPID; exec sleep 60")
 
 
 @pytest.mark.parametrize("interrupt", HELD_BACK)
