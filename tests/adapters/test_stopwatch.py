@@ -173,7 +173,7 @@ def test_an_interrupt_kills_the_program_and_goes_on_up(
     sign = tmp_path / "watched"
     once_watched(monkeypatch, sign)
     with interrupted_without_loss(interrupt):
-        # The second wait: Python may look for signals just before it begins to poll, and then sees none until that ends.
+        # The second wait: a signal just before the poll begins is not seen until that ends.
         sh(f"until [ -e '{sign}' ]; do sleep 0.1; done; sleep 0.1; kill -{interrupt.value} $PPID; exec sleep 60")
 
 
