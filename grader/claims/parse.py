@@ -37,6 +37,7 @@ class Reading:
     """One reading of a cell.  `value` is None only with a qualifier.
 
     `words` is the text that belongs to it: up to the next number, for the first one from the cell's beginning.
+    `better` is what a derived cell says of the candidate, None if it does not say.
     """
 
     value: Number | str | None
@@ -47,6 +48,7 @@ class Reading:
     qualifier: str | None = None
     preferred: bool = False
     words: str = ""
+    better: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ def read_cell(source: str, expected: Expectation) -> tuple[Reading, ...]:
 
 def read_derived_cell(source: str, expected: Expectation, comparison: Comparison) -> tuple[Reading, ...]:
     """Read a cell with a factor or a reduction, brought to reference / candidate; exactly one is preferred."""
-    return _read(source, expected, comparison)
+    better = _candidate_is_better(plain_text(own_text(source)), comparison)
+    return tuple(replace(reading, better=better) for reading in _read(source, expected, comparison))
 
 
 def is_unanswered(source: str) -> bool:

@@ -334,6 +334,7 @@ def _claim(
         written_unit=reading.written_unit,
         notion=notion,
         qualifier=reading.qualifier,
+        better=reading.better,
         preferred=reading.preferred and is_best,
         quote=quote,
         line=cell.line,

@@ -45,6 +45,9 @@ class Claim(Record):
     written_unit: str | None = Field(default=None, description="The unit as the student wrote it, e.g. `MB`.")
     notion: str | None = Field(default=None, description="Which of several quantities of that name was meant.")
     qualifier: str | None = Field(default=None, description="The student's own word: `~`, `N/A`, `TODO`, `slower`.")
+    better: bool | None = Field(
+        default=None, description="What the words of a derived cell say of the lab's second subject; None: nothing."
+    )
     preferred: bool = True
     quote: str = Field(min_length=1, description="The words read, whole cell or line.")
     line: int = Field(ge=1)
