@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grader.judging.derive import derived_fact, recompute
+from grader.judging.conventions import PERCENT_POINTS, RATIO_TOLERANCE, Pair, agrees, has_number
+from grader.judging.derive import derived_fact, input_pairs, recompute, reference_pairs
 from grader.model.base import Message, Scalar
 from grader.model.grade import Circumstances, Fact, Quantity, Verdict
 from grader.model.lab import Derived, KnownValue, Lab, Metric
@@ -18,15 +19,6 @@ from grader.model.selection import arms_of, best_fact, is_own_arm
 
 RELATIVE_TOLERANCE = 0.05
 """Sizes agree within 5 %: the labels MB and MiB are used for each other (design contract, `contradicted`)."""
-
-RATIO_TOLERANCE = 0.05
-"""Derived cells: students round the inputs before they divide, so the last digit of both is open."""
-
-PERCENT_POINTS = 1.0
-"""A derived percentage agrees within one point: students round the inputs, and only more than that is a mistake.
-
-Source: percentages of the 171 reports of one course run, worked out again from their own rows.
-"""
 
 BOUNDS = frozenset({"<", ">"})
 """Qualifiers of a claim that only says "at most" or "at least"."""
@@ -50,7 +42,8 @@ def judge_claims(
                 if subject in metric.arms
             ]
         if row.derived is not None and row.metric:
-            verdicts.append(_judge_derived(lab, row.metric, row.derived, stated, facts))
+            inputs = {v.id: v for v in verdicts}
+            verdicts.append(_judge_derived(lab, row.metric, row.derived, stated, claims, facts, circumstances, inputs))
     seen = {v.id for v in verdicts}
     verdicts += [_judge_text(lab, claim, facts) for claim in stated.values() if claim.id not in seen]
     return tuple(verdicts)
@@ -92,7 +85,7 @@ def _judge_size(lab: Lab, base: Verdict, claim: Claim, fact: Fact | None, circum
         if _near(claim, own.value):
             return _decide(base, "consistent", "verdict.near", basis=_basis(own), tolerance=tolerance)
     for value in known:
-        if _encloses(claim, value.value) or _near(claim, value.value):
+        if is_known(claim, value):
             return _decide(
                 base, "consistent", "verdict.known-value", basis="known", tolerance=tolerance, notion=value.notion
             )
@@ -117,11 +110,18 @@ def _judge_usable(lab: Lab, base: Verdict, fact: Fact | None) -> Verdict:
 
 
 def _judge_derived(
-    lab: Lab, metric: str, derived: Derived, stated: Mapping[str, Claim], facts: Sequence[Fact]
+    lab: Lab,
+    metric: str,
+    derived: Derived,
+    stated: Mapping[str, Claim],
+    claims: Sequence[Claim],
+    facts: Sequence[Fact],
+    circumstances: Circumstances,
+    done: Mapping[str, Verdict],
 ) -> Verdict:
     claim = stated.get(derived.id)
     fact = derived_fact(lab, metric, derived, facts)
-    again = recompute(lab, metric, derived, stated)
+    again = recompute(lab, metric, derived, stated, claims)
     base = Verdict(
         id=derived.id,
         verdict="missing",
@@ -132,18 +132,48 @@ def _judge_derived(
     )
     if claim is None or claim.placeholder:
         return base
-    if claim.value is None:
+    if claim.value is None and not _in_another_form(claim, derived):
         return _decide(base, "unverifiable", "verdict.no-number", qualifier=claim.qualifier or "")
-    measured = fact is not None and _derived_agrees(derived, claim, fact)
+    measured = fact is not None and claim.value is not None and _derived_agrees(derived, claim, fact)
     if again is None:
         if measured:
             return _decide_derived(base, derived, "reproduced", "verdict.reproduced", "rebuild")
         return _decide(base, "unverifiable", "verdict.no-inputs")
-    if not _derived_agrees(derived, claim, again):
-        return _decide_derived(base, derived, "contradicted", "verdict.own-cells", "own_cells")
-    if measured:
-        return _decide_derived(base, derived, "reproduced", "verdict.reproduced", "own_cells")
-    return _decide_derived(base, derived, "consistent", "verdict.own-cells-agree", "own_cells")
+    pairs = input_pairs(lab, metric, derived, stated, claims)
+    if _follows(derived, claim, pairs) or (not pairs and _derived_agrees(derived, claim, again)):
+        if measured:
+            return _decide_derived(base, derived, "reproduced", "verdict.reproduced", "own_cells")
+        return _decide_derived(base, derived, "consistent", "verdict.own-cells-agree", "own_cells")
+    if any(_is_contradicted(done, f"{subject}.{metric}") for subject in lab.subjects):
+        known = tuple(k for s in lab.subjects for k in _known_values(lab, f"{s}.{metric}", circumstances))
+        if _follows(derived, claim, reference_pairs(lab, metric, derived, facts, known)):
+            return _decide_derived(base, derived, "consistent", "verdict.follows-reference", "known")
+    return _decide_derived(base, derived, "contradicted", "verdict.own-cells", "own_cells")
+
+
+def _is_contradicted(done: Mapping[str, Verdict], claim_id: str) -> bool:
+    return claim_id in done and done[claim_id].verdict == "contradicted"
+
+
+def _in_another_form(claim: Claim, derived: Derived) -> bool:
+    """Return whether words stand for a number that is not of the row's unit, as `-129 % (slower)` for a factor."""
+    words = claim.qualifier or ""
+    return any(c.isdigit() for c in words) and has_number(words, derived.unit)
+
+
+def _follows(derived: Derived, claim: Claim, pairs: Sequence[Pair]) -> bool:
+    """Return whether a derived cell is right for one of the pairs, as written, in any convention."""
+    text = claim.quote if has_number(claim.quote, derived.unit) else ""
+    if not text:
+        return any(_value_follows(derived, claim, pair) for pair in pairs)
+    return any(agrees(text, claim.better, pair, unit=derived.unit) for pair in pairs)
+
+
+def _value_follows(derived: Derived, claim: Claim, pair: Pair) -> bool:
+    """Return whether the value that was read is right, for a quote that shows no number."""
+    low, high = pair.factor()
+    scaled = (100 - 100 / low, 100 - 100 / high) if derived.unit == "percent" else (low, high)
+    return _derived_agrees(derived, claim, Quantity(value=scaled[0], low=scaled[0], high=scaled[1]))
 
 
 def _decide_derived(base: Verdict, derived: Derived, verdict: str, code: str, basis: str) -> Verdict:
@@ -213,6 +243,12 @@ def _known_values(lab: Lab, claim_id: str, circumstances: Circumstances) -> tupl
 
 def _basis(fact: Fact) -> str:
     return "artifact" if fact.arm == "committed" else "rebuild"
+
+
+def is_known(claim: Claim, known: KnownValue) -> bool:
+    """Return whether a claimed size is a known one: within printed precision, 5 %, or the known value's own reach."""
+    exact_enough = known.within > 0 and abs(known.value - _middle(claim.value)) <= known.within
+    return exact_enough or _encloses(claim, known.value) or _near(claim, known.value)
 
 
 def _is_exact(claim: Claim) -> bool:

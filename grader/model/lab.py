@@ -193,10 +193,15 @@ class Derived(Record):
 
 
 class KnownValue(Record):
-    """A value that the provided files are known to give, by notion, store and architecture."""
+    """A value that the provided files are known to give, by notion, store and architecture.
+
+    `within`: how far an exact count may be from it, in the base unit: a time stamp in an image moves its compressed
+    size by some bytes, and a value taken from a rounded print is itself rounded.
+    """
 
     id: Identifier = Field(description="Claim id.")
     value: float
+    within: float = Field(default=0, ge=0)
     notion: str
     store: str = ""
     architecture: str = ""

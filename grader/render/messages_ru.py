@@ -453,6 +453,7 @@ RU: dict[str, str] = {
     "verdict-name.reproduced": "подтверждено",
     "verdict-name.unverifiable": "не проверить",
     "verdict.contradicted": "такого числа не даёт ни наше измерение, ни одно из известных значений этой величины",
+    "verdict.follows-reference": "следует из значений, которые дают исходные файлы курса; с ними расходится другая ячейка этой строки",
     "verdict.known-value": "совпадает с тем, что та же команда выдаёт для исходных файлов курса ({notion})",
     "verdict.lab-version": "та версия, которая нужна по заданию ({expected})",
     "verdict.missing": "в отчёте нет значения",
