@@ -140,7 +140,9 @@ def _print(counts: Mapping[str, Counter[str]], details: list[str]) -> None:
         print(f"{field:<28}" + "".join(f"{counter[name]:>9}" for name in OUTCOMES))
     print(f"{'total':<28}" + "".join(f"{total[name]:>9}" for name in OUTCOMES))
     if total["stated"]:
-        print(f"right: {total['right'] / total['stated']:.1%} of what is stated; values where none is: {total['extra']}")
+        print(
+            f"right: {total['right'] / total['stated']:.1%} of what is stated; values where none is: {total['extra']}"
+        )
     if total["sizes"]:
         print(f"within {CLOSE:.1%}: {total['close'] / total['sizes']:.1%} of the sizes that are right")
     print("\n".join(sorted(details)))

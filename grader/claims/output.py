@@ -12,12 +12,10 @@ from collections.abc import Iterator, Sequence, Set
 from itertools import accumulate
 
 from grader.claims.markdown import Document
+from grader.claims.scopes import LINE_LIMIT
 from grader.model.lab import JsonClaim, TextClaim
 from grader.model.report import EXAMPLE, Claim, Span
 from grader.units import parse_quantity
-
-LINE_LIMIT = 2000
-"""Characters of a line that are searched and quoted; patterns of a lab need not be safe on longer ones."""
 
 OBJECT_LIMIT = 4000
 """Characters between the braces of a JSON object."""
@@ -37,16 +35,18 @@ def normal_line(line: str) -> str:
 def text_claims(document: Document, wanted: Sequence[TextClaim], template: Set[str]) -> Iterator[Claim]:
     """Yield what the lab's patterns find, line by line; the first of an id that is no example is preferred."""
     patterns = [(spec, re.compile(spec.pattern)) for spec in wanted]
-    found: list[Claim] = []
-    counts: Counter[str] = Counter()
+    found: list[tuple[Claim, bool]] = []
+    counts: Counter[tuple[str, bool]] = Counter()
     for number, line in enumerate(document.lines):
         if not line or line.isspace() or not patterns:
             continue
         hits = [(spec, m) for spec, p in patterns if (m := p.search(line[:LINE_LIMIT])) and m["value"]]
         if hits and normal_line(line) not in template:
-            counts.update(spec.id for spec, _ in hits)
-            found.extend(_text_claim(document, number, s, m) for s, m in hits if counts[s.id] <= MAX_READINGS)
-    yield from with_one_preferred(found)
+            counts.update((spec.id, spec.weak) for spec, _ in hits)
+            kept = [(s, m) for s, m in hits if counts[s.id, s.weak] <= MAX_READINGS]
+            found.extend((_text_claim(document, number, s, m), s.weak) for s, m in kept)
+    strong = {claim.id for claim, weak in found if not weak}
+    yield from with_one_preferred([claim for claim, weak in found if not weak or claim.id not in strong])
 
 
 def _text_claim(document: Document, number: int, spec: TextClaim, match: re.Match[str]) -> Claim:
@@ -64,6 +64,7 @@ def _text_claim(document: Document, number: int, spec: TextClaim, match: re.Matc
         high=read.high if read else None,
         unit=unit,
         written_unit=read.written_unit if read else None,
+        notion=spec.notion,
         qualifier=EXAMPLE if _EXAMPLE_WORD.search(line) else stands_for,
         preferred=False,
         quote=quote,

@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator, Set
 
 from grader.claims.markdown import Document, SourceTable, read_document, tables_in_broken_fences
+from grader.claims.meaning import with_meanings
 from grader.claims.output import json_claims, normal_line, text_claims, with_one_preferred
 from grader.claims.parse import plain_text
 from grader.claims.pictures import pictures
+from grader.claims.statements import statement_claims
 from grader.claims.table import find_comparison
+from grader.claims.vocabulary import vocabulary
 from grader.errors import IntakeError
 from grader.model.base import digest
 from grader.model.lab import Lab
@@ -52,12 +55,17 @@ def read_report(
         found = find_comparison(tables_in_broken_fences(document), lab)
         notes += [NOTE_BROKEN_FENCE] if found else []
     notes += [] if found else [NOTE_NO_TABLE]
+    compared = found.lines if found else frozenset()
     known = frozenset(normal_line(line) for line in template.splitlines())
+    words = vocabulary(lab)
+    stated = statement_claims(document, document.tables, compared, lab, words, known)
     claims = [
         *(found.claims if found else ()),
-        *text_claims(document, lab.texts, known),
+        *stated.claims,
+        *text_claims(document, (*lab.texts, *lab.evidence), known),
         *json_claims(document, lab.outputs, known),
     ]
+    claims = list(with_meanings(claims, lab, found.notes if found else {}))
     return ReportReading(
         sha256=digest(data),
         size=len(data),
@@ -67,6 +75,7 @@ def read_report(
         own_words=count_own_words(document, template),
         pictures=pictures(document),
         notes=tuple(notes),
+        rejected=tuple(stated.rejected),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from grader.claims.markdown import SourceCell, SourceTable
@@ -23,7 +23,7 @@ from grader.claims.parse import (
 )
 from grader.model.lab import Columns, Lab, Metric, Row
 from grader.model.report import Cell, CellAddress, Claim, ComparisonTable, TableRow, own_text
-from grader.units import Base, find_quantities
+from grader.units import Base, Printed, find_quantities, label_scales
 
 METRIC, DERIVED, OTHER = "metric", "derived", "other"
 MAX_COLUMNS = 40
@@ -54,10 +54,12 @@ DECIMAL_NOTIONS = frozenset({"docker_images", "disk_usage"})
 
 @dataclass(frozen=True, slots=True)
 class FoundComparison:
-    """The comparison table as written: the source cell and the readings behind every claim id."""
+    """The comparison table as written, its claims, the lines that it takes (from 0), the notes beside a line."""
 
     table: ComparisonTable
     claims: tuple[Claim, ...]
+    lines: frozenset[int]
+    notes: Mapping[int, str]
 
 
 def find_comparison(tables: Sequence[SourceTable], lab: Lab) -> FoundComparison | None:
@@ -78,7 +80,21 @@ def find_comparison(tables: Sequence[SourceTable], lab: Lab) -> FoundComparison 
     if best is None:
         return None
     _, table, roles, rows = best
-    return FoundComparison(_comparison_table(table, roles, rows), tuple(_claims(table, roles, rows, lab)))
+    return FoundComparison(
+        _comparison_table(table, roles, rows),
+        tuple(_claims(table, roles, rows, lab)),
+        frozenset(table.lines),
+        _notes(table, roles, rows),
+    )
+
+
+def _notes(table: SourceTable, roles: Mapping[str, int], rows: Sequence[tuple[Row, int, bool]]) -> dict[int, str]:
+    """Return the words of the row's label and notes by line (from 1): they may name the tool of its numbers."""
+    columns = [column for role, column in roles.items() if role in (METRIC, OTHER)]
+    return {
+        table.rows[index][0].line: " ".join(table.rows[index][c].text for c in columns if c < len(table.rows[index]))
+        for _, index, _ in rows
+    }
 
 
 def _is_filled(table: SourceTable, row: int, column: int) -> bool:
@@ -275,7 +291,13 @@ def _read_subject(
 ) -> Iterator[tuple[Reading, str | None]]:
     base = default_base(metric, subject, cell.text)
     for reading in read_cell(cell.text, Expectation(metric.unit, base, unit)):
-        yield reading, notion_of(reading.words, metric.notions)
+        yield _meant(reading, base), notion_of(reading.words, metric.notions)
+
+
+def _meant(reading: Reading, base: Base) -> Reading:
+    """Note the meaning in which an ambiguous label was read; a spread (`±`) keeps the range of both."""
+    ambiguous = reading.unit == "byte" and label_scales(reading.written_unit or "") is not None
+    return replace(reading, meaning=base) if ambiguous and reading.value is not None and not reading.spread else reading
 
 
 def _read_derived(
@@ -292,19 +314,23 @@ def _read_derived(
 
 
 def default_base(metric: Metric, subject: str, text: str) -> Base:
-    """Return what `MB` stands for in a cell: both readings stay in the claim's range, this one is its value.
+    """Return what `MB` usually stands for in a cell."""
+    plain = plain_text(text)
+    first = next((q for q in find_quantities(plain) if q.ambiguous), None)
+    return usual_base(metric, subject, notion_of(plain, metric.notions), first)
+
+
+def usual_base(metric: Metric, subject: str, notion: str | None, size: Printed | None) -> Base:
+    """Return what `MB` usually stands for: the value until the report's own output or a known value says otherwise.
 
     `ls -lh`, `docker stats` and `ctr` count in powers of 1024, and so does who divides by 1024 by hand.  Docker's
     own columns of image sizes count in powers of 1000.  Source: the tools' output for the lab's own artifacts.
     """
-    plain = plain_text(text)
-    notion = notion_of(plain, metric.notions)
     if metric.source != "image" or (notion is not None and notion not in DECIMAL_NOTIONS):
         return "binary"
     if notion is None and metric.arms.get(subject, ("",))[0] != DOCKER_ARM:
         return "binary"
-    first = next((q for q in find_quantities(plain) if q.ambiguous), None)
-    by_hand = first is not None and (first.digits > DOCKER_DIGITS or (first.written_unit or "")[:1] in "kKкК")
+    by_hand = size is not None and (size.digits > DOCKER_DIGITS or (size.written_unit or "")[:1] in "kKкК")
     return "binary" if by_hand and notion is None else "decimal"
 
 
@@ -321,6 +347,13 @@ def notion_of(words: str, notions: Sequence[str]) -> str | None:
     return None
 
 
+def notions_in(words: str, notions: Sequence[str]) -> list[str]:
+    """Return every notion of which the words name all parts, or the last one where that is a word of its own."""
+    text = words.casefold()[:500]
+    full = [n for n in notions if re.search(r"\b.{0,20}?\b".join(re.escape(part) for part in n.split("_")), text)]
+    return full or [n for n in (notion_of(text, notions),) if n is not None]
+
+
 def _claim(
     claim_id: str, reading: Reading, notion: str | None, cell: SourceCell, address: CellAddress, is_best: bool
 ) -> Claim:
@@ -335,6 +368,7 @@ def _claim(
         notion=notion,
         qualifier=reading.qualifier,
         better=reading.better,
+        meaning=reading.meaning,
         preferred=reading.preferred and is_best,
         quote=quote,
         line=cell.line,
