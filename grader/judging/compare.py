@@ -15,7 +15,7 @@ from grader.model.base import Message, Scalar
 from grader.model.grade import Circumstances, Fact, Quantity, Verdict
 from grader.model.lab import Derived, KnownValue, Lab, Metric
 from grader.model.report import Claim, preferred_claims
-from grader.model.selection import arms_of, best_fact, is_own_arm
+from grader.model.selection import arms_of, best_fact, facts_for, is_own_arm
 
 RELATIVE_TOLERANCE = 0.05
 """Sizes agree within 5 %: the labels MB and MiB are used for each other (design contract, `contradicted`)."""
@@ -44,7 +44,7 @@ def judge_claims(
         if row.derived is not None and row.metric:
             inputs = {v.id: v for v in verdicts}
             verdicts.append(_judge_derived(lab, row.metric, row.derived, stated, claims, facts, circumstances, inputs))
-    seen = {v.id for v in verdicts}
+    seen = {v.id for v in verdicts} | {text.id for text in lab.evidence}
     verdicts += [_judge_text(lab, claim, facts) for claim in stated.values() if claim.id not in seen]
     return tuple(verdicts)
 
@@ -243,6 +243,18 @@ def _known_values(lab: Lab, claim_id: str, circumstances: Circumstances) -> tupl
 
 def _basis(fact: Fact) -> str:
     return "artifact" if fact.arm == "committed" else "rebuild"
+
+
+def is_explained(lab: Lab, claim: Claim, facts: Sequence[Fact], circumstances: Circumstances) -> bool | None:
+    """Return whether a size is that of a fact or a known one, on any arm and by any compiler; None with neither."""
+    metric = lab.metrics.get(claim.id.partition(".")[2])
+    if metric is None or metric.tolerance != "printed" or not isinstance(claim.value, int | float):
+        return None
+    known = _known_values(lab, claim.id, circumstances)
+    measured = [f.value for f in facts_for(lab, claim.id, facts) if isinstance(f.value, int | float)]
+    if not known and not measured:
+        return None
+    return any(is_known(claim, k) for k in known) or any(_encloses(claim, v) or _near(claim, v) for v in measured)
 
 
 def is_known(claim: Claim, known: KnownValue) -> bool:

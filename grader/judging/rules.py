@@ -5,38 +5,56 @@ A rule that lacks a value is silent.  A finding lowers no score: the criteria th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from grader.judging.compare import is_explained
 from grader.judging.expression import Operand, evaluate_condition
+from grader.judging.soundness import is_sound
 from grader.model.base import Message
-from grader.model.grade import Fact, Finding
-from grader.model.lab import Lab
-from grader.model.report import Claim, preferred_claims
+from grader.model.grade import Circumstances, Fact, Finding
+from grader.model.lab import Lab, Rule
+from grader.model.report import EXAMPLE, Claim, preferred_claims
 from grader.model.selection import best_fact, preference
 
 RULE_CODE = "rule."
 """Begins the message codes of what a rule found; any other finding was made while measuring."""
 
+MOST_FINDINGS = 3
+"""Findings of one rule: a value that is repeated through a report is one reason to look, not twenty."""
 
-def judge_rules(lab: Lab, claims: Sequence[Claim], facts: Sequence[Fact]) -> tuple[Finding, ...]:
-    """Return a finding for each rule of the lab that holds, with the quote and line of the claim it is about."""
+SAME = 0.05
+"""Two statements of one quantity agree within 5 %: the labels MB and MiB are used for each other."""
+
+RAW = frozenset({"output", "file"})
+"""Sources of a claim that a program printed."""
+
+
+def judge_rules(
+    lab: Lab, claims: Sequence[Claim], facts: Sequence[Fact], circumstances: Circumstances
+) -> tuple[Finding, ...]:
+    """Return a finding for each rule of the lab that holds, with the quote and line of the claim it is about.
+
+    A rule that asks for `each` reading is tried for all of them, the preferred one first.
+    """
     stated = preferred_claims(claims)
-    operands = {claim_id: _claim_operand(c) for claim_id, c in stated.items()}
+    operands = {claim_id: _claim_operand(lab, c, claims, facts, circumstances) for claim_id, c in stated.items()}
     measured = _fact_operands(lab, facts)
     findings: list[Finding] = []
     for rule in lab.rules:
-        if evaluate_condition(rule.when, operands, measured) is not True:
+        if rule.for_provided and not circumstances.known_values_apply:
             continue
-        about = stated.get(rule.about)
-        findings.append(
-            Finding(
-                rule=rule.id,
-                severity=rule.severity,
-                message=Message(code=f"{RULE_CODE}{rule.id}", params={"quote": about.quote if about else ""}),
-                quote=about.quote if about else "",
-                line=about.line if about else None,
-            )
-        )
+        seen: set[str] = set()
+        for about in _asked(rule, claims, stated):
+            given = operands
+            if about is not None and about is not stated.get(rule.about):
+                given = operands | {rule.about: _claim_operand(lab, about, claims, facts, circumstances)}
+            quote = about.quote if about else ""
+            if quote in seen or evaluate_condition(rule.when, given, measured) is not True:
+                continue
+            seen.add(quote)
+            findings.append(_finding(rule, about, claims))
+            if len(seen) == MOST_FINDINGS:
+                break
     return tuple(findings)
 
 
@@ -46,8 +64,76 @@ def suspicions(lab: Lab, findings: Sequence[Finding]) -> dict[str, str]:
     return {criterion: rule.id for rule in lab.rules if rule.id in hit for criterion in rule.criteria}
 
 
-def _claim_operand(claim: Claim) -> Operand:
-    return Operand(claim.value, claim.low, claim.high, approximate=claim.qualifier == "~")
+def _asked(rule: Rule, claims: Sequence[Claim], stated: Mapping[str, Claim]) -> Iterator[Claim | None]:
+    yield stated.get(rule.about)
+    if rule.each:
+        yield from (c for c in claims if c.id == rule.about and not c.preferred and c.qualifier != EXAMPLE)
+
+
+def _finding(rule: Rule, about: Claim | None, claims: Sequence[Claim]) -> Finding:
+    quote = about.quote if about else ""
+    other = next((c for c in _raw(about, claims) if not _same(about, c)), None) if about else None
+    return Finding(
+        rule=rule.id,
+        severity=rule.severity,
+        message=Message(
+            code=f"{RULE_CODE}{rule.id}",
+            params={
+                "quote": quote,
+                "other": other.quote if other else "",
+                "other_line": other.line if other else None,
+            },
+        ),
+        quote=quote,
+        line=about.line if about else None,
+        reproduce=rule.reproduce,
+    )
+
+
+def _claim_operand(
+    lab: Lab, claim: Claim, claims: Sequence[Claim], facts: Sequence[Fact], circumstances: Circumstances
+) -> Operand:
+    return Operand(
+        claim.value,
+        claim.low,
+        claim.high,
+        approximate=claim.qualifier == "~",
+        notion=claim.notion,
+        source=claim.source,
+        quote=claim.quote,
+        known=is_explained(lab, claim, facts, circumstances),
+        confirmed=_is_confirmed(claim, claims),
+        sound=is_sound(lab, claim),
+    )
+
+
+def _is_confirmed(claim: Claim, claims: Sequence[Claim]) -> bool | None:
+    """Return whether some output in the report agrees with a number; None where it shows none of that quantity."""
+    raw = _raw(claim, claims)
+    return any(_same(claim, other) for other in raw) if raw else None
+
+
+def _raw(claim: Claim, claims: Sequence[Claim]) -> tuple[Claim, ...]:
+    if not isinstance(claim.value, int | float):
+        return ()
+    return tuple(
+        c
+        for c in claims
+        if c.id == claim.id and c is not claim and c.source in RAW and c.qualifier != EXAMPLE
+        if isinstance(c.value, int | float)
+    )
+
+
+def _same(claim: Claim, other: Claim) -> bool:
+    """Return whether two numbers may be one: their printed ranges meet, or they are near."""
+    assert isinstance(claim.value, int | float)  # both come from `_raw`
+    assert isinstance(other.value, int | float)
+    low = claim.value if claim.low is None else claim.low
+    high = claim.value if claim.high is None else claim.high
+    other_low = other.value if other.low is None else other.low
+    other_high = other.value if other.high is None else other.high
+    near = abs(claim.value - other.value) <= SAME * max(abs(claim.value), abs(other.value))
+    return near or (low <= other_high and other_low <= high)
 
 
 def _fact_operands(lab: Lab, facts: Sequence[Fact]) -> dict[str, Operand]:

@@ -141,6 +141,7 @@ class Finding(Record):
     message: Message
     quote: str
     line: int | None = Field(ge=1)
+    reproduce: str = Field(default="", description="The command that settles it; empty if none does.")
 
 
 class ManualMark(Record):
