@@ -20,6 +20,9 @@ from grader.model.selection import arms_of, best_fact, facts_for, is_own_arm
 RELATIVE_TOLERANCE = 0.05
 """Sizes agree within 5 %: the labels MB and MiB are used for each other (design contract, `contradicted`)."""
 
+SHORT_FIGURES = (1e6, float(2**20))
+"""Units of which a count of bytes may be a figure with two decimals, worked out again; by chance 1 in 5000 is."""
+
 BOUNDS = frozenset({"<", ">"})
 """Qualifiers of a claim that only says "at most" or "at least"."""
 
@@ -264,8 +267,14 @@ def is_known(claim: Claim, known: KnownValue) -> bool:
 
 
 def _is_exact(claim: Claim) -> bool:
-    """True for a whole count of bytes: it leaves no room for rounding."""
-    return claim.unit == "byte" and claim.low == claim.value == claim.high and claim.qualifier is None
+    """True for a whole count of bytes: it leaves no room for rounding.
+
+    A count that is a short figure worked out again (4,718,592 is 4.5 MiB) is as rounded as that figure.
+    """
+    if claim.unit != "byte" or not claim.low == claim.value == claim.high or claim.qualifier is not None:
+        return False
+    hundredths = [_middle(claim.value) / (scale / 100) for scale in SHORT_FIGURES]
+    return all(abs(h - round(h)) * scale / 100 > 1 for h, scale in zip(hundredths, SHORT_FIGURES, strict=True))
 
 
 def _encloses(claim: Claim, value: float) -> bool:

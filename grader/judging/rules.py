@@ -34,7 +34,8 @@ def judge_rules(
 ) -> tuple[Finding, ...]:
     """Return a finding for each rule of the lab that holds, with the quote and line of the claim it is about.
 
-    A rule that asks for `each` reading is tried for all of them, the preferred one first.
+    A rule that asks for `each` reading is tried for all of them, the preferred one first: a value that was wrongly
+    taken for the quantity must not be all that a finding rests on, unless the rule says that it may.
     """
     stated = preferred_claims(claims)
     operands = {claim_id: _claim_operand(lab, c, claims, facts, circumstances) for claim_id, c in stated.items()}
@@ -49,7 +50,10 @@ def judge_rules(
             if about is not None and about is not stated.get(rule.about):
                 given = operands | {rule.about: _claim_operand(lab, about, claims, facts, circumstances)}
             quote = about.quote if about else ""
-            if quote in seen or evaluate_condition(rule.when, given, measured) is not True:
+            hit = quote not in seen and evaluate_condition(rule.when, given, measured) is True
+            if not hit and rule.each == "with_preferred" and not seen:
+                break
+            if not hit:
                 continue
             seen.add(quote)
             findings.append(_finding(rule, about, claims))
@@ -66,7 +70,7 @@ def suspicions(lab: Lab, findings: Sequence[Finding]) -> dict[str, str]:
 
 def _asked(rule: Rule, claims: Sequence[Claim], stated: Mapping[str, Claim]) -> Iterator[Claim | None]:
     yield stated.get(rule.about)
-    if rule.each:
+    if rule.each != "never":
         yield from (c for c in claims if c.id == rule.about and not c.preferred and c.qualifier != EXAMPLE)
 
 
@@ -125,9 +129,14 @@ def _raw(claim: Claim, claims: Sequence[Claim]) -> tuple[Claim, ...]:
 
 
 def _same(claim: Claim, other: Claim) -> bool:
-    """Return whether two numbers may be one: their printed ranges meet, or they are near."""
+    """Return whether two numbers may be one: their printed ranges meet, or they are near; 0 is like nothing else.
+
+    A tool that prints `0 seconds` has measured nothing, and has not rounded 0.4 s.
+    """
     assert isinstance(claim.value, int | float)  # both come from `_raw`
     assert isinstance(other.value, int | float)
+    if (claim.value == 0) != (other.value == 0):
+        return False
     low = claim.value if claim.low is None else claim.low
     high = claim.value if claim.high is None else claim.high
     other_low = other.value if other.low is None else other.low

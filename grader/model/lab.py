@@ -319,7 +319,10 @@ class Rule(Record):
     severity: Severity
     when: str
     about: Identifier
-    each: bool = Field(default=False, description="Ask for every reading of `about`, not for the preferred one only.")
+    each: Literal["never", "with_preferred", "always"] = Field(
+        default="never",
+        description="Ask for the other readings of `about` too: never, only if the preferred one is hit, or always.",
+    )
     for_provided: bool = Field(
         default=False, description="Only where nothing contradicts that the provided files were used."
     )

@@ -72,6 +72,12 @@ def test_an_exact_byte_count_leaves_no_room_for_rounding(lab: Lab) -> None:
     assert found.verdict == "contradicted"
 
 
+@pytest.mark.parametrize("count", [4_718_592, 4_700_000, 4_697_620])
+def test_a_short_figure_worked_out_again_in_bytes_is_no_exact_count(lab: Lab, count: int) -> None:
+    again = claim("native.binary_size", count, low=count, high=count, unit="byte")
+    assert verdict(lab, [again], [], "native.binary_size").verdict == "consistent"
+
+
 @pytest.mark.parametrize("unit", ["B", "bytes", "байт", None])
 def test_a_byte_count_is_exact_in_whatever_words(lab: Lab, unit: str | None) -> None:
     exact = claim(

@@ -131,13 +131,20 @@ def test_a_rule_for_the_provided_files_is_silent_about_others() -> None:
 
 
 def test_a_rule_for_each_reading_quotes_the_one_that_it_is_about() -> None:
-    lab = small_lab(rules=[rule("claim(wasm.binary_size).value < 100", each=True)])
+    lab = small_lab(rules=[rule("claim(wasm.binary_size).value < 100", each="always")])
     claims = [size(4200), size(7, preferred=False, line=30), size(8, preferred=False, qualifier="example")]
     assert [(f.quote, f.line) for f in judge_rules(lab, claims, [], HERE)] == [("7 bytes", 30)]
 
 
+def test_other_readings_may_be_asked_for_only_where_the_preferred_one_is_hit() -> None:
+    lab = small_lab(rules=[rule("claim(wasm.binary_size).value < 100", each="with_preferred")])
+    other = size(7, preferred=False, line=30)
+    assert not judge_rules(lab, [size(4200), other], [], HERE)
+    assert [f.line for f in judge_rules(lab, [size(42), other], [], HERE)] == [12, 30]
+
+
 def test_a_value_that_is_repeated_is_one_finding() -> None:
-    lab = small_lab(rules=[rule("claim(wasm.binary_size).value < 100", each=True)])
+    lab = small_lab(rules=[rule("claim(wasm.binary_size).value < 100", each="always")])
     assert len(judge_rules(lab, [size(7), *(size(7, preferred=False, line=n) for n in range(20, 90))], [], HERE)) == 1
     many = [size(7), *(size(n, preferred=False, line=n) for n in range(20, 90))]
     assert len(judge_rules(lab, many, [], HERE)) == MOST_FINDINGS
@@ -154,6 +161,13 @@ def test_a_table_is_set_against_all_that_the_report_prints(printed: list[float],
     assert bool(found) == fires
     if fires:
         assert (found[0].message.params["other"], found[0].message.params["other_line"]) == ("prints 5000.0", 40)
+
+
+def test_a_printed_zero_is_no_rounded_number() -> None:
+    lab = small_lab(rules=[rule("not claim(wasm.binary_size).confirmed")])
+    zero = size(0, low=0, high=0.5, source="output", preferred=False)
+    assert judge_rules(lab, [size(0.4), zero], [], HERE)
+    assert not judge_rules(lab, [size(0), zero], [], HERE)
 
 
 def test_output_that_is_called_an_example_confirms_nothing() -> None:
