@@ -18,7 +18,7 @@ from markdown_it.rules_block.table import table as table_rule
 from markdown_it.token import Token
 
 from grader.errors import IntakeError
-from grader.model.report import Span
+from grader.model.report import CellAddress, Span
 
 UTF8_BOM = b"\xef\xbb\xbf"
 ENCODING_HINT = "save the report as Markdown text in UTF-8"
@@ -52,12 +52,24 @@ class SourceCell:
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """A table as written.  Short rows hold fewer cells than the header, what exceeds the header is left out."""
+    """A table as written.  Short rows hold fewer cells than the header, what exceeds the header is left out.
+
+    `first_row` is the place of `rows[0]` among the body rows as written; in a `turned` table rows are the columns
+    as written, the first of them the header.
+    """
 
     number: int
     header: tuple[SourceCell, ...]
     rows: tuple[tuple[SourceCell, ...], ...]
     lines: range
+    first_row: int = 0
+    turned: bool = False
+
+    def address(self, row: int, column: int) -> CellAddress:
+        """Return the place of `rows[row][column]` in the table as written."""
+        if self.turned:
+            return CellAddress(table=self.number, row=max(column - 1, 0), column=row + 1)
+        return CellAddress(table=self.number, row=self.first_row + row, column=column)
 
     @property
     def line(self) -> int:

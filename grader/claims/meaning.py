@@ -16,7 +16,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from grader.model.lab import Lab
+from grader.model.lab import Lab, Metric
 from grader.model.report import Claim, Meaning
 from grader.units import label_scales
 
@@ -28,6 +28,11 @@ BY_WORDS, BY_OWN_OUTPUT, BY_KNOWN_VALUE, BY_NOTES, BY_DEFAULT = (
     "why.usual",
 )
 
+UNIT_SLIP = "unit_slip"
+"""Notion of a time whose unit is too small by a factor of 1000 to be possible."""
+
+UNIT_SLIP_WHY = "why.unit-slip"
+PRINTED_UNIT = "why.impossible-unit"
 KNOWN_WITHIN = 0.012
 """How near a known value must be: half of the smallest step between two meanings of a label (KB: 2.4 %)."""
 
@@ -192,3 +197,30 @@ def _copied_from_ls(claim: Claim, lab: Lab) -> Claim:
     if last_digit < LS_FINEST * claim.value:
         return claim
     return claim.model_copy(update={"low": _whole(claim.value - last_digit)})
+
+
+def with_possible_units(claims: Sequence[Claim], lab: Lab) -> Iterator[Claim]:
+    """Yield the claims; a time below the metric's floor that 1000 times larger is none is read in that unit too.
+
+    `0.932 ms` for the start of a container is 0.932 s: the loop prints seconds.  The printed reading is kept.
+    """
+    for claim in claims:
+        metric = lab.metrics.get(claim.id.partition(".")[2])
+        slipped = _slipped(claim, metric) if metric is not None else None
+        if slipped is None:
+            yield claim
+        else:
+            yield claim.model_copy(update={"preferred": False, "why": PRINTED_UNIT})
+            yield slipped
+
+
+def _slipped(claim: Claim, metric: Metric) -> Claim | None:
+    if claim.unit != "second" or metric.floor is None or metric.ceiling is None or claim.qualifier in ("<", ">"):
+        return None
+    if not isinstance(claim.value, int | float) or not 0 < claim.value < metric.floor or claim.written_unit is None:
+        return None
+    if not metric.floor <= claim.value * 1000 <= metric.ceiling or claim.written_unit.casefold() in ("s", "sec", "с"):
+        return None
+    ends = {"value": claim.value, "low": claim.low, "high": claim.high}
+    moved = {name: None if end is None else _whole(end * 1000) for name, end in ends.items()}
+    return claim.model_copy(update={**moved, "notion": UNIT_SLIP, "why": UNIT_SLIP_WHY})

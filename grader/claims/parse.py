@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from grader.model.report import PLACEHOLDERS, Meaning, own_text
+from grader.model.report import ESTIMATED, PLACEHOLDERS, Meaning, own_text
 from grader.units import Base, Dimension, Number, Printed, find_quantities, in_unit
 
 CELL_LIMIT = 4000
@@ -182,13 +182,19 @@ LIMIT = re.compile(r"\s*(?:/|out of|of|из)\s*", re.IGNORECASE)
 LIMIT_FROM = 20
 """How many times the memory used what `docker stats` prints behind the stroke is at least."""
 
+ESTIMATE_REACH = 24
+"""Characters before and behind a number in which a word calls it an estimate."""
+
 _PLUS_MINUS = re.compile(r"\s*(?:±|\+/-|\+-)\s*")
 _APPROXIMATE = re.compile(
-    r"(?:[~≈∼≃]|(?:\b(?:about|around|approx(?:\.|imately)?|roughly|circa|ca\.|est(?:\.|imated)?|near(?:ly)?"
+    r"(?:[~≈∼≃]|(?:\b(?:about|around|approx(?:\.|imately)?|roughly|circa|ca\.|near(?:ly)?"
     r"|около|примерно|порядка|приблизительно|почти))(?:\s+(?:на|в))?)\s*[(]?\s*$",
     re.IGNORECASE,
 )
-_ESTIMATED = re.compile(r"\W*(?:est(?:\.|imated?)|approx|оценка|примерно)", re.IGNORECASE)
+_APPROXIMATE_BEHIND = re.compile(r"\W*(?:approx|примерно)", re.IGNORECASE)
+_ESTIMATED = re.compile(
+    r"(?<!\w)(?:est\.|estimat\w+|guess\w*|assum\w+|suppos\w+|оцен\w+|предположит\w+|предполага\w+)", re.IGNORECASE
+)
 _BELOW = re.compile(r"(?:[<≤]=?|less than|under|below|up to|менее|меньше чем|до)\s*$", re.IGNORECASE)
 _ABOVE = re.compile(r"(?:[>≥]=?|more than|over|above|at least|более|больше чем)\s*$", re.IGNORECASE)
 
@@ -271,14 +277,14 @@ def _qualified(reading: Reading, before: str, after: str) -> Reading:
         return replace(reading, low=min(0, reading.value), high=reading.value, qualifier="<")
     if _ABOVE.search(before):
         return replace(reading, low=reading.value, qualifier=">")
-    if approximate(before, after):
-        return replace(reading, qualifier="~")
-    return reading
+    return replace(reading, qualifier=estimate(before, after))
 
 
-def approximate(before: str, after: str) -> bool:
-    """True where the words before or behind a number call it an estimate."""
-    return bool(_APPROXIMATE.search(before) or _ESTIMATED.match(after))
+def estimate(before: str, after: str) -> str | None:
+    """Return how the words beside a number call it: guessed instead of measured, about right, or neither."""
+    if _ESTIMATED.search(before[-ESTIMATE_REACH:]) or _ESTIMATED.search(after[:ESTIMATE_REACH]):
+        return ESTIMATED
+    return "~" if _APPROXIMATE.search(before) or _APPROXIMATE_BEHIND.match(after) else None
 
 
 def _preferred(readings: Sequence[Reading]) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from grader.claims.listings import Listings
 from grader.claims.markdown import Document, SourceTable
-from grader.claims.parse import LIMIT, LIMIT_FROM, Reading, approximate, no_answer, plain_text
+from grader.claims.parse import LIMIT, LIMIT_FROM, Reading, estimate, no_answer, plain_text
 from grader.claims.scopes import LINE_LIMIT, Placed, Scope, placed_lines
 from grader.claims.table import DECIMAL_NOTIONS, DOCKER_DIGITS, notions_in, stated_unit, usual_base
 from grader.claims.vocabulary import Name, Quantity, Vocabulary
@@ -301,8 +301,7 @@ class _Reader:
         read = next((q for q in find_quantities(text, base=base) if q.start == quantity.start), quantity)
         read = read if read.dimension else quantity
         reading = Reading(read.value, read.low, read.high, read.dimension, read.written_unit)
-        if approximate(before, after):
-            reading = replace(reading, qualifier="~")
+        reading = replace(reading, qualifier=estimate(before, after))
         meaning: Meaning | None = base if quantity.ambiguous else None
         self._keep(target.id, reading, placed.line, source, notion=notion, meaning=meaning, span=span)
 

@@ -1,17 +1,19 @@
 """Pick the comparison table of a report by the lab's words, never by position, and read its claims.
 
-A table qualifies with a column for every subject and a row for at least one of the lab's.  Of several the one with
-more of the lab's columns and rows wins, then the one with more cells filled in, then the first.
+A table qualifies with a column for every subject and a row for at least one of the lab's, as written or with rows and
+columns exchanged.  Of several one that is no example wins, then the one with more of the lab's rows and columns, then
+the one with more cells filled in, then the first; rows that it lacks are taken from the others.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from grader.claims.layout import split_at_headers, transposed
 from grader.claims.markdown import SourceCell, SourceTable
 from grader.claims.parse import (
     Comparison,
@@ -52,6 +54,10 @@ DECIMAL_NOTIONS = frozenset({"docker_images", "disk_usage"})
 """Docker's own size columns count in powers of 1000."""
 
 
+_MatchedRow = tuple[Row, int, bool]
+"""A row of the lab, the table's row, and whether it is the best of its key."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoundComparison:
     """The comparison table as written, its claims, the lines that it takes (from 0), the notes beside a line."""
@@ -62,33 +68,87 @@ class FoundComparison:
     notes: Mapping[int, str]
 
 
-def find_comparison(tables: Sequence[SourceTable], lab: Lab) -> FoundComparison | None:
-    """Return the comparison table among all tables of a report and its claims, None if there is none."""
-    best: tuple[tuple[int, int, int], SourceTable, dict[str, int], list[tuple[Row, int, bool]]] | None = None
-    for table in tables[:MAX_TABLES]:
-        roles = _column_roles(table, lab)
-        if roles is None:
-            continue
-        rows = _matched_rows(table, roles[METRIC], lab)
-        if not rows:
-            continue
-        matched = {row.key for row, _, _ in rows}
-        filled = sum(_is_filled(table, index, column) for _, index, _ in rows for column in roles.values())
-        rank = (len(matched), len([r for r in roles if r != OTHER]), filled)
-        if best is None or rank > best[0]:
-            best = rank, table, roles, rows
-    if best is None:
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A table, or a part of one, that has the lab's columns and rows.  The largest `rank` wins, of equals the first."""
+
+    rank: tuple[bool, int, int, int]
+    table: SourceTable
+    roles: dict[str, int]
+    rows: list[_MatchedRow]
+
+
+def find_comparison(
+    tables: Sequence[SourceTable], lab: Lab, examples: Set[int] = frozenset()
+) -> FoundComparison | None:
+    """Return the comparison table among all tables of a report and its claims, None if there is none.
+
+    Rows that the winner lacks are taken from the others: some split the table in two.  What the others say of the
+    winner's rows is kept, not preferred.
+
+    Args:
+        examples: Numbers of the tables that the text calls an example or expected; any other comes before them.
+    """
+    candidates = [c for table in tables[:MAX_TABLES] for c in _candidates_of(table, lab, table.number in examples)]
+    if not candidates:
         return None
-    _, table, roles, rows = best
+    best = max(candidates, key=lambda c: c.rank)
+    others = [c for c in candidates if c is not best and (best.table.number in examples or c.rank[0])]
+    others.sort(key=lambda c: (c.table.number != best.table.number, c.table.number))
+    main = _comparison_table(best.table, best.roles, best.rows)
+    rows, claims = list(main.rows), list(_claims(best.table, best.roles, best.rows, lab))
+    known = {row.key for row in rows}
+    for other in others:
+        fresh = {row.key for row, _, _ in other.rows} - known
+        rows += [row for row in _comparison_table(other.table, other.roles, other.rows).rows if row.key in fresh]
+        kept = [(row, index, is_best and row.key in fresh) for row, index, is_best in other.rows]
+        claims += _claims(other.table, other.roles, kept, lab)
+        known |= fresh
+    read = [best, *others]
     return FoundComparison(
-        _comparison_table(table, roles, rows),
-        tuple(_claims(table, roles, rows, lab)),
-        frozenset(table.lines),
-        _notes(table, roles, rows),
+        main.model_copy(update={"rows": tuple(rows)}),
+        tuple(claims),
+        frozenset(line for c in read for line in c.table.lines),
+        {line: text for c in read for line, text in _notes(c.table, c.roles, c.rows).items()},
     )
 
 
-def _notes(table: SourceTable, roles: Mapping[str, int], rows: Sequence[tuple[Row, int, bool]]) -> dict[int, str]:
+def _candidates_of(table: SourceTable, lab: Lab, is_example: bool) -> Iterator[_Candidate]:
+    """Yield the parts of a table that can be read, as written or, if nothing can, with its columns as rows."""
+    if not 2 <= len(table.header) <= MAX_COLUMNS:
+        return
+    found = False
+    for part in split_at_headers(table, lambda row: _is_header(row, lab)):
+        candidate = _candidate(part, lab, is_example)
+        if candidate is not None:
+            found = True
+            yield candidate
+    turned = None if found else transposed(table)
+    candidate = _candidate(turned, lab, is_example) if turned else None
+    if candidate is not None:
+        yield candidate
+
+
+def _candidate(table: SourceTable, lab: Lab, is_example: bool) -> _Candidate | None:
+    roles = _column_roles(table, lab)
+    rows = _matched_rows(table, roles[METRIC], lab) if roles is not None else []
+    if roles is None or not rows:
+        return None
+    filled = sum(_is_filled(table, index, column) for _, index, _ in rows for column in roles.values())
+    keys = len({row.key for row, _, _ in rows})
+    return _Candidate((not is_example, keys, len([r for r in roles if r != OTHER]), filled), table, roles, rows)
+
+
+def _is_header(row: tuple[SourceCell, ...], lab: Lab) -> bool:
+    """True for a row that names the subjects and no number: the header again."""
+    words = [normal_words(cell.text) for cell in row]
+    if any(re.search(r"\d", cell.text) for cell in row):
+        return False
+    named = {s for s in lab.subjects if any(_score(w, lab.table.columns.subjects.get(s, ())) >= 2000 for w in words)}
+    return len(named) == len(lab.subjects) and any(_score(w, lab.table.columns.metric) for w in words)
+
+
+def _notes(table: SourceTable, roles: Mapping[str, int], rows: Sequence[_MatchedRow]) -> dict[int, str]:
     """Return the words of the row's label and notes by line (from 1): they may name the tool of its numbers."""
     columns = [column for role, column in roles.items() if role in (METRIC, OTHER)]
     return {
@@ -144,8 +204,6 @@ def _score(words: str, synonyms: Sequence[str]) -> int:
 
 def _column_roles(table: SourceTable, lab: Lab) -> dict[str, int] | None:
     """Assign at most one column to each role so that most roles are met, then the best matching ones."""
-    if not 2 <= len(table.header) <= MAX_COLUMNS:
-        return None
     headers = [normal_words(cell.text) for cell in table.header]
     synonyms = _role_synonyms(lab.table.columns)
     if all(any(_score(h, synonyms[s]) for h in headers) for s in lab.subjects):
@@ -198,7 +256,7 @@ def _label_column(table: SourceTable, taken: frozenset[int], lab: Lab) -> int | 
     return -column if most else None
 
 
-def _matched_rows(table: SourceTable, column: int, lab: Lab) -> list[tuple[Row, int, bool]]:
+def _matched_rows(table: SourceTable, column: int, lab: Lab) -> list[_MatchedRow]:
     """Return (row of the lab, row of the table, whether it is the best of its key) in the table's order."""
     best: dict[str, tuple[int, int]] = {}
     matched: list[tuple[Row, int]] = []
@@ -209,6 +267,8 @@ def _matched_rows(table: SourceTable, column: int, lab: Lab) -> list[tuple[Row, 
         label = normal_words(cells[column].text)
         scored = [(_score(label, row.labels), row) for row in lab.table.rows] if label else []
         score, row = max(scored, key=lambda pair: pair[0], default=(0, None))
+        if not label and matched:
+            score, row = 1, matched[-1][0]  # a second line of the row above
         if row is None or score == 0:
             continue
         seen[row.key] += 1
@@ -220,9 +280,7 @@ def _matched_rows(table: SourceTable, column: int, lab: Lab) -> list[tuple[Row, 
     return [(row, index, best[row.key][1] == index) for row, index in matched]
 
 
-def _comparison_table(
-    table: SourceTable, roles: Mapping[str, int], rows: Sequence[tuple[Row, int, bool]]
-) -> ComparisonTable:
+def _comparison_table(table: SourceTable, roles: Mapping[str, int], rows: Sequence[_MatchedRow]) -> ComparisonTable:
     return ComparisonTable(
         number=table.number,
         line=table.line,
@@ -245,13 +303,10 @@ def _comparison_table(
 
 def _model_cell(table: SourceTable, row: int, column: int) -> Cell:
     cell = table.rows[row][column]
-    address = CellAddress(table=table.number, row=row, column=column)
-    return Cell(address=address, text=cell.text, span=cell.span, line=cell.line)
+    return Cell(address=table.address(row, column), text=cell.text, span=cell.span, line=cell.line)
 
 
-def _claims(
-    table: SourceTable, roles: Mapping[str, int], rows: Sequence[tuple[Row, int, bool]], lab: Lab
-) -> Iterator[Claim]:
+def _claims(table: SourceTable, roles: Mapping[str, int], rows: Sequence[_MatchedRow], lab: Lab) -> Iterator[Claim]:
     for row, index, is_best in rows:
         cells = table.rows[index]
         for role, column in sorted(roles.items(), key=lambda pair: pair[1]):
@@ -259,7 +314,7 @@ def _claims(
             if claim_id is None or column >= len(cells):
                 continue
             unit = stated_unit(table.header[column].text) or stated_unit(cells[roles[METRIC]].text)
-            address = CellAddress(table=table.number, row=index, column=column)
+            address = table.address(index, column)
             if role == DERIVED:
                 readings = _read_derived(cells[column], table.header[column], row, unit, lab)
             else:

@@ -85,6 +85,9 @@ ANNOTATION = re.compile(r"\s(?:→|&#8594;)")
 EXAMPLE = "example"
 """Qualifier of a claim whose own line calls it an example, in whatever word and language."""
 
+ESTIMATED = "estimated"
+"""Qualifier of a number that its own words call a guess: stated, and no measurement."""
+
 PLACEHOLDERS = frozenset({"empty", "TODO", "TBD", "XXX", "___"})
 """Qualifiers of cells that nobody has filled yet; `N/A` and `—` are answers and not among them."""
 
