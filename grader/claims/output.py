@@ -178,11 +178,12 @@ def _as_text(value: object) -> str:
 def with_one_preferred(claims: Sequence[Claim]) -> Iterator[Claim]:
     """Yield the claims, of each id exactly one preferred: the marked one, else the best without a mark.
 
-    A stated value without a qualifier comes before one with it, and that before none; of equals the first.
+    A stated value comes before none, the report's before that of a file beside it, one without a qualifier before one
+    with it; of equals the first.
     """
-    best: dict[str, tuple[tuple[bool, bool, bool], int]] = {}
+    best: dict[str, tuple[tuple[bool, bool, bool, bool], int]] = {}
     for index, claim in enumerate(claims):
-        rank = (claim.preferred, claim.stated, claim.qualifier is None)
+        rank = (claim.preferred, claim.stated, claim.file is None, claim.qualifier is None)
         if claim.id not in best or rank > best[claim.id][0]:
             best[claim.id] = (rank, index)
     chosen = {index for _, index in best.values()}

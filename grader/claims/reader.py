@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 
 from grader.claims.layout import loose_tables
 from grader.claims.markdown import Document, SourceTable, read_document, tables_in_broken_fences
@@ -12,17 +13,18 @@ from grader.claims.output import EXAMPLE_WORD, json_claims, normal_line, text_cl
 from grader.claims.parse import no_answer, plain_text
 from grader.claims.pictures import pictures
 from grader.claims.scopes import LINE_LIMIT
-from grader.claims.statements import statement_claims
+from grader.claims.statements import Found, statement_claims
 from grader.claims.table import FoundComparison, find_comparison
-from grader.claims.vocabulary import vocabulary
+from grader.claims.vocabulary import Vocabulary, vocabulary
 from grader.errors import IntakeError
 from grader.model.base import digest
 from grader.model.lab import Lab
-from grader.model.report import PLACEHOLDERS, Claim, ReportReading, own_text
+from grader.model.report import PLACEHOLDERS, Claim, Rejected, ReportReading, own_text
 
 DEFAULT_MAX_BYTES = 2_000_000
 """Cap on a report; the longest known one has 53 kB."""
 
+NO_TEXT = "rejected.no-text"
 EXAMPLE_REACH = 6
 """Lines above a table in which the words that introduce it are looked for."""
 
@@ -36,7 +38,13 @@ _NO_PROSE = re.compile(r"!\[[^\]]{0,500}\]\([^)]{0,2000}\)|\]\([^)]{0,2000}\)|ht
 
 
 def read_report(
-    data: bytes, lab: Lab, template: str, *, max_bytes: int = DEFAULT_MAX_BYTES, name: str = "report"
+    data: bytes,
+    lab: Lab,
+    template: str,
+    *,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    name: str = "report",
+    evidence: Mapping[str, bytes] | None = None,
 ) -> ReportReading:
     """Read a report.
 
@@ -44,6 +52,7 @@ def read_report(
         template: The lab's report template; what a report has in common with it is not the student's.
         max_bytes: Largest report that is read.
         name: What errors call the report.
+        evidence: Files of output beside the report, by name; one that is no text is left out with a note.
 
     Raises: IntakeError for a report over the cap or one that is no text.
     """
@@ -68,6 +77,8 @@ def read_report(
         *text_claims(document, (*lab.texts, *lab.evidence), known),
         *json_claims(document, lab.outputs, known),
     ]
+    beside = [_beside(file, content, lab, words, known) for file, content in sorted((evidence or {}).items())]
+    claims += [claim for found_there in beside for claim in found_there.claims]
     claims = list(with_possible_units(tuple(with_meanings(claims, lab, found.notes if found else {})), lab))
     return ReportReading(
         sha256=digest(data),
@@ -78,7 +89,7 @@ def read_report(
         own_words=count_own_words(document, template),
         pictures=pictures(document),
         notes=tuple(notes),
-        rejected=tuple(stated.rejected),
+        rejected=(*stated.rejected, *(rejected for found_there in beside for rejected in found_there.rejected)),
     )
 
 
@@ -119,6 +130,19 @@ def example_tables(document: Document, tables: Sequence[SourceTable]) -> frozens
     return frozenset(numbers)
 
 
+def _beside(file: str, content: bytes, lab: Lab, words: Vocabulary, known: Set[str]) -> Found:
+    """Read a file of output; all of it is code."""
+    try:
+        read = read_document(content, file)
+    except IntakeError:
+        return Found(rejected=[Rejected(code=NO_TEXT, quote=file, line=1, file=file)])
+    document = replace(read, code=frozenset(range(len(read.lines))), tables=())
+    found = statement_claims(document, (), frozenset(), lab, words, known, file=file)
+    others = [*text_claims(document, lab.texts, known), *json_claims(document, lab.outputs, known)]
+    found.claims += [c.model_copy(update={"source": "file", "file": file, "preferred": False}) for c in others]
+    return found
+
+
 def _in_order(claims: list[Claim]) -> list[Claim]:
     """Return the claims in order of appearance, one preferred per id: the table's wins if it gives an answer.
 
@@ -128,7 +152,7 @@ def _in_order(claims: list[Claim]) -> list[Claim]:
     ranked = (
         c.model_copy(update={"preferred": False}) if c.source != "table" and c.id in from_table else c for c in claims
     )
-    return sorted(with_one_preferred(tuple(ranked)), key=lambda c: c.span.start)
+    return sorted(with_one_preferred(tuple(ranked)), key=lambda c: (c.file or "", c.span.start))
 
 
 def count_own_words(document: Document, template: str) -> int:

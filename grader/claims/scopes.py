@@ -74,9 +74,14 @@ class _State:
         return (*near, *(scope for _, scope in reversed(self.headings)))
 
 
-def placed_lines(document: Document, vocabulary: Vocabulary) -> Iterator[Placed]:
-    """Yield the lines that are no command and no fence marker, each with its scopes; blank lines are left out."""
+def placed_lines(document: Document, vocabulary: Vocabulary, title: str = "") -> Iterator[Placed]:
+    """Yield the lines that are no command and no fence marker, each with its scopes; blank lines are left out.
+
+    `title` stands above all of them: the name of a file of output.
+    """
     state = _State()
+    if title:
+        state.headings.append((0, Scope(-1, title)))
     for number, raw in enumerate(document.lines):
         if not raw or raw.isspace() or _FENCE.match(raw):
             continue

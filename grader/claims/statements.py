@@ -82,17 +82,20 @@ def statement_claims(
     lab: Lab,
     words: Vocabulary,
     template: Set[str],
+    *,
+    file: str | None = None,
 ) -> Found:
     """Read every line and every table of which no line is in `compared`.
 
     Args:
         compared: Lines, from 0, of the tables that the comparison was read from.
         template: Lines of the lab's own template as `output.normal_line` writes them; they state nothing.
+        file: Name of a file of output beside the report, None for the report itself.
     """
-    reader = _Reader(document, lab, words)
+    reader = _Reader(document, lab, words, file)
     starts = {table.lines.start: table for table in tables if table.lines.start not in compared}
     in_table = compared | {n for table in starts.values() for n in table.lines}
-    lines = list(placed_lines(document, words))
+    lines = list(placed_lines(document, words, _title(file)))
     for index, placed in enumerate(lines):
         if " ".join(document.lines[placed.line].split()).casefold() in template:
             continue
@@ -101,6 +104,16 @@ def statement_claims(
         if placed.line not in in_table:
             reader.read_line(placed, _in_runs(lines, index))
     return reader.found
+
+
+def _title(file: str | None) -> str:
+    """Return the words of a file's name: `wasm-startup-seconds.txt` says what the number in it is."""
+    return re.sub(r"[\W_]+", " ", file.rpartition("/")[2].rpartition(".")[0]) if file else ""
+
+
+def _unit_of_title(title: str) -> str | None:
+    found = re.search(r"\b(seconds|sec|ms|bytes|kib|mib)\b", title, re.IGNORECASE)
+    return found[1] if found else None
 
 
 def _in_runs(lines: Sequence[Placed], index: int) -> bool:
@@ -128,6 +141,7 @@ class _Reader:
     document: Document
     lab: Lab
     words: Vocabulary
+    file: str | None = None
     found: Found = field(default_factory=Found)
     listings: Listings = field(init=False)
     counts: dict[str, int] = field(default_factory=dict)
@@ -277,7 +291,7 @@ class _Reader:
             found = self._by_id(nearest.command.id)
             unit = None if found is None else _printed_unit(found, nearest.words, quantity)
         else:
-            unit = stated_unit(nearest.words)
+            unit = stated_unit(nearest.words) or (_unit_of_title(nearest.words) if nearest.line < 0 else None)
         return in_unit(quantity, unit) if unit else None
 
     def _state(
@@ -292,7 +306,7 @@ class _Reader:
     ) -> None:
         metric = self.lab.metrics.get(target.name)
         after = text[quantity.end :]
-        notion = self._notion(metric, before, after, placed)
+        notion = self._notion(metric, target, before, after, placed)
         if notion in DECIMAL_NOTIONS and quantity.digits > DOCKER_DIGITS:
             notion = None  # Docker's columns have three digits: who names them here has divided by himself
         base: Base = "binary"
@@ -305,7 +319,7 @@ class _Reader:
         meaning: Meaning | None = base if quantity.ambiguous else None
         self._keep(target.id, reading, placed.line, source, notion=notion, meaning=meaning, span=span)
 
-    def _notion(self, metric: Metric | None, before: str, after: str, placed: Placed) -> str | None:
+    def _notion(self, metric: Metric | None, target: Quantity, before: str, after: str, placed: Placed) -> str | None:
         """Return the tool that the words close to a number name; none where they name several."""
         if metric is None:
             return None
@@ -315,10 +329,8 @@ class _Reader:
             named = notions_in(text, metric.notions)
             if named:
                 return named[0] if len(named) == 1 else None
-        nearest = placed.above[0] if placed.above else None
-        if nearest is not None and nearest.command is not None and nearest.command.notion:
-            return nearest.command.notion
-        return None
+        command = placed.above[0].command if placed.above else None
+        return command.notion or None if command is not None and command.id == target.id else None
 
     def _not_available(self, text: str, placed: Placed) -> None:
         """Read `Memory usage: N/A` as an answer."""
@@ -362,7 +374,8 @@ class _Reader:
                 preferred=False,
                 quote=quote,
                 line=number + 1,
-                source=source,
+                source="file" if self.file else source,
+                file=self.file,
                 span=span or self.document.span(number, start, start + len(quote)),
             )
         )
@@ -371,7 +384,7 @@ class _Reader:
         rejected = self.found.rejected
         quote = self.document.lines[number][:LINE_LIMIT].strip()[:200]
         if len(rejected) < MAX_READINGS and quote and (not rejected or rejected[-1].line != number + 1):
-            rejected.append(Rejected(code=code, quote=quote, line=number + 1))
+            rejected.append(Rejected(code=code, quote=quote, line=number + 1, file=self.file))
 
 
 def _in_range(text: str, quantity: Printed) -> bool:

@@ -33,6 +33,9 @@ class Inputs(Record):
     reports: tuple[str, ...] = Field(min_length=1, description="Report paths from the submitted folder, in order.")
     sources: tuple[str, ...] = Field(min_length=1, description="A root is a folder with at least one of these files.")
     provided: tuple[KnownInput, ...] = ()
+    evidence: tuple[Annotated[str, Field(pattern=r"^([\w.-]+/)?\*[\w.*-]*$")], ...] = Field(
+        default=(), description="Text files beside the report that may hold output: `*.txt`, `folder/*.txt`."
+    )
 
 
 class KnownArtifact(Record):

@@ -20,7 +20,7 @@ from grader.model.submission import IntakeCaps, Submission
 from grader.ports import Clock, Engine, Host, HostLock, Intake, Progress, Results, Runner, Store
 from grader.render.fill import FillStyle
 from grader.workflow.budget import Budget
-from grader.workflow.freeze import freeze, report_bytes
+from grader.workflow.freeze import evidence_files, freeze, report_bytes
 from grader.workflow.grade import Graded, LabUsed, ReportUsed, grade_submission, output_files
 from grader.workflow.measure import Measured, measure_submission
 from grader.workflow.plan import PlannedStep, plan_submission
@@ -136,7 +136,10 @@ def _read(job: Job, used: LabUsed, submission: Submission) -> ReportUsed:
     data = report_bytes(submission)
     if data is not None:
         name = submission.report_path or "report"
-        reading = read_report(data, used.lab, used.template, max_bytes=job.max_report_bytes, name=name)
+        evidence = evidence_files(submission, used.lab)
+        reading = read_report(
+            data, used.lab, used.template, max_bytes=job.max_report_bytes, name=name, evidence=evidence
+        )
         return ReportUsed(data=data, reading=reading)
     template = used.template.encode()
     stand_in = read_report(template, used.lab, used.template, max_bytes=len(template))
