@@ -22,6 +22,9 @@ RULE_CODE = "rule."
 MOST_FINDINGS = 3
 """Findings of one rule: a value that is repeated through a report is one reason to look, not twenty."""
 
+OTHER_LIMIT = 120
+"""Characters of the output that contradicts a claim, as the finding tells it; its line is told too."""
+
 SAME = 0.05
 """Two statements of one quantity agree within 5 %: the labels MB and MiB are used for each other."""
 
@@ -84,7 +87,7 @@ def _finding(rule: Rule, about: Claim | None, claims: Sequence[Claim]) -> Findin
             code=f"{RULE_CODE}{rule.id}",
             params={
                 "quote": quote,
-                "other": other.quote if other else "",
+                "other": other.quote[:OTHER_LIMIT] if other else "",
                 "other_line": other.line if other else None,
             },
         ),

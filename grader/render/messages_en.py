@@ -463,7 +463,7 @@ EN: dict[str, str] = {
     "verdict-name.reproduced": "reproduced",
     "verdict-name.unverifiable": "unverifiable",
     "verdict.contradicted": "neither our measurement nor any value known for this quantity gives this number",
-    "verdict.follows-reference": "follows from what the provided files give; another cell of this row differs from that",
+    "verdict.follows-reference": "follows from what the provided files give; another cell of this row differs",
     "verdict.known-value": "agrees with what the same command prints for the provided files ({notion})",
     "verdict.lab-version": "the version that the lab asks for ({expected})",
     "verdict.missing": "the report gives no value",
