@@ -22,6 +22,7 @@ from grader.cli.grade import grade_command
 from grader.cli.group import Commands
 from grader.cli.judge import judge_command
 from grader.cli.lab import lab_app
+from grader.cli.review import review_app
 from grader.errors import GraderError
 
 EXIT_INFRASTRUCTURE = 3
@@ -60,6 +61,7 @@ app.command("judge")(judge_command)
 app.command("claims")(claims_command)
 app.command("doctor")(doctor_command)
 app.add_typer(bench_app, name="bench")
+app.add_typer(review_app, name="review")
 app.add_typer(lab_app, name="lab")
 app.add_typer(cache_app, name="cache")
 

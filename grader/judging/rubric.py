@@ -151,7 +151,10 @@ def _decide(spec: CriterionSpec, evidence: Evidence, done: Mapping[str, Criterio
         return "review", Message(code="criterion.review")
     outcome, reason = _executed(spec, evidence) if spec.evidence == "executed" else _claimed(spec, evidence)
     if outcome in ("pass", "partial") and spec.id in evidence.suspicions:
-        return "review", Message(code="criterion.finding", params={"rule": evidence.suspicions[spec.id]})
+        earned = spec.points if outcome == "pass" else spec.points * PARTIAL
+        return "review", Message(
+            code="criterion.finding", params={"rule": evidence.suspicions[spec.id], "points": earned}
+        )
     return outcome, reason
 
 

@@ -96,13 +96,14 @@ def run_grading(
     desk: Desk,
     results: Callable[[Submission], Results],
     *,
-    marks: Mapping[str, ManualMark],
+    marks: Callable[[Submission], Mapping[str, ManualMark]],
     version: str,
 ) -> Finished:
     """Grade one submission and write its results.
 
     Args:
         results: Asked once it is known what is graded and before anything is built; may refuse it.
+        marks: A person's points, by criterion; asked after `results`, and may refuse too.
     """
     began, began_s = desk.clock.wall(), desk.clock.monotonic()
     desk.progress.step("freeze", job.source)
@@ -115,9 +116,10 @@ def run_grading(
         )
     place = results(submission)
     place.check()
+    given = marks(submission)
     report = _read(job, used, submission)
     measured = _measure(job, used, desk, submission, place)
-    grade = grade_submission(used, submission, report, measured.facts, measured.host, marks, measured.findings, version)
+    grade = grade_submission(used, submission, report, measured.facts, measured.host, given, measured.findings, version)
     graded = output_files(
         used, grade, report, measured.runs, measured.logs, measured.step_files(), job.style, job.language
     )
