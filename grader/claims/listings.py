@@ -40,9 +40,10 @@ _CMD = re.compile(
     r"\s*\d[\d./-]{7,9}\s+\d\d?:\d\d(?:\s[AP]M)?\s+(?P<size>\d[\d.,\u00a0 ]{0,30})\s{1,20}(?P<name>\S+)\s*$"
 )
 _COUNT = re.compile(r"\s*(?P<size>\d[\d.,]{0,20}[KMG]?)\s+(?P<name>\S+)\s*$")
-_IMAGES_HEADER = re.compile(r"\bIMAGE ID\b.*\bSIZE\b|\bDISK USAGE\b|\bCONTENT SIZE\b")
+_IMAGES_HEADER = re.compile(r"\b(?:IMAGE ID|REPOSITORY|TAG)\b.*\bSIZE\b|\bDISK USAGE\b|\bCONTENT SIZE\b")
 _NEW_HEADER = re.compile(r"\bDISK USAGE\b")
 _IMAGE_ID = re.compile(r"(?:^|\s)(?:sha256:)?[0-9a-f]{12,64}\b", re.IGNORECASE)
+_IMAGE_ROW = re.compile(r"\S+\s+\S+\s+[0-9a-f]{12}\s.{0,40}\sago\s+\S+\s*$")
 _COPIED = re.compile(r"\bSuccessfully copied (?P<size>\S+).{0,40}? to (?P<name>\S+)")
 _STATS = re.compile(
     r"(?<![\d.,])(?P<used>\d[\d.,]{0,20}\s?[KMG]?i?B)\s{0,9}/\s{0,9}\d[\d.,]{0,20}\s?[KMG]i?B", re.IGNORECASE
@@ -95,7 +96,7 @@ class Listings:
                 return None
             found = count
         groups = found.groupdict()
-        reading = file_size(found["size"], nearest=bool(groups.get("mark")) or groups.get("group") == "staff")
+        reading = file_size(found["size"], nearest=groups.get("mark") == "@" or groups.get("group") == "staff")
         if reading is None:
             return []
         return [(e.id, reading, e.notion or LS_NOTION) for e in self._named("files", found["name"])]
@@ -129,13 +130,16 @@ class Listings:
         ]
 
     def _image(self, number: int, line: str) -> list[tuple[str, Reading, str]] | None:
-        if self.images_header is None or number - self.images_header[0] > HEADER_REACH or not _IMAGE_ID.search(line):
+        below = self.images_header is not None and number - self.images_header[0] <= HEADER_REACH
+        if not (below or _IMAGE_ROW.match(line)) or not line.split():
             return None
         sizes = [q for q in find_quantities(line, base="decimal") if q.dimension == "byte"]
         if not sizes:
             return None
         entries = list(self._named("docker_images", line.split()[0]))
-        if self.images_header[1]:
+        if not entries and not _IMAGE_ID.search(line):
+            return None
+        if below and self.images_header is not None and self.images_header[1]:
             notions = ("disk_usage", "content")
             return [(e.id, printed_in(q, "decimal"), n) for e in entries for q, n in zip(sizes, notions, strict=False)]
         return [(e.id, printed_in(sizes[-1], "decimal"), e.notion or TOOL_NOTIONS["docker_images"]) for e in entries]

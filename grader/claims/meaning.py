@@ -53,18 +53,14 @@ def meanings(claim: Claim) -> dict[Meaning, Claim]:
     by_meaning: dict[Meaning, int] = {"decimal": decimal, "binary": binary}
     if decimal == _MIXED_FROM:
         by_meaning["mixed"] = 1000 * 1024
+    number = claim.value / by_meaning[claim.meaning]
     if len(claim.written_unit) == 1:
         by_meaning = {"binary": binary}
-    return {meaning: _scaled(claim, meaning, scale, by_meaning, scales) for meaning, scale in by_meaning.items()}
+    return {meaning: _scaled(claim, number, meaning, scale, scales) for meaning, scale in by_meaning.items()}
 
 
-def _scaled(
-    claim: Claim, meaning: Meaning, scale: int, by_meaning: Mapping[Meaning, int], scales: tuple[int, int]
-) -> Claim:
+def _scaled(claim: Claim, number: float, meaning: Meaning, scale: int, scales: tuple[int, int]) -> Claim:
     """Bring value and range, which so far holds both meanings, to one meaning."""
-    assert isinstance(claim.value, int | float)
-    assert claim.meaning is not None
-    number = claim.value / by_meaning.get(claim.meaning, scales[1])
     low = claim.low if claim.low is None or claim.low <= 0 else claim.low / min(scales) * scale
     high = claim.high if claim.high is None else claim.high / max(scales) * scale
     if claim.qualifier == "<":

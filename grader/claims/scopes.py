@@ -26,7 +26,8 @@ _BOLD_ALONE = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+)?(\*\*|__)(?P<words>[^*_]{2
 _LABEL_END = re.compile(r"[:：]\s*$")
 _FENCE = re.compile(r"[\s>]*(?:`{3,}|~{3,})[^`]*$")
 _PROMPT = re.compile(
-    r"\s*(?:[$%>❯➜]\s|PS\s|\([\w.-]+\)\s|[\w.-]+@[\w.-]+[^$#%]{0,200}[$#%]\s|\$\w[\w:]*\s*=|1\.\.\d)", re.IGNORECASE
+    r"\s*(?:[$%>❯➜]\s|PS\s|\([\w.-]+\)\s|[\w.-]+@[\w.-]+[^$#%]{0,200}[$#%]\s|[A-Z]:\\[^>]{0,200}>|\$\w[\w:]*\s*=|1\.\.\d)",
+    re.IGNORECASE,
 )
 _PROGRAM = re.compile(
     r"\s*(?:sudo|docker|ctr|nerdctl|time|spin|for|while|do|done|curl|tinygo|ls|stat|wc|du|wasmtime|hyperfine|echo"
@@ -36,17 +37,21 @@ _PROGRAM = re.compile(
 _CODE_WORDS = re.compile(
     r"\bawk\b|printf|%\{|\$\(|\$\{|\{print|\{\{|Measure-Object|ForEach-Object|--format|\bMODE=once\s+\S"
 )
+_CONTINUES = ("\\", "`", "|", "&&")
+"""Ends of a command's line that goes on in the next one, in a Unix shell or PowerShell."""
+
 _MAX_LABEL = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Words above a line, from 0; `command` is what such a command prints, `text` its line."""
+    """Words above a line, from 0; `command` is what a command prints, `words` then its line."""
 
     line: int
     words: str
     command: PrintedAfter | None = None
     is_label: bool = False
+    is_heading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class _State:
     label: Scope | None = None
     command: Scope | None = None
     after_command: bool = False
+    open_command: str = ""
 
     def above(self, number: int) -> tuple[Scope, ...]:
         label = self.label if self.label and number - self.label.line <= LABEL_REACH else None
@@ -87,20 +93,27 @@ def placed_lines(document: Document, vocabulary: Vocabulary, title: str = "") ->
             continue
         line = raw[:LINE_LIMIT]
         in_code = number in document.code
-        heading = None if in_code else _HEADING.match(line)
+        heading = _HEADING.match(line) if not in_code or _after_blank(document, number) else None
         if heading and len(heading[1]) == 1 and state.after_command:
             heading = None  # `# Average: 0.5 s` below a command outside a fence is a comment of the shell
         text = plain_text(heading["words"] if heading else line)
-        if heading is None and _is_command(line, in_code, vocabulary):
-            state.command = _command(number, line, vocabulary) or _continued(state.command, line, number)
+        if heading is None and (state.open_command or _is_command(line, in_code, vocabulary)):
+            whole = f"{state.open_command} {line}"[:LINE_LIMIT] if state.open_command else line
+            state.command = _command(number, whole, vocabulary) or _continued(state.command, line, number)
             state.after_command = True
+            state.open_command = whole if line.rstrip().endswith(_CONTINUES) else ""
             continue
         yield Placed(number, text, state.above(number), in_code, heading is not None)
         if heading:
-            _enter(state, len(heading[1]), Scope(number, text[:_MAX_LABEL]))
+            _enter(state, len(heading[1]), Scope(number, text[:_MAX_LABEL], is_heading=True))
         elif _is_label(line, text):
             state.label = Scope(number, text[:_MAX_LABEL], is_label=True)
         state.after_command = state.after_command and heading is None and (in_code or line.lstrip().startswith("#"))
+
+
+def _after_blank(document: Document, number: int) -> bool:
+    """True for a line of code that may be none: fences of the report do not pair up, and a blank line is above it."""
+    return document.broken_fences and number > 0 and not document.lines[number - 1].strip()
 
 
 def _enter(state: _State, level: int, scope: Scope) -> None:
@@ -122,11 +135,11 @@ def _is_command(line: str, in_code: bool, vocabulary: Vocabulary) -> bool:
         return not _prose(line)
     if _PROMPT.match(line):
         return in_code or not _prose(line)
-    if any(q.dimension in ("byte", "second") for q in find_quantities(line)):
-        return False  # `docker images 4.7MB` and `time 0.58 s` are results
-    if _PROGRAM.match(line):
-        return in_code or not _prose(line)
-    return in_code and any(pattern.search(line) for pattern, _ in vocabulary.commands)
+    program = _PROGRAM.match(line) and (in_code or not _prose(line))
+    if not program and not (in_code and any(pattern.search(line) for pattern, _ in vocabulary.commands)):
+        return False
+    # `docker images 4.7MB` and `time 0.58 s` are results
+    return not any(q.dimension in ("byte", "second") for q in find_quantities(line))
 
 
 _PROSE = re.compile(r"`[^`]+`|\*\*|[.:]\s*$")

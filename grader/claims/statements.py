@@ -17,7 +17,7 @@ from grader.claims.markdown import Document, SourceTable
 from grader.claims.parse import LIMIT, LIMIT_FROM, Reading, estimate, no_answer, plain_text
 from grader.claims.scopes import LINE_LIMIT, Placed, Scope, placed_lines
 from grader.claims.table import DECIMAL_NOTIONS, DOCKER_DIGITS, notions_in, stated_unit, usual_base
-from grader.claims.vocabulary import Name, Quantity, Vocabulary
+from grader.claims.vocabulary import SEVERAL, Name, Quantity, Vocabulary
 from grader.model.lab import Lab, Metric
 from grader.model.report import Claim, ClaimSource, Meaning, Rejected, Span
 from grader.units import Base, Printed, find_quantities, in_unit
@@ -26,6 +26,9 @@ ONE_OF_RUNS = "rejected.one-of-runs"
 NO_NAME = "rejected.no-name"
 NO_SUBJECT = "rejected.no-subject"
 COMPARISON = "rejected.comparison"
+MAX_NUMBERS = 30
+"""Numbers of a line that are looked at; no statement has more."""
+
 MAX_READINGS = 100
 """Readings kept of one id, and numbers told to have been left out."""
 
@@ -33,7 +36,7 @@ _GENERIC_WORDS = """
     average avg mean median result results total exact exactly precise precisely more reported measured value size
     time is was were are equals equal approximately approx about around roughly nearly from by via runs run over across
     for cli mode of the in at on and or also i e that it with using after as per shown printed output sec seconds
-    ls lh docker images image inspect stats ctr once real bytes byte binary mib mb kib kb
+    length σ ls lh docker images image inspect stats ctr once real bytes byte binary mib mb kib kb
     среднее средний средняя среднем итог итого результат примерно около составляет составил составила составило равно
     равен это по за запусков запуска запусках из через точнее точно и или то есть байт
 """
@@ -59,6 +62,7 @@ _NUMBERED = re.compile(r"\W*(?:run|запуск|прогон|попытка|atte
 _CLOSE_BEHIND = re.compile(
     r"\W{0,3}(?:\(|from|by|via|with|in|по|через|из|в)\W{0,3}[^\d,;]{0,60}|\s*\w+ \w+", re.IGNORECASE
 )
+_NAME_BEHIND = re.compile(r"[^\d.,;:]{0,60}")
 _MARKER = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)]|#|//|>)\s+")
 _ALONE = re.compile(r"[\W_]*")
 _PER_MIB = re.compile(r"1024\s*/\s*1024|1024\s*\*\*\s*2|1048576|/\s*1MB", re.IGNORECASE)
@@ -189,7 +193,7 @@ class _Reader:
         stops = [m.start() for m in _SENTENCE_END.finditer(text)] if compared else []
         end, last = 0, None
         previous: Printed | None = None
-        for quantity in find_quantities(text):
+        for quantity in find_quantities(text)[:MAX_NUMBERS]:
             if quantity.start < skip or quantity.dimension in ("percent", "ratio"):
                 continue
             completed = self._completed(quantity, text, placed)
@@ -199,21 +203,33 @@ class _Reader:
                 self._reject(COMPARISON, placed.line)
                 continue
             before = text[end : quantity.start]
-            if _OTHER.search(before) or _in_range(text, quantity):
+            if "±" in before or _OTHER.search(before) or _in_range(text, quantity):
                 last, end = None, quantity.end
                 continue
             if previous is not None and LIMIT.fullmatch(before) and completed.value >= LIMIT_FROM * previous.value:
                 continue
-            target = self._target(before, text[: quantity.start], completed, placed, last, in_runs)
+            after = _NAME_BEHIND.match(text[quantity.end :])
+            so_far = text[: quantity.start]
+            target = self._target(before, so_far, after[0] if after else "", completed, placed, last, in_runs)
             if target is not None:
                 self._state(target, completed, text, before, placed, source, span)
                 previous = completed
             last, end = target, quantity.end
 
     def _target(
-        self, before: str, so_far: str, quantity: Printed, placed: Placed, last: Quantity | None, in_runs: bool
+        self,
+        before: str,
+        so_far: str,
+        after: str,
+        quantity: Printed,
+        placed: Placed,
+        last: Quantity | None,
+        in_runs: bool,
     ) -> Quantity | None:
-        """Return what a number is: named before it, the same as the number before it, or as the scopes say."""
+        """Return what a number is: named before it, the same as the number before it, or as the scopes say.
+
+        `after` names it only where no word stands before it: `4.5 MB binary size`.
+        """
         named = self._named(before, quantity)
         if named is not None:
             chosen = self._of_subject(named, [before, so_far], placed.above)
@@ -225,6 +241,9 @@ class _Reader:
         if not _only_generic(so_far):
             self._reject(NO_NAME, placed.line)
             return None
+        named = self._named(after, quantity) if not _WORD.search(so_far) else None
+        if named is not None:
+            return self._of_subject(named, [after], placed.above)
         if in_runs:
             self._reject(ONE_OF_RUNS, placed.line)
             return None
@@ -246,22 +265,23 @@ class _Reader:
                 scopes = (*texts, *(scope.words for scope in above))
                 about = quantity.about
                 return quantity if about is None or any(about.find(text) for text in scopes) else None
-        subject = self._subject((*texts, *(self._scope_words(scope) for scope in above)))
+        subject = self._subject(texts, above)
         return next((q for q in self.words.quantities if q.name == name and q.subject == subject), None)
 
-    def _subject(self, texts: Sequence[str]) -> str | None:
-        for text in texts:
-            subject = self.words.subject_of(text)
-            if subject is not None and subject != "several":
-                return subject
-        return None
+    def _subject(self, texts: Sequence[str], above: Sequence[Scope]) -> str | None:
+        """Return the one subject of the nearest text that names one; the numbers of headings are asked last.
 
-    def _scope_words(self, scope: Scope) -> str:
-        return scope.words if scope.command is None else scope.command.id.partition(".")[0]
+        A command is not asked: what stands below it may be about something else.
+        """
+        words = [*texts, *(scope.words for scope in above if scope.command is None)]
+        named = (self.words.subject_of(text) for text in words)
+        found = next((subject for subject in named if subject is not None and subject != SEVERAL), None)
+        headings = [scope.words for scope in reversed(above) if scope.is_heading]
+        return found or next((s for text in headings if (s := self.words.numbered(text)) is not None), None)
 
     def _by_scopes(self, quantity: Printed, so_far: str, placed: Placed) -> Quantity | None:
         """Return what the nearest scope says that a number without a name is."""
-        for index, scope in enumerate(placed.above):
+        for scope in placed.above:
             if scope.command is not None:
                 found = self._by_id(scope.command.id)
                 if found is not None and found.unit == quantity.dimension:
@@ -271,7 +291,7 @@ class _Reader:
                 continue
             named = self._named(scope.words, quantity)
             if named is not None:
-                return self._of_subject(named, [so_far, scope.words], placed.above[index + 1 :])
+                return self._of_subject(named, [so_far], placed.above)
             if scope.is_label and not placed.in_code and not _only_generic(scope.words):
                 break
         self._reject(NO_NAME, placed.line)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from grader.model.lab import Lab, Listing, PrintedAfter
 from grader.model.report import Unit
+
+SEVERAL = ""
+"""In place of a subject: a text names more than one."""
 
 _GAP = r"[\s\-‐-―/_`*]{1,4}"
 """What may stand between two words of a name: `start-up`, `image / oci`, `**binary** size`."""
@@ -71,10 +73,16 @@ class Vocabulary:
     commands: tuple[tuple[re.Pattern[str], PrintedAfter], ...]
     listings: tuple[tuple[re.Pattern[str], Listing], ...]
 
-    def subject_of(self, text: str) -> str | Literal["several"] | None:
-        """Return the one subject that a text names, `several` if it names more, None if none."""
+    headings: tuple[tuple[re.Pattern[str], str], ...]
+
+    def subject_of(self, text: str) -> str | None:
+        """Return the one subject that a text names, `SEVERAL` if it names more, None if none."""
         named = {name.key for name in self.subjects.find(text)}
-        return None if not named else next(iter(named)) if len(named) == 1 else "several"
+        return None if not named else next(iter(named)) if len(named) == 1 else SEVERAL
+
+    def numbered(self, heading: str) -> str | None:
+        """Return the subject that the lab's numbering gives a heading, None if it has none."""
+        return next((subject for pattern, subject in self.headings if pattern.search(heading)), None)
 
 
 def vocabulary(lab: Lab) -> Vocabulary:
@@ -99,5 +107,6 @@ def vocabulary(lab: Lab) -> Vocabulary:
         names=Words(names),
         subjects=Words(subjects),
         commands=tuple((re.compile(c.pattern, re.IGNORECASE), c) for c in spoken.commands),
+        headings=tuple((re.compile(pattern, re.IGNORECASE), s) for s, pattern in spoken.headings.items()),
         listings=tuple((re.compile(entry.name, re.IGNORECASE), entry) for entry in spoken.listings),
     )

@@ -308,6 +308,9 @@ def _statements(lab: Lab) -> Iterator[Mistake]:
     claims, spoken = claim_ids(lab), lab.statements
     for subject in spoken.subjects:
         yield from _known(("statements", "subjects", subject), "subject", subject, lab.subjects)
+    for subject, pattern in spoken.headings.items():
+        yield from _known(("statements", "headings", subject), "subject", subject, lab.subjects)
+        yield from _compiles(("statements", "headings", subject), pattern)
     for metric in spoken.words:
         yield from _known(("statements", "words", metric), "metric", metric, lab.metrics)
     for index, command in enumerate(spoken.commands):

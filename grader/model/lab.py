@@ -305,6 +305,9 @@ class Statements(Record):
     """
 
     subjects: dict[str, tuple[str, ...]] = {}
+    headings: dict[str, str] = Field(
+        default={}, description="By subject: pattern of the headings of its task, asked where no word names a subject."
+    )
     words: dict[str, tuple[str, ...]] = Field(default={}, description="By metric: names beyond the row's labels.")
     quantities: tuple[Wording, ...] = ()
     commands: tuple[PrintedAfter, ...] = ()
