@@ -2,7 +2,7 @@
 
 The order of the questions is the same for every size: is anything stated; does our own fact agree; does any other
 notion or known value of that quantity agree; only then is it contradicted.  Times and memory are never
-contradicted by how fast or small they are.
+contradicted by how fast or small they are, only by the output that the report itself shows.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from grader.judging.conventions import PERCENT_POINTS, RATIO_TOLERANCE, Pair, agrees, has_number
 from grader.judging.derive import derived_fact, input_pairs, recompute, reference_pairs
+from grader.judging.ownoutput import RAW, disagreeing, printed_of
 from grader.model.base import Message, Scalar
 from grader.model.grade import Circumstances, Fact, Quantity, Verdict
 from grader.model.lab import Derived, KnownValue, Lab, Metric
@@ -19,6 +20,9 @@ from grader.model.selection import arms_of, best_fact, facts_for, is_own_arm
 
 RELATIVE_TOLERANCE = 0.05
 """Sizes agree within 5 %: the labels MB and MiB are used for each other (design contract, `contradicted`)."""
+
+QUOTED = 120
+"""Characters of the output that a reason quotes; its line is told too."""
 
 SHORT_FIGURES = (1e6, float(2**20))
 """Units of which a count of bytes may be a figure with two decimals, worked out again; by chance 1 in 5000 is."""
@@ -40,7 +44,7 @@ def judge_claims(
         metric = lab.metrics.get(row.metric) if row.metric else None
         if metric is not None and row.metric:
             verdicts += [
-                _judge_measured(lab, metric, f"{subject}.{row.metric}", stated, facts, circumstances)
+                _judge_measured(lab, metric, f"{subject}.{row.metric}", stated, claims, facts, circumstances)
                 for subject in lab.subjects
                 if subject in metric.arms
             ]
@@ -57,6 +61,7 @@ def _judge_measured(
     metric: Metric,
     claim_id: str,
     stated: Mapping[str, Claim],
+    claims: Sequence[Claim],
     facts: Sequence[Fact],
     circumstances: Circumstances,
 ) -> Verdict:
@@ -75,7 +80,7 @@ def _judge_measured(
         return _decide(base, "unverifiable", "verdict.no-number", qualifier=claim.qualifier or "")
     if metric.tolerance == "printed":
         return _judge_size(lab, base, claim, fact, circumstances)
-    return _judge_usable(lab, base, fact)
+    return _judge_usable(lab, base, claim, claims, fact)
 
 
 def _judge_size(lab: Lab, base: Verdict, claim: Claim, fact: Fact | None, circumstances: Circumstances) -> Verdict:
@@ -101,7 +106,15 @@ def _judge_size(lab: Lab, base: Verdict, claim: Claim, fact: Fact | None, circum
     return _not_run(base, fact)
 
 
-def _judge_usable(lab: Lab, base: Verdict, fact: Fact | None) -> Verdict:
+def _judge_usable(lab: Lab, base: Verdict, claim: Claim, claims: Sequence[Claim], fact: Fact | None) -> Verdict:
+    """Judge a time or a memory figure: never by how fast or small it is, but it must be what the report shows.
+
+    A printed 0 is a failed measurement and contradicts nothing.
+    """
+    other = disagreeing(claim, claims)
+    if other is not None and other.value != 0 and claim.source not in RAW:
+        quote = other.quote[:QUOTED]
+        return _decide(base, "contradicted", "verdict.own-output", basis="own_output", quote=quote, line=other.line)
     if fact is None or fact.state != "measured":
         return _not_run(base, fact)
     if not is_own_arm(lab, fact):
@@ -116,7 +129,7 @@ def _judge_derived(
     lab: Lab,
     metric: str,
     derived: Derived,
-    stated: Mapping[str, Claim],
+    stated: dict[str, Claim],
     claims: Sequence[Claim],
     facts: Sequence[Fact],
     circumstances: Circumstances,
@@ -151,11 +164,26 @@ def _judge_derived(
         known = tuple(k for s in lab.subjects for k in _known_values(lab, f"{s}.{metric}", circumstances))
         if _follows(derived, claim, reference_pairs(lab, metric, derived, facts, known)):
             return _decide_derived(base, derived, "consistent", "verdict.follows-reference", "known")
+        if any(
+            _follows(derived, claim, input_pairs(lab, metric, derived, stated | {printed.id: printed}))
+            for subject in lab.subjects
+            for printed in _printed_otherwise(done, f"{subject}.{metric}", stated, claims)
+        ):
+            return _decide_derived(base, derived, "consistent", "verdict.follows-output", "own_output")
     return _decide_derived(base, derived, "contradicted", "verdict.own-cells", "own_cells")
 
 
 def _is_contradicted(done: Mapping[str, Verdict], claim_id: str) -> bool:
     return claim_id in done and done[claim_id].verdict == "contradicted"
+
+
+def _printed_otherwise(
+    done: Mapping[str, Verdict], claim_id: str, stated: Mapping[str, Claim], claims: Sequence[Claim]
+) -> tuple[Claim, ...]:
+    """Return the outputs of the report that contradict a cell; empty where it is not they that do."""
+    if claim_id not in done or done[claim_id].basis != "own_output" or not _is_contradicted(done, claim_id):
+        return ()
+    return printed_of(stated[claim_id], claims)
 
 
 def _in_another_form(claim: Claim, derived: Derived) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from grader.judging.compare import is_explained
 from grader.judging.expression import Operand, evaluate_condition
+from grader.judging.ownoutput import disagreeing, printed_of
 from grader.judging.soundness import is_sound
 from grader.model.base import Message
 from grader.model.grade import Circumstances, Fact, Finding
@@ -24,12 +25,6 @@ MOST_FINDINGS = 3
 
 OTHER_LIMIT = 120
 """Characters of the output that contradicts a claim, as the finding tells it; its line is told too."""
-
-SAME = 0.05
-"""Two statements of one quantity agree within 5 %: the labels MB and MiB are used for each other."""
-
-RAW = frozenset({"output", "file"})
-"""Sources of a claim that a program printed."""
 
 
 def judge_rules(
@@ -79,7 +74,7 @@ def _asked(rule: Rule, claims: Sequence[Claim], stated: Mapping[str, Claim]) -> 
 
 def _finding(rule: Rule, about: Claim | None, claims: Sequence[Claim]) -> Finding:
     quote = about.quote if about else ""
-    other = next((c for c in _raw(about, claims) if not _same(about, c)), None) if about else None
+    other = disagreeing(about, claims) if about else None
     return Finding(
         rule=rule.id,
         severity=rule.severity,
@@ -116,36 +111,7 @@ def _claim_operand(
 
 def _is_confirmed(claim: Claim, claims: Sequence[Claim]) -> bool | None:
     """Return whether some output in the report agrees with a number; None where it shows none of that quantity."""
-    raw = _raw(claim, claims)
-    return any(_same(claim, other) for other in raw) if raw else None
-
-
-def _raw(claim: Claim, claims: Sequence[Claim]) -> tuple[Claim, ...]:
-    if not isinstance(claim.value, int | float):
-        return ()
-    return tuple(
-        c
-        for c in claims
-        if c.id == claim.id and c is not claim and c.source in RAW and c.qualifier != EXAMPLE
-        if isinstance(c.value, int | float)
-    )
-
-
-def _same(claim: Claim, other: Claim) -> bool:
-    """Return whether two numbers may be one: their printed ranges meet, or they are near; 0 is like nothing else.
-
-    A tool that prints `0 seconds` has measured nothing, and has not rounded 0.4 s.
-    """
-    assert isinstance(claim.value, int | float)  # both come from `_raw`
-    assert isinstance(other.value, int | float)
-    if (claim.value == 0) != (other.value == 0):
-        return False
-    low = claim.value if claim.low is None else claim.low
-    high = claim.value if claim.high is None else claim.high
-    other_low = other.value if other.low is None else other.low
-    other_high = other.value if other.high is None else other.high
-    near = abs(claim.value - other.value) <= SAME * max(abs(claim.value), abs(other.value))
-    return near or (low <= other_high and other_low <= high)
+    return disagreeing(claim, claims) is None if printed_of(claim, claims) else None
 
 
 def _fact_operands(lab: Lab, facts: Sequence[Fact]) -> dict[str, Operand]:

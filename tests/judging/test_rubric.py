@@ -141,6 +141,11 @@ def test_the_reports_own_output_sends_a_time_that_disagrees_to_a_person(lab: Lab
     assert outcomes(run(lab, [*good_claims(), raw], good_facts()))["t2.startup"] == "review"
 
 
+def test_one_output_that_agrees_is_enough(lab: Lab) -> None:
+    raw = [claim("native.startup_time", t, "second", source="output", preferred=False) for t in (1.6, 0.4)]
+    assert outcomes(run(lab, [*good_claims(), *raw], good_facts()))["t2.startup"] == "pass"
+
+
 def test_slower_wasm_costs_nothing(lab: Lab) -> None:
     claims = [c for c in good_claims() if "startup" not in c.id]
     claims += [
