@@ -15,6 +15,9 @@ from grader.claims.markdown import Document, SourceCell, SourceTable
 MAX_LOOSE_TABLES = 100
 """Runs of lines with tabs or strokes that are looked at."""
 
+MAX_LOOSE_ROWS = 200
+"""Rows of a table that is none for Markdown, and rows in which a repeated header is looked for."""
+
 LONGEST_LOOSE_LINE = 4000
 
 _BORDER = re.compile(r"[\s|+\-=:·─━│┃┌┐└┘├┤┬┴┼╔╗╚╝╠╣╦╩╬═║]*")
@@ -38,7 +41,7 @@ def transposed(table: SourceTable) -> SourceTable | None:
 def split_at_headers(table: SourceTable, is_header: Callable[[tuple[SourceCell, ...]], bool]) -> Iterator[SourceTable]:
     """Yield the parts of a table in which the header is repeated, perhaps with its columns in another order."""
     header, first = table.header, 0
-    for index, row in enumerate(table.rows):
+    for index, row in enumerate(table.rows[:MAX_LOOSE_ROWS]):
         if is_header(row):
             yield replace(table, header=header, rows=table.rows[first:index], first_row=table.first_row + first)
             header, first = row, index + 1
@@ -57,7 +60,7 @@ def loose_tables(document: Document, first_number: int, taken: frozenset[int]) -
             if cells is None:
                 found += _table(run, first_number + len(found))
                 run = []
-            elif cells:
+            elif cells and len(run) <= MAX_LOOSE_ROWS:
                 run.append((number, cells))
             if len(found) >= MAX_LOOSE_TABLES:
                 return tuple(found)

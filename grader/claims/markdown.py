@@ -25,6 +25,9 @@ ENCODING_HINT = "save the report as Markdown text in UTF-8"
 MIN_CYRILLIC_SHARE = 0.5
 """Smallest share of Cyrillic letters among the bytes above 127 of a file that is taken for CP1251."""
 
+MAX_NESTING = 8
+"""Quotes and lists within each other in which tables are found; each costs a pass over the lines below it."""
+
 MAX_ROWS = 20_000
 """Rows of one table that are read; the longest known comparison table has 12."""
 
@@ -180,7 +183,7 @@ def _block_structure(lines: Sequence[str]) -> tuple[list[list[_RowSource]], list
             found.append([(n, state.bMarks[n] + state.tShift[n], state.eMarks[n]) for n in range(start, state.line)])
         return True
 
-    parser = MarkdownIt("commonmark").enable("table").disable("reference")
+    parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable("table").disable("reference")
     parser.block.ruler.at("table", recording_table, {"alt": ["paragraph", "reference"]})
     state = _LeanState("\n".join(lines), parser, {}, [])
     parser.block.tokenize(state, state.line, state.lineMax)

@@ -29,6 +29,9 @@ COMPARISON = "rejected.comparison"
 MAX_NUMBERS = 30
 """Numbers of a line that are looked at; no statement has more."""
 
+MAX_ROWS = 200
+"""Rows of a table of another form that are read."""
+
 MAX_READINGS = 100
 """Readings kept of one id, and numbers told to have been left out."""
 
@@ -100,13 +103,16 @@ def statement_claims(
     starts = {table.lines.start: table for table in tables if table.lines.start not in compared}
     in_table = compared | {n for table in starts.values() for n in table.lines}
     lines = list(placed_lines(document, words, _title(file)))
+    alone = [_is_alone(placed) for placed in lines]
     for index, placed in enumerate(lines):
         if " ".join(document.lines[placed.line].split()).casefold() in template:
             continue
         if placed.line in starts:
             reader.read_table(starts[placed.line], placed.above)
         if placed.line not in in_table:
-            reader.read_line(placed, _in_runs(lines, index))
+            reader.read_line(
+                placed, alone[index] and True in (*alone[max(0, index - 1) : index], *alone[index + 1 : index + 2])
+            )
     return reader.found
 
 
@@ -120,14 +126,8 @@ def _unit_of_title(title: str) -> str | None:
     return found[1] if found else None
 
 
-def _in_runs(lines: Sequence[Placed], index: int) -> bool:
-    """True for a number alone on its line whose neighbour is one too: one of several runs."""
-    return _is_alone(lines[index]) and any(
-        _is_alone(lines[near]) for near in (index - 1, index + 1) if 0 <= near < len(lines)
-    )
-
-
 def _is_alone(placed: Placed) -> bool:
+    """True for a line of nothing but a number; beside another such line it is one of several runs."""
     if len(placed.text) > 60:
         return False
     text = _MARKER.sub("", placed.text, count=1)
@@ -171,7 +171,7 @@ class _Reader:
 
     def read_table(self, table: SourceTable, above: tuple[Scope, ...]) -> None:
         """Read a table of another form, by the words of its rows and columns."""
-        for row in table.rows:
+        for row in table.rows[:MAX_ROWS]:
             if len(row) < 2:
                 continue
             label = plain_text(row[0].text)[:200]
@@ -332,8 +332,10 @@ class _Reader:
         base: Base = "binary"
         if metric is not None and quantity.ambiguous:
             base = usual_base(metric, target.subject or "", notion, quantity)
-        read = next((q for q in find_quantities(text, base=base) if q.start == quantity.start), quantity)
-        read = read if read.dimension else quantity
+        read = quantity
+        if base == "decimal":
+            again = (q for q in find_quantities(text, base=base) if q.start == quantity.start)
+            read = next((q for q in again if q.dimension), quantity)
         reading = Reading(read.value, read.low, read.high, read.dimension, read.written_unit)
         reading = replace(reading, qualifier=estimate(before, after))
         meaning: Meaning | None = base if quantity.ambiguous else None
@@ -380,7 +382,11 @@ class _Reader:
         line = self.document.lines[number][:LINE_LIMIT]
         quote = line.strip()
         start = line.index(quote)
-        self.found.claims.append(
+        claims = self.found.claims
+        restated = bool(claims) and claims[-1].id == claim_id and claims[-1].line == number + 1
+        place = len(claims) - 1 if restated and _restates(claims[-1], reading) else len(claims)
+        claims.insert(  # of several readings the first is preferred
+            place,
             Claim(
                 id=claim_id,
                 value=reading.value,
@@ -397,7 +403,7 @@ class _Reader:
                 source="file" if self.file else source,
                 file=self.file,
                 span=span or self.document.span(number, start, start + len(quote)),
-            )
+            ),
         )
 
     def _reject(self, code: str, number: int) -> None:
@@ -405,6 +411,14 @@ class _Reader:
         quote = self.document.lines[number][:LINE_LIMIT].strip()[:200]
         if len(rejected) < MAX_READINGS and quote and (not rejected or rejected[-1].line != number + 1):
             rejected.append(Rejected(code=code, quote=quote, line=number + 1, file=self.file))
+
+
+def _restates(claim: Claim, reading: Reading) -> bool:
+    """True for a number that says more exactly what the one before it in its line says: `4.5M (4698112 bytes)`."""
+    if claim.low is None or claim.high is None or reading.low is None or reading.high is None or reading.qualifier:
+        return False
+    inside = claim.low <= reading.low and reading.high <= claim.high
+    return inside and reading.high - reading.low < claim.high - claim.low
 
 
 def _in_range(text: str, quantity: Printed) -> bool:

@@ -40,6 +40,9 @@ MAX_LABEL = 200
 MAX_TABLES = 500
 """Tables of a report that are looked at."""
 
+MAX_MATCHED = 1000
+"""Rows of a table whose labels are matched; the longest known comparison table has 12."""
+
 MAX_REPEATED_ROWS = 20
 """Rows with the same meaning that are read."""
 
@@ -261,7 +264,7 @@ def _matched_rows(table: SourceTable, column: int, lab: Lab) -> list[_MatchedRow
     best: dict[str, tuple[int, int]] = {}
     matched: list[tuple[Row, int]] = []
     seen: Counter[str] = Counter()
-    for index, cells in enumerate(table.rows):
+    for index, cells in enumerate(table.rows[:MAX_MATCHED]):
         if column >= len(cells):
             continue
         label = normal_words(cells[column].text)

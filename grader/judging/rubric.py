@@ -19,7 +19,7 @@ from grader.model.grade import (
     Verdict,
 )
 from grader.model.lab import CriterionSpec, Lab
-from grader.model.report import EXAMPLE, Claim, preferred_claims
+from grader.model.report import ESTIMATED, EXAMPLE, Claim, preferred_claims
 from grader.model.selection import best_fact, facts_for
 
 PARTIAL = 0.5
@@ -255,6 +255,8 @@ def _measurement(claim_id: str, evidence: Evidence) -> Decision:
         return "fail", Message(code="criterion.below-floor", params={"id": claim_id, "quote": claim.quote})
     if metric.ceiling is not None and claim.value > metric.ceiling:
         return "review", Message(code="criterion.above-ceiling", params={"id": claim_id, "quote": claim.quote})
+    if claim.qualifier == ESTIMATED:
+        return "review", Message(code="criterion.estimate", params={"quote": claim.quote})
     other = disagreeing(claim, evidence.all_claims)
     if other is not None:
         params = {"quote": other.quote, "line": other.line}

@@ -14,7 +14,7 @@ from grader.judging.soundness import is_sound
 from grader.model.base import Message
 from grader.model.grade import Circumstances, Fact, Finding
 from grader.model.lab import Lab, Rule
-from grader.model.report import EXAMPLE, Claim, preferred_claims
+from grader.model.report import ESTIMATED, EXAMPLE, Claim, preferred_claims
 from grader.model.selection import best_fact, preference
 
 RULE_CODE = "rule."
@@ -99,7 +99,7 @@ def _claim_operand(
         claim.value,
         claim.low,
         claim.high,
-        approximate=claim.qualifier == "~",
+        approximate=claim.qualifier in ("~", ESTIMATED),
         notion=claim.notion,
         source=claim.source,
         quote=claim.quote,

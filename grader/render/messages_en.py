@@ -177,6 +177,7 @@ EN: dict[str, str] = {
     "criterion.derived-open": "these cells cannot be worked out from numbers of their own row: {ids}",
     "criterion.derived-right": "the derived cells follow from their own rows",
     "criterion.derived-wrong": "these cells are empty or do not follow from their own row: {ids}",
+    "criterion.estimate": "the report itself calls {quote} an estimate, not a measurement",
     "criterion.example": "the report itself calls {quote} an example",
     "criterion.executed": "built and run here, with the right output",
     "criterion.finding": "the instructor looks at this one, because of the finding `{rule}` under “Worth a look”",

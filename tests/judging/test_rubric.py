@@ -141,6 +141,12 @@ def test_the_reports_own_output_sends_a_time_that_disagrees_to_a_person(lab: Lab
     assert outcomes(run(lab, [*good_claims(), raw], good_facts()))["t2.startup"] == "review"
 
 
+def test_an_estimate_is_no_measurement_and_goes_to_a_person(lab: Lab) -> None:
+    claims = [c for c in good_claims() if c.id != "native.startup_time"]
+    guess = claim("native.startup_time", 0.4, "second", qualifier="estimated")
+    assert outcomes(run(lab, [*claims, guess], good_facts()))["t2.startup"] == "review"
+
+
 def test_one_output_that_agrees_is_enough(lab: Lab) -> None:
     raw = [claim("native.startup_time", t, "second", source="output", preferred=False) for t in (1.6, 0.4)]
     assert outcomes(run(lab, [*good_claims(), *raw], good_facts()))["t2.startup"] == "pass"
