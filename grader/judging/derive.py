@@ -122,12 +122,20 @@ def _meanings(claim: Claim) -> tuple[Range, ...]:
     scales = _scales(claim.written_unit) if claim.unit == "byte" else None
     if scales is None:
         return ((low, high),)
-    step = scales[1] / scales[0]
-    if low > 0 and high >= low * step:  # the claim's range holds both meanings
+    decimal, binary = scales
+    step = binary / decimal
+    if claim.meaning is None and low > 0 and high >= low * step:  # the claim's range holds both meanings
         return (low, high / step), (low * step, high)
-    if _is_in(claim.value, scales[0], scales[1]):
-        return (low, high), (low * step, high * step)
-    return (low / step, high / step), (low, high)
+    scale = _scale(claim, decimal, binary)
+    return (low / scale * decimal, high / scale * decimal), (low / scale * binary, high / scale * binary)
+
+
+def _scale(claim: Claim, decimal: float, binary: float) -> float:
+    """Return what the printed number was multiplied by; where the claim does not say, by the shorter figure."""
+    assert isinstance(claim.value, int | float)  # the caller took only numbers
+    if claim.meaning is not None:
+        return {"decimal": decimal, "mixed": decimal * 1.024, "binary": binary}[claim.meaning]
+    return decimal if _is_in(claim.value, decimal, binary) else binary
 
 
 def _scales(unit: str | None) -> tuple[float, float] | None:
@@ -153,7 +161,7 @@ def _values_alike(stated: Sequence[Claim | None]) -> tuple[float, ...] | None:
     values = [float(c.value) for c in numbers if isinstance(c.value, int | float)]
     if scales is None:
         return tuple(values)
-    return tuple(v if _is_in(v, scales[0], scales[1]) else v * scales[0] / scales[1] for v in values)
+    return tuple(v * scales[0] / _scale(c, *scales) for v, c in zip(values, numbers, strict=True))
 
 
 def derived_fact(lab: Lab, metric: str, derived: Derived, facts: Sequence[Fact]) -> Quantity | None:

@@ -51,7 +51,13 @@ _WORD = re.compile(r"[^\W\d_]+")
 _TIMESTAMP = re.compile(r"(?<![\w.])1[5-9]\d{8}(?![\w.])")
 _IDENTIFIER = re.compile(r"(?<![\w])(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)(?:[0-9a-f]{64}|[0-9a-f]{12})(?![\w])")
 _RUN = re.compile(r"(?<![\w.,])\d{1,6}[.,]\d{2,9}(?![\w.,]*\d)")
-_PUBLIC = re.compile(r"\b(?:FROM|golang|alpine|tinygo/tinygo|scratch|buildkit)\b")
+_PUBLIC = re.compile(
+    r"\b(?:FROM|golang|alpine|tinygo/tinygo|scratch|buildkit)\b"
+    r"|\b(?:Pull complete|Already exists|Download complete|Verifying Checksum|Pulling fs layer)\b"
+    r"|\b(?:extracting|layer-sha256)\b"
+    r"|\bDigest: sha256:|^\s*(?:#\d+|=>)\s*(?:=>\s*)?sha256:"
+)
+"""Lines of a tool that fetches somebody else's image, and of Dockerfiles."""
 _SIZES = frozenset({"printed"})
 
 

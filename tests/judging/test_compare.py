@@ -245,6 +245,16 @@ def test_a_label_that_two_cells_share_means_the_same_in_both(lab: Lab) -> None:
     assert verdict(lab, [*sizes, wrong], [], "image_size.reduction").verdict == "contradicted"
 
 
+def test_a_coarse_figure_of_one_meaning_keeps_its_whole_range(lab: Lab) -> None:
+    mib = {"unit": "byte", "written_unit": "MB", "meaning": "binary"}
+    sizes = [
+        claim("native.image_size", 2_076_180.48, low=2_070_937.6, high=2_081_423.36, **mib),
+        claim("wasm.image_size", 2_097_152, low=2_044_723.2, high=2_149_580.8, **mib),  # 2.0 MB
+    ]
+    growth = claim("image_size.reduction", -1, unit="percent", quote="+1% larger", better=False)
+    assert verdict(lab, [*sizes, growth], [], "image_size.reduction").verdict == "consistent"
+
+
 def test_every_number_of_a_cell_may_have_given_the_derived_one(lab: Lab) -> None:
     cell = {"table": 0, "row": 1, "column": 1}
     claims = [

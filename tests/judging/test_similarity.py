@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 
+import pytest
+
 from grader.judging.similarity import COMMON_LEAST, Traits, shingles, similar_pairs, traits
 from grader.model.grade import Grade
 from grader.model.lab import Lab
@@ -69,6 +71,20 @@ def test_a_container_id_and_a_list_of_runs_are_nobody_elses(lab: Lab) -> None:
 
 def test_the_digest_of_a_public_image_says_nothing(lab: Lab) -> None:
     line = "FROM golang:1.21-alpine@sha256:" + "0a1b" * 16
+    assert pairs(lab, f"{prose(1)}\n{line}", f"{prose(2)}\n{line}") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "078e42fc545c: Pull complete",
+        "=> => extracting sha256:" + "0a1b" * 16 + "  0.0s",
+        " => => sha256:" + "0a1b" * 16 + " 70B / 70B",
+        "Digest: sha256:" + "0a1b" * 16,
+        "layer-sha256:" + "0a1b" * 16 + ": done",
+    ],
+)
+def test_layers_that_were_fetched_are_somebody_elses(lab: Lab, line: str) -> None:
     assert pairs(lab, f"{prose(1)}\n{line}", f"{prose(2)}\n{line}") == []
 
 
