@@ -65,6 +65,7 @@ _NUMBERED = re.compile(r"\W*(?:run|запуск|прогон|попытка|atte
 _CLOSE_BEHIND = re.compile(
     r"\W{0,3}(?:\(|from|by|via|with|in|по|через|из|в)\W{0,3}[^\d,;]{0,60}|\s*\w+ \w+", re.IGNORECASE
 )
+_COMMENT = re.compile(r"\s*(?:#+|//|>)\s(?=\s*\S)")
 _NAME_BEHIND = re.compile(r"[^\d.,;:]{0,60}")
 _MARKER = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)]|#|//|>)\s+")
 _ALONE = re.compile(r"[\W_]*")
@@ -155,7 +156,7 @@ class _Reader:
 
     def read_line(self, placed: Placed, in_runs: bool) -> None:
         line = self.document.lines[placed.line][:LINE_LIMIT]
-        rows = self.listings.read(placed.line, line)
+        rows = self.listings.read(placed.line, _COMMENT.sub("", line, count=1))
         if rows is not None:
             for claim_id, reading, notion in rows:
                 self._keep(claim_id, reading, placed.line, "output", notion=notion)
@@ -203,7 +204,7 @@ class _Reader:
                 self._reject(COMPARISON, placed.line)
                 continue
             before = text[end : quantity.start]
-            if "±" in before or _OTHER.search(before) or _in_range(text, quantity):
+            if before.rstrip().endswith("±") or _OTHER.search(before) or _in_range(text, quantity):
                 last, end = None, quantity.end
                 continue
             if previous is not None and LIMIT.fullmatch(before) and completed.value >= LIMIT_FROM * previous.value:

@@ -81,8 +81,17 @@ def test_runs_are_told_from_their_average(spoken: Lab) -> None:
 
 
 def test_a_comment_below_a_command_is_output_and_no_heading(spoken: Lab) -> None:
-    text = "## Task 2\n\ndocker run --rm app\n# Average: 0.58 seconds\n# Startup done\n\nMemory usage: 1.5 MiB\n"
-    assert values(text, spoken) == {"native.startup_time": 0.58, "native.memory_idle": 1.5 * MIB}
+    text = "## Task 2\n\ndocker run --rm app\n# Average: 0.58 seconds\n# 2450459 app.wasm\n\nMemory usage: 1.5 MiB\n"
+    assert values(text, spoken) == {
+        "native.startup_time": 0.58,
+        "wasm.binary_size": 2450459,
+        "native.memory_idle": 1.5 * MIB,
+    }
+
+
+def test_a_mean_is_read_without_its_spread(spoken: Lab) -> None:
+    text = "```\n$ hyperfine 'docker run app'\n  Time (mean ± σ):     350.0 ms ±  12.1 ms    [User: 9 ms]\n```\n"
+    assert values(text, spoken) == {"native.startup_time": 0.35}
 
 
 def test_a_command_that_was_timed_by_itself_gives_its_real_time(spoken: Lab) -> None:
