@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.adapters.labfile import load_lab
@@ -19,6 +19,8 @@ from grader.model.report import ReportReading
 
 MIB, KIB = 1 << 20, 1 << 10
 LAB: Lab = load_lab("lab12-f25").lab
+FEW = settings(max_examples=30)
+"""A report takes some 10 ms, and each layout has its own test."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,7 @@ def check(reading: ReportReading, facts: Facts) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@FEW
 @given(
     facts=FACTS,
     size=st.sampled_from(sorted(SIZES)),
@@ -253,6 +256,7 @@ def test_a_table_is_read_back_in_every_layout(
     assert reading.table is not None
 
 
+@FEW
 @given(facts=FACTS, size=st.sampled_from(sorted(SIZES)), time=st.sampled_from(sorted(TIMES)))
 def test_a_table_with_the_sides_as_rows_is_read_back(facts: Facts, size: str, time: str) -> None:
     rows = rows_of(facts, SIZES[size], TIMES[time], FACTORS["plain"], "en")
@@ -341,6 +345,7 @@ RUSSIAN = """# Лабораторная
 
 
 @pytest.mark.parametrize("form", [BULLETS, HEADINGS, TWO_TABLES, RUSSIAN], ids=["bullets", "headings", "tables", "ru"])
+@FEW
 @given(
     facts=FACTS,
     size=st.sampled_from(sorted(set(SIZES) - {"footnote"})),
@@ -408,6 +413,7 @@ Average: {facts.wasm_startup:.4f} seconds
 """
 
 
+@FEW
 @given(facts=FACTS, prompt=st.sampled_from(["$ ", "user@host:~/labs$ ", "# ", ""]), fenced=st.booleans())
 def test_pasted_output_alone_is_read_back(facts: Facts, prompt: str, fenced: bool) -> None:
     if prompt == "# " and not fenced:
@@ -436,6 +442,7 @@ MEANINGS: dict[str, Callable[[int], tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("meaning", sorted(MEANINGS))
+@FEW
 @given(size=st.integers(3_000_000, 9_000_000))
 def test_the_reports_own_output_settles_what_mb_means(meaning: str, size: int) -> None:
     cell, output = MEANINGS[meaning](size)
@@ -453,6 +460,7 @@ def test_the_reports_own_output_settles_what_mb_means(meaning: str, size: int) -
     assert claim.high - claim.low == pytest.approx(10_000 if meaning == "decimal" else MIB / 100, rel=0.01)
 
 
+@FEW
 @given(facts=FACTS, claim_id=st.sampled_from(["native.binary_size", "wasm.image_size", "native.startup_time"]))
 def test_one_changed_number_changes_exactly_that_claim(facts: Facts, claim_id: str) -> None:
     fields = {
