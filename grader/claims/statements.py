@@ -138,8 +138,7 @@ def _is_alone(placed: Placed) -> bool:
     numbers = find_quantities(text)
     if len(numbers) != 1 or numbers[0].dimension not in (None, "second"):
         return False
-    bare = numbers[0].dimension is None
-    if bare and isinstance(numbers[0].value, int):
+    if numbers[0].dimension is None and not _has_decimals(text, numbers[0]):
         return False
     return bool(_ALONE.fullmatch(text[: numbers[0].start] + text[numbers[0].end :]))
 
@@ -316,7 +315,7 @@ class _Reader:
             return None
         if nearest.command is not None:
             found = self._by_id(nearest.command.id)
-            unit = None if found is None else _printed_unit(found, nearest.words, quantity)
+            unit = None if found is None else _printed_unit(found, nearest.words, quantity, text)
         else:
             unit = stated_unit(nearest.words) or (_unit_of_title(nearest.words) if nearest.line < 0 else None)
         return in_unit(quantity, unit) if unit else None
@@ -444,7 +443,12 @@ def _only_generic(text: str) -> bool:
     return len(text) <= 200 and all(word.casefold() in _GENERIC for word in _WORD.findall(text))
 
 
-def _printed_unit(found: Quantity, command: str, quantity: Printed) -> str | None:
+def _has_decimals(text: str, number: Printed) -> bool:
+    """True for a number written with a decimal mark: `1.00` is a time, `1` may count anything."""
+    return bool(re.search(r"[.,]\d", text[number.start : number.end]))
+
+
+def _printed_unit(found: Quantity, command: str, quantity: Printed, text: str) -> str | None:
     """Return the unit of a bare number that a command printed, None if it may count anything."""
     if found.unit == "byte":
         if _PER_MIB.search(command):
@@ -454,6 +458,6 @@ def _printed_unit(found: Quantity, command: str, quantity: Printed) -> str | Non
         if _PER_KIB.search(command):
             return "KiB"
         return "B" if isinstance(quantity.value, int) and quantity.value >= _SMALLEST_BYTES else None
-    if found.unit == "second" and not isinstance(quantity.value, int):
+    if found.unit == "second" and _has_decimals(text, quantity):
         return "ms" if re.search(r"millisecond", command, re.IGNORECASE) else "s"
     return None

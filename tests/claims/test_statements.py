@@ -70,7 +70,7 @@ def test_the_side_is_the_nearest_that_is_named(spoken: Lab) -> None:
 
 
 def test_a_bare_average_belongs_to_the_command_above_it(spoken: Lab) -> None:
-    native = "$ docker run --rm app\n0.51\n0.49\nAverage: 0.50 seconds\n"
+    native = "$ docker run --rm app\n0.51\n1.00\n0.49\nAverage: 0.50 seconds\n"
     text = f"```\n{native}$ wasmtime run app.wasm\nAverage: 0.3 seconds\n```\n"
     assert values(text, spoken) == {"native.startup_time": 0.5, "wasm.startup_time": 0.3}
 
