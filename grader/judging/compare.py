@@ -277,12 +277,15 @@ def _basis(fact: Fact) -> str:
 
 
 def is_explained(lab: Lab, claim: Claim, facts: Sequence[Fact], circumstances: Circumstances) -> bool | None:
-    """Return whether a size is that of a fact or a known one, on any arm and by any compiler; None with neither."""
+    """Return whether a size is that of a fact or a known one, on any arm; None with neither.
+
+    What another compiler made says nothing either way.
+    """
     metric = lab.metrics.get(claim.id.partition(".")[2])
     if metric is None or metric.tolerance != "printed" or not isinstance(claim.value, int | float):
         return None
     known = _known_values(lab, claim.id, circumstances)
-    measured = [f.value for f in facts_for(lab, claim.id, facts) if isinstance(f.value, int | float)]
+    measured = [f.value for f in facts_for(lab, claim.id, facts) if f.comparable and isinstance(f.value, int | float)]
     if not known and not measured:
         return None
     return any(is_known(claim, k) for k in known) or any(_encloses(claim, v) or _near(claim, v) for v in measured)
