@@ -33,8 +33,8 @@ from grader.stats.experiment import PROMISED, times, used_samples  # noqa: E402
 from grader.stats.othertools import mean_spread, relative_speed  # noqa: E402
 from grader.stats.ratio import RatioEstimate, paired_ratio  # noqa: E402
 from grader.stats.verdict import verdict_of  # noqa: E402
+from tests.stats.hosts import HOSTS, MakeHost, holds  # noqa: E402
 from tests.stats.simulated import Host, conduct, series  # noqa: E402
-from tests.stats.test_coverage import HOSTS, MakeHost, holds  # noqa: E402
 
 NAMES = ("ctr_quiet", "docker_quiet", "ctr_hogs")
 RUNS, LOOP_RUNS = 20, 5

@@ -28,7 +28,7 @@ def interrupting_spawn(number: signal.Signals) -> Callable[..., int]:
 
     def interrupted(*args: object, **options: object) -> int:
         pid = spawn(*args, **options)  # type: ignore[arg-type]
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)  # To this thread: others, which are pytest's, would take one for the process.
         return pid
 
     return interrupted

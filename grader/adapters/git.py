@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from grader.adapters.frozencopy import Copier
+from grader.adapters.interrupts import start_aside
 from grader.adapters.plainfile import CHUNK
 from grader.errors import HostError, IntakeError
 from grader.model.submission import Copied, IntakeCaps, shown
@@ -301,7 +302,7 @@ class Git:
         except FileNotFoundError as error:
             raise HostError("`git` is not installed", hint="run `apt-get install git`") from error
         deadline = threading.Timer(_TIMEOUT_S, _kill_group, [process.pid])
-        deadline.start()
+        start_aside(deadline)
         with process:
             try:
                 yield process

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from grader.adapters.interrupts import start_aside
 from grader.model.run import MemoryReading
 
 _INTERVAL_S = 0.002
@@ -107,7 +108,7 @@ class PeakSampler:
         """
         sampler = cls(roots, launchers)
         thread = threading.Thread(target=sampler._sample, daemon=True)
-        thread.start()
+        start_aside(thread)
         try:
             yield sampler
         finally:

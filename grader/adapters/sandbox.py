@@ -508,7 +508,8 @@ def _cap(pid: int, limits: Limits, processes: int | None) -> None:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     if processes is not None:
         resource.prlimit(pid, resource.RLIMIT_NPROC, (processes, processes))
-    os.setpriority(os.PRIO_PROCESS, pid, NICE)
+    # Who is nicer already may not become less so, and need not.
+    os.setpriority(os.PRIO_PROCESS, pid, max(NICE, os.getpriority(os.PRIO_PROCESS, pid)))
 
 
 def _threads_of(uid: int) -> int:

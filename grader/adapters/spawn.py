@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from grader.adapters.interrupts import HELD_BACK, start_aside
 from grader.errors import StillRunningError
 from grader.model.base import Message
 from grader.model.run import Completed, Outcome
@@ -41,9 +42,6 @@ Watch = Callable[[], Message | None]
 
 INHERITED_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that Python or a shell may have set to ignored, which a program would inherit."""
-
-HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What may interrupt us: between a spawn and the `try` that follows it would lose the child."""
 
 _LONGEST_POLL_MS = 3_600_000
 """`poll` takes 32 bits, and refuses more than 24 days with an OverflowError."""
@@ -238,7 +236,7 @@ class Followed:
         """Let a program go and follow it; at the end it is killed; if it may not be, followed for all its time."""
         followed = cls(program, timeout_s, watch)
         program.let_go()
-        followed._thread.start()
+        start_aside(followed._thread)
         try:
             yield followed
         finally:
@@ -516,7 +514,7 @@ def _watched_exit(pid: int) -> Iterator[int]:
         os.close(writing)
 
     thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
+    start_aside(thread)
     try:
         yield reading
     finally:

@@ -18,9 +18,9 @@ import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
+from grader.adapters.interrupts import HELD_BACK
 from grader.adapters.spawn import (
     FIRST_FREE_FD,
-    HELD_BACK,
     INHERITED_SIGNALS,
     exit_fd,
     inheritable,

@@ -144,6 +144,7 @@ def show_comparison(lab: Lab, grade: Grade, console: Console, language: Language
         console.print()
         console.print(ratios)
     if noise := noise_of_times(grade.facts, language):
+        console.print()
         console.print(harmless(noise, "yellow"))
 
 

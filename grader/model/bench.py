@@ -43,6 +43,7 @@ class ExperimentPlan(Record):
     seed: int
     clock: Clock = "total"
     conditions: Conditions = "warm"
+    serves: bool = Field(default=False, description="The arms are servers, which we end after their first answer.")
     precise: tuple[str, ...] = Field(
         default=(), description="Arms whose ratio to the baseline is to become precise; empty for all."
     )
@@ -302,6 +303,7 @@ class BenchMethod(Record):
     ending: Ending
     rounds: int = Field(ge=0, description="Rounds that count.")
     rounds_asked: int | None
+    baseline: str = Field(default="", description="The arm that divides the others; empty in older results.")
     warmups: int
     clock: Clock
     conditions: Conditions

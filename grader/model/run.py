@@ -205,11 +205,13 @@ class ServerRun(Record):
     """What a server's run gave beside its answers.
 
     `first_answers_s`: seconds from spawn to the last byte of the first valid answer, one per start that had the host
-    to itself.  `idle` was read after the figure had settled, `after_requests` after `requests` more answers.
-    `stopped` says what ended it: its own exit, SIGTERM within the grace period, or SIGKILL after it.
+    to itself; `noise` is why the host was not quiet meanwhile, however often they were made again.  `idle` was read
+    after the figure had settled, `after_requests` after `requests` more answers.  `stopped` says what ended it: its
+    own exit, SIGTERM within the grace period, or SIGKILL after it.
     """
 
     first_answers_s: tuple[float, ...] = ()
+    noise: tuple[Message, ...] = ()
     idle: tuple[MemoryReading, ...] = ()
     after_requests: tuple[MemoryReading, ...] = ()
     requests: int = Field(default=0, ge=0)

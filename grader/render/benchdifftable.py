@@ -17,6 +17,9 @@ from grader.render.numerals import localised
 from grader.units import format_factor, format_seconds
 
 NOTHING = "—"
+_DIGITS = 20
+"""What has no interval is written as if known to a twentieth: with two digits."""
+
 STYLE: Mapping[ArmChange | RatioChange, str] = {
     "faster": "bold green",
     "slower": "bold red",
@@ -75,9 +78,9 @@ def _arms(diff: BenchDiff, language: Language) -> Group:
     codes = ("page.arm", "bench-diff.before", "bench-diff.now", "bench-diff.factor", "bench-diff.change")
     table = plain_table([phrase(code, language) for code in codes])
     for arm in diff.arms:
-        times = (format_seconds(s) if s else NOTHING for s in (arm.old, arm.new))
+        times = (format_seconds(s, half_width=s / _DIGITS) if s else NOTHING for s in (arm.old, arm.new))
         # The interval of the shift is of these runs alone, and the sessions differ by more than their runs.
-        factor = f"≈\u00a0{format_factor(arm.shift.factor, arm.shift.factor / 20)}" if arm.shift else NOTHING
+        factor = f"≈\u00a0{format_factor(arm.shift.factor, arm.shift.factor / _DIGITS)}" if arm.shift else NOTHING
         shown = (localised(cell, language) for cell in (*times, factor))
         reason = Text(_arm_reason(arm, language), style=STYLE.get(arm.change, "dim"))
         table.add_row(Text(one_line(arm.name)), *(Text(cell) for cell in shown), reason)
@@ -94,5 +97,5 @@ def _arm_reason(arm: ArmDiff, language: Language) -> str:
 
 def _side(side: Side) -> str:
     if side.low is None or side.high is None:
-        return f"≈\u00a0{format_factor(side.value, side.value / 20)}"
+        return f"≈\u00a0{format_factor(side.value, side.value / _DIGITS)}"
     return with_interval(side.value, side.low, side.high)

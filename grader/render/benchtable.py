@@ -206,11 +206,12 @@ def plain_table(heads: Sequence[str]) -> Table:
 
 
 def _strip(seconds: Sequence[float], axis: Axis, width: int, shades: str) -> str:
-    """Return a character per column, darker where more runs fall."""
+    """Return a character per column, darker where more runs fall; the fullest column is never beyond the last shade."""
     counts = [0] * width
     for one in seconds:
         counts[_column(one, axis, width)] += 1
-    return "".join(shades[min(count, len(shades)) - 1] if count else " " for count in counts)
+    step = max(1, max(counts) / len(shades))
+    return "".join(shades[math.ceil(count / step) - 1] if count else " " for count in counts)
 
 
 def _whisker(spread: Spread, axis: Axis, width: int, marks: str) -> str:

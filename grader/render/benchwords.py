@@ -86,13 +86,14 @@ def headline(arm: BenchArm, bench: Bench) -> Spread | None:
 def arm_words(arm: BenchArm, bench: Bench, language: Language = "en") -> ArmWords:
     """Return an arm's numbers, with no digit that its runs do not bear."""
     spread = headline(arm, bench)
+    several = spread if spread is not None and spread.n > 1 else None  # One run has no spread, not one of nothing.
     flagged = sum(s.flagged for s in arm.samples)
     runs = phrase("bench-out.outliers", language, n=arm.n, flagged=flagged) if flagged else str(arm.n)
     return ArmWords(
         name=one_line(arm.name),
         median=localised(median_text(spread), language) if spread else "",
-        tails=localised(tails_text(spread), language) if spread else "",
-        mad=localised(format_seconds(spread.mad, half_width=spread.mad / 5 or None), language) if spread else "",
+        tails=localised(tails_text(several), language) if several else "",
+        mad=localised(format_seconds(several.mad, half_width=several.mad / 5 or None), language) if several else "",
         start=localised(median_text(arm.start), language) if arm.start else "",
         memory=localised(_size(arm.memory_peak), language) if arm.memory_peak else "",
         runs="" if arm.failure else runs,
@@ -132,6 +133,7 @@ def notes(bench: Bench, language: Language = "en") -> tuple[str, ...]:
             ending=ending,
         )
     ]
+    told += _without_baseline(bench, language)
     told += _doubts(bench, language)
     if bench.memory is not None:
         floor = bench.memory.floor_bytes
@@ -182,6 +184,14 @@ def _loop_words(ratio: LoopRatio, above: LoopAverage, below: LoopAverage, langua
     text = localised(f"{shown} ({above.average_s:.6g} s / {below.average_s:.6g} s)", language)
     bad = above.bad_runs + below.bad_runs
     return phrase("bench-out.loop-bad", language, said=text, bad=bad) if bad else text
+
+
+def _without_baseline(bench: Bench, language: Language) -> Iterator[str]:
+    """Say why arms that have times have no ratio."""
+    timed = [arm.name for arm in bench.arms if arm.n]
+    baseline = bench.method.baseline
+    if baseline and baseline not in timed and len(timed) > 1:
+        yield phrase("bench-out.no-baseline", language, baseline=baseline, other=timed[0])
 
 
 def _doubts(bench: Bench, language: Language) -> Iterator[str]:

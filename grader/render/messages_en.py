@@ -90,6 +90,10 @@ EN: dict[str, str] = {
         "Rounds of all arms: {rounds}, each in an order drawn from seed {seed}, after {warmups} discarded "
         "({conditions}); {ending}."
     ),
+    "bench-out.no-baseline": (
+        "There is no ratio, because the arm that divides the others, `{baseline}`, failed: mend it, or take another "
+        "with `--baseline {other}`."
+    ),
     "bench-out.no-memory": "`{name}`: its peak of memory was not read: {reason}",
     "bench-out.no-ratio": "division by 0",
     "bench-out.noisy": (
@@ -120,10 +124,12 @@ EN: dict[str, str] = {
     "`{denominator}` to {slower} times slower; about {more} more rounds would tell",
     "bench.other-keys": "the output has the keys {found}; the arm's first run had: {expected}",
     "bench.slower": "`{numerator}` is {factor} times slower than `{denominator}` ({low} to {high})",
-    "bench.small-faster": "small difference: `{numerator}` is {factor} times faster than `{denominator}` ({low} to "
-    "{high})",
-    "bench.small-slower": "small difference: `{numerator}` is {factor} times slower than `{denominator}` ({low} to "
-    "{high})",
+    "bench.small-faster": (
+        "a difference, maybe a small one: `{numerator}` is {factor} times faster than `{denominator}` ({low} to {high})"
+    ),
+    "bench.small-slower": (
+        "a difference, maybe a small one: `{numerator}` is {factor} times slower than `{denominator}` ({low} to {high})"
+    ),
     "bench.timeout-share": (
         "it did not end within {seconds} s, half of its share of the time limit; `--time-limit` or `--timeout` allows "
         "more"
@@ -322,8 +328,9 @@ EN: dict[str, str] = {
     "meaning.mixed": "{unit} as 1000 KiB",
     "noise.foreign-load": "other programs kept {percent} % of all CPUs busy",
     "noise.pressure": "tasks waited for a CPU {percent} % of the time (in the calmest rounds: {own} %)",
-    "noise.spawn": "an empty program took {found_ms} ms to start and end (on this host when quiet: {quiet_ms} ms)",
-    "noise.spawn-tail": "one in ten empty programs took {found_ms} ms or longer (the median when quiet: {quiet_ms} ms)",
+    "noise.spawn": "an empty program took {found_ms} ms to start and end (the quickest known here: {quiet_ms} ms)",
+    "noise.spawn-tail": "one in ten empty programs took {found_ms} ms or longer (the quickest median here: "
+    "{quiet_ms} ms)",
     "page.arm": "Arm",
     "page.arms": "The same runs in numbers",
     "page.axis-linear": (

@@ -92,6 +92,10 @@ RU: dict[str, str] = {
         "Раундов: {rounds}, порядок вариантов в каждом — от начального числа {seed}, перед ними отброшено {warmups} "
         "({conditions}); {ending}."
     ),
+    "bench-out.no-baseline": (
+        "Отношений нет: вариант `{baseline}`, на который делят остальные, не прошёл. Исправьте его или выберите другой "
+        "через `--baseline {other}`."
+    ),
     "bench-out.no-memory": "`{name}`: пик памяти не измерен: {reason}",
     "bench-out.no-ratio": "деление на 0",
     "bench-out.noisy": (
@@ -122,8 +126,12 @@ RU: dict[str, str] = {
     "{slower} раза медленнее; хватило бы ещё примерно {more} раундов",
     "bench.other-keys": "в выводе ключи {found}; в первом запуске были: {expected}",
     "bench.slower": "`{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
-    "bench.small-faster": "разница мала: `{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})",
-    "bench.small-slower": "разница мала: `{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
+    "bench.small-faster": (
+        "разница есть, хотя бы малая: `{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})"
+    ),
+    "bench.small-slower": (
+        "разница есть, хотя бы малая: `{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})"
+    ),
     "bench.timeout-share": (
         "не завершилась за {seconds} с, половину своей доли общего времени; больше даёт `--time-limit` или `--timeout`"
     ),
@@ -326,9 +334,10 @@ RU: dict[str, str] = {
     "meaning.mixed": "{unit} как 1000 KiB",
     "noise.foreign-load": "другие программы занимали {percent} % всех процессоров",
     "noise.pressure": "задачи ждали процессор {percent} % времени (в самых спокойных раундах: {own} %)",
-    "noise.spawn": "пустая программа запускалась и завершалась за {found_ms} мс (на этой машине в тишине: "
+    "noise.spawn": "пустая программа запускалась и завершалась за {found_ms} мс (быстрейшая из известных "
+    "здесь: {quiet_ms} мс)",
+    "noise.spawn-tail": "каждая десятая пустая программа шла {found_ms} мс и дольше (быстрейшая медиана: "
     "{quiet_ms} мс)",
-    "noise.spawn-tail": "каждая десятая пустая программа шла {found_ms} мс и дольше (медиана в тишине: {quiet_ms} мс)",
     "page.arm": "Вариант",
     "page.arms": "Те же запуски в числах",
     "page.axis-linear": (

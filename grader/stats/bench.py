@@ -24,7 +24,7 @@ from grader.model.host import Fingerprint
 from grader.model.run import Sample
 from grader.stats.estimate import summary
 from grader.stats.experiment import Used, contaminated, repeated_rounds, times, used_samples
-from grader.stats.noise import calmest_pressure, doubts_about_block, quiet_spawn
+from grader.stats.noise import calmest_pressure, doubts_about_block, doubts_about_readings, quiet_spawn
 from grader.stats.othertools import other_tools
 from grader.stats.outliers import outliers
 from grader.stats.ratio import bootstrap_ratio, paired_ratio
@@ -59,12 +59,16 @@ def bench_of(
             ending=ending,
             rounds=max((len(runs) for runs in used.values()), default=0),
             rounds_asked=plan.rounds,
+            baseline=plan.baseline,
             warmups=plan.warmups,
             clock=plan.clock,
             conditions=plan.conditions,
             band=BAND,
         ),
-        other_tools=other_tools(_same_runs(plan, done, used), [(arm, plan.baseline) for arm in _others(plan)]),
+        # Other tools wait for the end of a program, and a server has none.
+        other_tools=other_tools(
+            [] if plan.serves else _same_runs(plan, done, used), [(arm, plan.baseline) for arm in _others(plan)]
+        ),
         host=host,
         seed=plan.seed,
         grader=grader,
@@ -155,6 +159,8 @@ def noise_of(plan: ExperimentPlan, done: Sequence[BlockDone], calibration: Calib
         before = done[next(at for at, d in enumerate(done) if d is noisy) - 1].reading
         for doubt in doubts_about_block(before, noisy, quiet_s, calmest):
             reasons.setdefault(doubt.code, doubt)
+    if not any(used_samples(plan, done).values()):  # No round counts: the readings alone say what the host was.
+        reasons = {doubt.code: doubt for doubt in doubts_about_readings(readings, quiet_s)}
     return BenchNoise(
         state="noisy" if reasons else "quiet",
         reasons=tuple(reasons.values()),

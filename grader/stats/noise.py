@@ -51,6 +51,15 @@ def doubts_about_reading(reading: NoiseReading, quiet_s: float) -> tuple[Message
     return tuple(doubts)
 
 
+def doubts_about_readings(readings: Sequence[NoiseReading], quiet_s: float) -> tuple[Message, ...]:
+    """Return why the host was not quiet at one of these moments, each kind of reason once; empty if it was."""
+    doubts: dict[str, Message] = {}
+    for reading in readings:
+        for doubt in doubts_about_reading(reading, quiet_s):
+            doubts.setdefault(doubt.code, doubt)
+    return tuple(doubts.values())
+
+
 def doubts_about_block(
     before: NoiseReading | None, done: BlockDone, quiet_s: float, calmest: Calmest
 ) -> tuple[Message, ...]:

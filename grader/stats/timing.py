@@ -83,7 +83,8 @@ def _start_fact(metric: str, result: ProbeResult, artifact: Artifact | None) -> 
     if not seconds:
         return empty
     method = f"median of {len(seconds)} starts, spawn to the last byte of the first valid answer"
-    return _measured(empty, seconds, method)
+    noise = result.server.noise if result.server is not None else ()
+    return _measured(empty, seconds, method).model_copy(update={"noise": noise})
 
 
 def _arm_fact(campaign: Campaign, metric: str, arm: str, subject: str | None, artifact: Artifact | None) -> Fact:

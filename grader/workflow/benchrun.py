@@ -127,7 +127,7 @@ class CommandArm:
 
     def _why_bad(self, clocked: Clocked, timeout_s: float) -> tuple[Outcome, Message] | None:
         if clocked.timed_out:
-            return "timeout", Message(code="run.timeout", params={"seconds": round(timeout_s, 3)})
+            return "timeout", Message(code="run.timeout", params={"seconds": _shown_s(timeout_s)})
         first_s = clocked.first_output_s
         printed = Printed(
             data=clocked.stdout,
@@ -178,7 +178,7 @@ class ServerArm:
                     self._url.path,
                     self._url.port,
                     self._checked,
-                    within_s=round(timeout_s, 3),
+                    within_s=_shown_s(timeout_s),
                     pause_s=self._waits.connect_pause_s,
                     waits=self._waits,
                     clock=self._clock,
@@ -209,15 +209,21 @@ class ServerArm:
     def _judged(self, first: First, stopped: Stopped, timeout_s: float, *, ended: bool) -> Ran:
         answer, done = first.answer, stopped.completed
         if answer.reason is None:
-            return Ran(outcome="ok", exit_code=done.exit_code, lasted_s=done.total_s, first_output_s=first.seconds)
+            code = _as_in_a_shell(done)
+            return Ran(outcome="ok", exit_code=code, lasted_s=done.total_s, first_output_s=first.seconds)
         body = answer.body.encode("latin-1")
         return Ran(
             outcome=_outcome(answer, done, ended=ended),
             exit_code=done.exit_code if ended else None,
             lasted_s=done.total_s,
-            reason=why_no_answer(answer, done, ended=ended, waited_s=round(timeout_s, 3)),
+            reason=why_no_answer(answer, done, ended=ended, waited_s=_shown_s(timeout_s)),
             tail=tail_of(body, done.stderr_bytes(), done.stdout_bytes()),
         )
+
+
+def _as_in_a_shell(done: Completed) -> int | None:
+    """Return how a server ended that was told to: most let the signal end them, which is no failure of theirs."""
+    return done.exit_code if done.signal is None else 128 + done.signal
 
 
 def _outcome(answer: Answer, done: Completed, *, ended: bool) -> Outcome:
@@ -232,3 +238,8 @@ def _not_started(program: str, error: OSError | ValueError) -> Ran:
     why = (error.strerror or "unknown") if isinstance(error, OSError) else str(error)
     reason = Message(code="run.not-started", params={"program": program, "error": why})
     return Ran(outcome="not-started", exit_code=None, lasted_s=0.0, reason=reason)
+
+
+def _shown_s(seconds: float) -> float:
+    """Return a limit as a message tells it: with four digits, be it 0.5 ms or our share of a minute."""
+    return float(f"{seconds:.4g}")

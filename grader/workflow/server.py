@@ -18,13 +18,16 @@ from grader.model.base import Message, canonical_json
 from grader.model.lab import HttpGet, HttpProbe
 from grader.model.run import Answer, Artifact, Command, MemoryReading, ProbeResult, ServerRun
 from grader.ports import Clock, Server, Stopped
+from grader.stats.experiment import PAUSES_S, REPEATS
+from grader.stats.noise import doubts_about_readings, quiet_spawn
+from grader.workflow.calibration import CalibratedMeter
 from grader.workflow.firstanswer import First, first_answer
 from grader.workflow.httpclient import ask
 from grader.workflow.probing import Probed, Probing, start_probing
 from grader.workflow.site import Site
 from grader.workflow.waits import Waits
 
-RECIPE = "7"
+RECIPE = "8"
 """Raised when the same server would be asked, timed or judged otherwise."""
 
 
@@ -133,8 +136,31 @@ class _Serving:
         return self.probing.judged(reason, VALID, stopped.completed, answers=answers, server=run)
 
     def time_starts(self, served: ProbeResult) -> ProbeResult:
-        """Start a server that serves again and again, each time until its first valid answer."""
+        """Start a server that serves again and again, each time until its first valid answer.
+
+        Starts that noise surrounds are made again, as often as the rounds of a campaign are; then they are marked.
+        """
         assert served.server is not None
+        meter = CalibratedMeter(self.site.listen(), self.site.store, self.site.host)
+        began_s = self.clock.monotonic()
+        before = meter.read(0.0)
+        for pause_s in (*PAUSES_S[:REPEATS], None):
+            starts = self._starts(served)
+            after = meter.read(self.clock.monotonic() - began_s)
+            noise = doubts_about_readings((before, after), quiet_spawn(meter.readings, meter.calibration))
+            if not noise or pause_s is None or isinstance(starts, ProbeResult):
+                break
+            self.site.progress.note(f"the host is busy: waiting {pause_s:g} s, then the starts are made again")
+            before = meter.read(self.clock.monotonic() - began_s, pause_s)
+        if self.site.use_cache:
+            meter.learn()
+        if isinstance(starts, ProbeResult):
+            return starts
+        timed = served.server.model_copy(update={"first_answers_s": starts, "noise": noise})
+        return served.model_copy(update={"server": timed})
+
+    def _starts(self, served: ProbeResult) -> tuple[float, ...] | ProbeResult:
+        """Return the seconds of each start, or what came instead of a right answer."""
         seconds: list[float] = []
         for number in range(self.probe.starts):
             self.site.progress.advance(number, self.probe.starts)
@@ -148,8 +174,7 @@ class _Serving:
                 return self.probing.judged(reason, VALID, stopped.completed, answers=answers, server=served.server)
             seconds.append(first.seconds)
         self.site.progress.advance(self.probe.starts, self.probe.starts)
-        timed = served.server.model_copy(update={"first_answers_s": tuple(seconds)})
-        return served.model_copy(update={"server": timed})
+        return tuple(seconds)
 
     def _first_answer(self, server: Server, pause_s: float) -> First:
         """Ask the first route until the answer is valid, the server has ended or the wait is over."""

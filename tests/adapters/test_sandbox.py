@@ -22,6 +22,7 @@ from grader.adapters.sandbox import HOSTNAME, NOOP_OUTPUT, UIDS, Sandbox
 from grader.errors import HostError
 from grader.model.run import Bind, Command, Completed, Limits
 from grader.ports import SandboxStatus
+from tests.adapters.conftest import PlainUser
 from tests.survivors import survivors
 
 Run = Any
@@ -106,6 +107,23 @@ def test_core_dumps_are_off_and_priority_is_lowered(run: Run) -> None:
     core = next(line for line in lines if line.startswith("Max core file size"))
     assert core.split()[4:6] == ["1", "1"]
     assert lines[-1] == "nice 5"
+
+
+@needs_root
+@pytest.mark.parametrize("sandbox", ["plain-user"], indirect=True)
+@pytest.mark.usefixtures("sandbox")
+def test_a_plain_user_who_is_nicer_already_runs_programs_and_stays_so(host_lock: Path, attack: Path) -> None:
+    """Nobody but root may take niceness back, so `nice -n 19 grader` would run nothing."""
+    here = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, 12)
+    try:
+        nicer = PlainUser(host_lock)
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, here)
+    bind = Bind(source=str(attack), target="/app/attack")
+    done = nicer.run(Command(argv=("/app/attack", "limits"), env={}, binds=(bind,), limits=Limits(timeout_s=30)))
+    nicer.close()
+    assert done.stdout.splitlines()[-1:] == ["nice 12"], done.reason
 
 
 def test_program_that_is_not_there_is_not_started(sandbox: Sandbox, attack: Path) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.adapters.spawn import HELD_BACK, spawn
+from grader.adapters.interrupts import HELD_BACK
+from grader.adapters.spawn import spawn
 from grader.model.base import Message
 from grader.model.run import Completed
 from tests.adapters.stamps import TELLING, Told

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grader.adapters import spawn
-from grader.adapters.spawn import HELD_BACK
+from grader.adapters.interrupts import HELD_BACK
 from grader.adapters.stopwatch import TAIL_BYTES, Stopwatch
 from grader.ports import Clocked
 from tests.adapters.stamps import TELLING, Told

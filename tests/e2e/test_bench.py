@@ -47,6 +47,10 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+HANGING_UP = ("env", "--default-signal=HUP")
+"""Under `nohup`, as a suite may be started, SIGHUP is ignored by all that it starts."""
+
+
 def gone(pid: int) -> bool:
     for _ in range(500):
         if not is_alive(pid):
@@ -60,6 +64,9 @@ def gone(pid: int) -> bool:
     [
         ((), "nothing to compare"),
         (("--arm", "true"), "NAME=CMD"),
+        (("true", "sleep 1"), "--arm a=true --arm b='sleep 1'"),
+        (("--arm", "a=true", "--prepare", "b=true"), "no arm `b`"),
+        (("--arm", "a=true", "--plot", "runs.png"), "SVG"),
         (("--arm", "a=true", "--arm", "a=false"), "two arms are called `a`"),
         (("--arm", "a=true", "--baseline", "b"), "no arm `b`"),
         (("--arm", "a=echo 'x"), "No closing quotation"),
@@ -315,14 +322,14 @@ def started(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..
 
     def start(samples: Path, *options: object, **settings: Any) -> subprocess.Popen[str]:
         slow = f"""sh -c 'echo $$ >> "{tmp_path}/pids"; exec sleep 0.4'"""
-        argv = [sys.executable, "-m", "grader", "bench", "--arm", f"a={slow}", "--arm", f"b={slow}"]
+        argv = [*HANGING_UP, sys.executable, "-m", "grader", "bench", "--arm", f"a={slow}", "--arm", f"b={slow}"]
         argv += ["--rounds", "500", "--samples", str(samples), *map(str, options)]
         process = subprocess.Popen(
             argv, cwd=ROOT, env=environment, text=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE, **settings
         )
         running.append(process)
         for _ in range(3000):
-            if samples.exists() and samples.read_bytes().count(b"\n") >= 3:
+            if samples.exists() and samples.read_bytes().count(b'{"sample":') >= 2:
                 return process
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)
@@ -361,7 +368,7 @@ def test_a_terminal_that_is_closed_ends_the_run(
     bench = [sys.executable, "-m", "grader", "bench", "--arm", f"a={slow}", "--rounds", "500"]
     bench += ["--samples", str(samples)]
     process = subprocess.Popen(
-        [sys.executable, "-c", script, *bench],
+        [*HANGING_UP, sys.executable, "-c", script, *bench],
         cwd=ROOT,
         env=environment,
         stdin=slave,
@@ -372,7 +379,7 @@ def test_a_terminal_that_is_closed_ends_the_run(
     os.close(slave)
     try:
         for _ in range(3000):
-            if samples.exists() and samples.read_bytes().count(b"\n") >= 3:
+            if samples.exists() and samples.read_bytes().count(b'{"sample":') >= 2:
                 break
             time.sleep(0.01)
         os.close(master)

@@ -76,6 +76,12 @@ def test_every_run_darkens_its_strip(result: Bench) -> None:
     assert sorted(line.replace(" ", "").removeprefix("a")) == sorted("░░▒")
 
 
+def test_a_strip_keeps_its_shape_however_many_runs_there_are() -> None:
+    many = bench([arm("a", [0.01] * 10 + [0.02] * 100 + [0.03] * 1000)])
+    (line,) = strip_lines(printed(many))
+    assert line.replace(" ", "").removeprefix("a") == "░░█"
+
+
 @pytest.mark.parametrize("width", [30, 79, 80, 133])
 def test_a_strip_is_one_line_and_its_whisker_the_next(result: Bench, width: int) -> None:
     lines = printed(result, width=width).splitlines()

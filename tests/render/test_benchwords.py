@@ -74,6 +74,19 @@ def test_an_arm_that_failed_has_a_failure_and_no_number(result: Bench) -> None:
     assert (words.median, words.tails, words.mad, words.start, words.runs) == ("", "", "", "", "")
 
 
+def test_one_run_has_no_spread() -> None:
+    once = bench([arm("a", [0.1]), arm("b", [0.2])])
+    words = arm_words(once.arms[0], once)
+    assert (words.median != "", words.tails, words.mad) == (True, "", "")
+
+
+def test_without_the_arm_that_divides_the_others_it_is_said_what_to_do(result: Bench) -> None:
+    gone = bench([failed_arm("a"), arm("b", times(0.1, 8)), arm("c", times(0.1, 8))])
+    gone = gone.model_copy(update={"method": gone.method.model_copy(update={"baseline": "a"})})
+    assert any("--baseline b" in note for note in notes(gone))
+    assert not any("--baseline" in note for note in notes(result))
+
+
 def test_outliers_are_counted() -> None:
     far = [*times(0.05, 19), 0.5]
     assert "1 far out" in arm_words(arm("far", far), bench([arm("far", far)])).runs

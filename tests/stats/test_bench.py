@@ -112,6 +112,19 @@ def test_when_all_arms_fail_there_is_still_a_result_that_says_so() -> None:
     assert bench.method.rounds == 0
 
 
+def test_no_other_tool_could_have_timed_servers() -> None:
+    bench = judged(plan().model_copy(update={"serves": True, "clock": "start"}), Host(truth=TRUTH, seed=1))
+    assert (bench.other_tools.loop, bench.other_tools.hyperfine, bench.other_tools.relative) == ((), (), ())
+    assert len(bench.ratios) == 2
+
+
+def test_where_no_round_counts_the_readings_say_what_the_host_was() -> None:
+    broken = {"a": 1, "b": 1, "c": 1}
+    busy = judged(plan(), Host(truth=TRUTH, seed=1, broken=broken, hogs=((0, 10**6),)))
+    assert busy.noise.state == "noisy"
+    assert judged(plan(), Host(truth=TRUTH, seed=1, broken=broken)).noise.state == "quiet"
+
+
 def test_five_rounds_have_a_ratio_without_bounds_that_is_not_resolved() -> None:
     (ratio,) = judged(plan(5, arms=("a", "b")), Host(truth=TRUTH, seed=1)).ratios
     assert (ratio.low, ratio.high, ratio.check, ratio.agrees) == (None, None, None, None)

@@ -6,44 +6,19 @@ import math
 import random
 import statistics
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from grader.model.bench import ExperimentPlan
 from grader.stats.experiment import MOST_ROUNDS, contaminated, repeated_rounds, times, used_samples
-from grader.stats.ratio import RatioEstimate, paired_ratio
+from grader.stats.ratio import paired_ratio
 from grader.stats.verdict import FEWEST_ROUNDS, verdict_of
-from tests.stats.simulated import Host, Recorded, conduct, series
+from tests.stats.hosts import HOSTS, MakeHost, holds, truth
+from tests.stats.simulated import Host, conduct, series
 
 CAMPAIGNS = 300
 DIFFERENT = ("faster", "slower", "small_difference")
-
-MakeHost = Callable[[int, float], Host]
-
-
-def truth(ratio: float) -> dict[str, float]:
-    return {"a": 0.1, "b": 0.1 * ratio}
-
-
-def recorded(name: str) -> MakeHost:
-    rows = series(name)
-    return lambda seed, ratio: Recorded(
-        truth={"a": 1, "b": ratio}, seed=seed, times=rows, start=random.Random(seed).randrange(len(rows))
-    )
-
-
-HOSTS: dict[str, MakeHost] = {
-    "autocorrelation 0.5": lambda seed, ratio: Host(truth=truth(ratio), seed=seed, autocorrelation=0.5),
-    "autocorrelation 0.9": lambda seed, ratio: Host(truth=truth(ratio), seed=seed, autocorrelation=0.9),
-    "drift and heavy tails": lambda seed, ratio: Host(truth=truth(ratio), seed=seed, drift=0.003, tail=0.05),
-    "load that comes and goes": lambda seed, ratio: Host(truth=truth(ratio), seed=seed, hogs=((20, 28), (60, 66))),
-    "settles late, unknown": lambda seed, ratio: Host(truth=truth(ratio), seed=seed, settles=25, known=None),
-    "ctr_quiet": recorded("ctr_quiet"),
-    "ctr_hogs": recorded("ctr_hogs"),
-    "docker_quiet": recorded("docker_quiet"),
-}
 
 
 @dataclass
@@ -73,10 +48,6 @@ def run(make: MakeHost, ratio: float, count: int = CAMPAIGNS) -> Campaigns:
         rounds=statistics.fmean(e.n for e in estimates),
         noisy=noisy / count,
     )
-
-
-def holds(estimate: RatioEstimate, ratio: float) -> bool:
-    return estimate.interval is not None and estimate.interval.low <= ratio <= estimate.interval.high
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -8,6 +8,7 @@ import pytest
 
 from grader.errors import HostError, StillRunningError
 from grader.judging.expected import Expectation, Freshness
+from grader.model.run import Completed
 from grader.ports import Clocked
 from grader.testing import FakeClock, FakeServer, FakeStopwatch, clocked, completed, http_answer
 from grader.workflow.benchrun import CommandArm, Ran, RunCheck, ServerArm, Url
@@ -43,6 +44,14 @@ def test_a_run_that_ends_badly_keeps_code_reason_and_tail(
     assert bad.reason is not None
     assert (bad.outcome, bad.reason.code, bad.exit_code, bad.tail) == (outcome, code, exit_code, tail)
     assert (bad.first_output_s, bad.user_s) == (None, None)
+
+
+@pytest.mark.parametrize(("timeout_s", "told"), [(0.0005, 0.0005), (60 / 14, 4.286), (3.24e6, 3.24e6)])
+def test_a_limit_that_was_met_is_told_with_four_digits(timeout_s: float, told: float) -> None:
+    run = clocked("some", exit_code=None, timed_out=True)
+    bad = CommandArm("prog", FakeStopwatch(run), RunCheck(Expectation())).run(timeout_s)
+    assert bad.reason is not None
+    assert bad.reason.params["seconds"] == told
 
 
 def test_wrong_output_is_shown_rather_than_what_stands_beside_it() -> None:
@@ -87,6 +96,11 @@ def test_a_server_is_timed_to_its_first_valid_answer_and_stopped() -> None:
     assert (good.outcome, good.lasted_s, server.asked) == ("ok", 2.0, ["/now"])
     assert good.first_output_s is not None
     assert server.stops > 0
+
+
+@pytest.mark.parametrize(("end", "code"), [(completed(exit_code=0), 0), (completed(exit_code=None, signal=15), 143)])
+def test_a_server_that_was_told_to_end_tells_how_as_in_a_shell(end: Completed, code: int) -> None:
+    assert server_arm(FakeServer({"/now": http_answer("hello")}, end=end)).run(5.0).exit_code == code
 
 
 def test_an_answer_counts_only_if_it_is_what_was_expected() -> None:

@@ -15,7 +15,7 @@ from grader.model.base import Message
 from grader.model.grade import Fact
 from grader.model.lab import HttpProbe, Lab
 from grader.model.run import MemoryReading, ProbeResult
-from grader.testing import FakeClock, FakeLock, FakeServer, completed, http_answer
+from grader.testing import FakeClock, FakeHost, FakeLock, FakeNoiseMeter, FakeServer, completed, http_answer
 from grader.workflow.waits import STANDARD, Waits
 from tests.samplelab import NOW, engine, right_output, serving_lab
 from tests.workflow.test_measure import Desk, facts
@@ -105,6 +105,26 @@ def test_only_timed_starts_have_the_host_to_themselves(rig: Rig) -> None:
     events = rig.desk.lock.events
     assert events.count("+exclusive") == 2, "the server's starts, then the campaign"
     assert rig.desk.lock.events[events.index("+exclusive") - 1] == "-shared"
+
+
+QUIET_S, BUSY_S = 0.0005, 0.005
+
+
+def test_starts_that_noise_surrounds_are_made_again_and_the_quiet_ones_count(rig: Rig) -> None:
+    rig.desk.host = FakeHost(FakeNoiseMeter(QUIET_S, BUSY_S, QUIET_S))
+    facts = rig.facts()
+    (first,) = facts["native.first_answer_time@process"]
+    assert (first.state, first.n, first.noise) == ("measured", 7, ())
+    assert len([s for s in rig.started if s.asked]) == 1 + 2 * 7
+
+
+def test_starts_on_a_host_that_stays_busy_say_so_after_three_repeats(rig: Rig) -> None:
+    rig.desk.host = FakeHost(FakeNoiseMeter(QUIET_S, BUSY_S))
+    facts = rig.facts()
+    (first,) = facts["native.first_answer_time@process"]
+    assert (first.state, first.n) == ("measured", 7)
+    assert {doubt.code for doubt in first.noise} == {"noise.spawn"}
+    assert len([s for s in rig.started if s.asked]) == 1 + 4 * 7
 
 
 class Late(FakeServer):

@@ -22,7 +22,7 @@ WARMUPS = 2
 FIRST_ROUNDS = 3
 
 _LOCAL = frozenset({"localhost", "127.0.0.1"})
-_DURATIONS = "write for example `90`, `60s`, `5m` or `1h30m`"
+_DURATIONS = "write for example `90`, `60s`, `500ms` or `1h30m`"
 _ARM = "write for example `--arm sorted='sort big.txt'`"
 
 
@@ -74,12 +74,19 @@ def split_command(command: str, *, where: str, shell: bool) -> tuple[str, ...]:
 def parse_prepare(
     texts: Sequence[str], names: Sequence[str], *, shell: bool
 ) -> tuple[tuple[str | None, tuple[str, ...]], ...]:
-    """Return the commands to run before each run, each with its arm; None for all arms."""
+    """Return the commands to run before each run, each with its arm; None for all arms.
+
+    Raises: UsageError for a command that is none, or that is for an arm which there is not.
+    """
     found = []
     for text in texts:
         name, equals, command = text.partition("=")
         own = bool(equals) and name.strip() in names
         argv = split_command(command if own else text, where="--prepare", shell=shell)
+        if not own and not shell and "=" in argv[0] and "/" not in name:
+            raise UsageError(
+                f"there is no arm `{name.strip()}`", where=f"--prepare {text}", hint=f"the arms are {', '.join(names)}"
+            )
         found.append((name.strip() if own else None, argv))
     return tuple(found)
 
@@ -185,4 +192,5 @@ def make_plan(
         seed=seed,
         clock="total" if ready == "exit" else "start",
         conditions=state,
+        serves=ready not in ("exit", "first-byte"),
     )

@@ -17,7 +17,7 @@ from grader.errors import HostError, TimeLimitError
 from grader.judging.expected import Expectation
 from grader.model.base import Record
 from grader.model.host import Tool
-from grader.ports import Progress
+from grader.ports import Clocked, Progress
 from grader.workflow.benchrun import Arm, CommandArm, Preparation, RunCheck, ServerArm, Url
 from grader.workflow.budget import Budget
 
@@ -122,5 +122,10 @@ def _prepare_once(argv: Sequence[str], watch: Stopwatch, budget: Budget) -> None
         raise TimeLimitError(f"the time limit was up before `{shown(argv[0])}` had ended", where="--prepare")
     if done.exit_code != 0:
         said = done.stderr.decode("utf-8", "replace").strip()[-200:]
-        how = "did not end in time" if done.timed_out else f"ended with exit code {done.exit_code}"
-        raise HostError(f"`{shown(argv[0])}` {how}: {said}", where="--prepare", hint="see what it needs")
+        how = "did not end in time" if done.timed_out else f"ended with {_end(done)}"
+        what = f"`{shown(argv[0])}` {how}" + (f": {said}" if said else "")
+        raise HostError(what, where="--prepare", hint="see what it needs")
+
+
+def _end(done: Clocked) -> str:
+    return f"signal {done.signal}" if done.signal is not None else f"exit code {done.exit_code}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from grader.cli.bench.compare import compare_command
 from grader.cli.grade import QuietOption
+from grader.cli.group import Commands
 from grader.cli.options import CacheOption, LangOption, LockOption
 from grader.errors import HostError, UsageError
 
@@ -16,7 +18,20 @@ State = Literal["warm", "first", "file-cold"]
 
 EXIT_ARM_FAILED = 3
 
-bench_app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+
+class Comparisons(Commands):
+    """Arms are options; a command without a name, as other tools take it, is told how to get one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # The class of a context is private to typer.
+        if self.get_command(ctx, args[0]) is None:
+            named = " ".join(f"--arm {name}={shlex.quote(command)}" for name, command in zip("ab", args, strict=False))
+            raise UsageError(f"`{args[0]}` has no name to call it by", where="bench", hint=f"give it as {named}")
+        return super().resolve_command(ctx, args)
+
+
+bench_app = typer.Typer(
+    cls=Comparisons, invoke_without_command=True, no_args_is_help=False, subcommand_metavar="[compare OLD NEW]"
+)
 bench_app.command("compare")(compare_command)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grader.cli.options import LangOption
+from grader.errors import UsageError
 
 if TYPE_CHECKING:
     from grader.model.bench import Bench
@@ -31,7 +32,11 @@ def compare_command(
     from grader.render.escape import json_document
     from grader.stats.benchdiff import compare_benches
 
-    diff = compare_benches(_load(old), _load(new), across_hosts=across_hosts)
+    before, now = _load(old), _load(new)
+    if not {arm.name for arm in before.arms} & {arm.name for arm in now.arms}:
+        names = ", ".join(f"`{arm.name}`" for arm in before.arms)
+        raise UsageError(f"no arm of {old} is in it", where=str(new), hint=f"those are {names}; call them the same")
+    diff = compare_benches(before, now, across_hosts=across_hosts)
     if as_json:
         typer.echo(json_document(worded_diff(diff).model_dump_json(by_alias=True, indent=2)))
     else:

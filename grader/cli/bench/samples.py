@@ -47,13 +47,16 @@ def told_where(log: SampleFile, progress: ConsoleProgress) -> Iterator[None]:
         saved = log.saved()
         if saved is None or saved.header.began < began:  # What an earlier comparison has left there.
             return ""
-        return f"{len(saved.samples)} runs are kept in `{log.path}`"
+        number = len(saved.samples)
+        if number == 0:
+            return ""
+        return f"{number} {'run is' if number == 1 else 'runs are'} kept in `{log.path}`"
 
     try:
         yield
     except KeyboardInterrupt:
         hint = "run the same command again to start afresh; what is kept stays"
-        raise StoppedError(f"interrupted; {kept() or 'no run was begun'}", hint=hint) from None
+        raise StoppedError(f"interrupted; {kept() or 'no run had ended'}", hint=hint) from None
     except GraderError as error:
         if error.where == str(log.path):
             error.hint = "free some room, or name a file on another disk with `--samples`"

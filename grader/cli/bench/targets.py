@@ -30,6 +30,8 @@ class Targets(Record):
                 continue
             option = f"--{name.replace('_', '-')}"
             _refuse(target, option)
+            if name == "plot" and target.suffix.lower() not in ("", ".svg"):
+                raise UsageError(f"`{target}` would hold SVG", where=option, hint="name a file that ends in `.svg`")
             if target.is_file() or not target.exists():  # A device, such as a terminal, takes more than one.
                 other = named.setdefault(target.resolve(), option)
                 if other != option:
@@ -67,6 +69,9 @@ class Targets(Record):
 
 
 def _refuse(target: Path, option: str) -> None:
+    if str(target) == "-":
+        hint = "`--json` prints the result on stdout, `/dev/stdout` is a file name for it"
+        raise UsageError("`-` is no file here", where=option, hint=hint)
     folder = target.parent
     if target.is_dir() or not folder.is_dir():
         what = "is a folder" if target.is_dir() else f"lies in `{folder}`, which is no folder"

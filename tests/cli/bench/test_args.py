@@ -47,8 +47,16 @@ def test_a_malformed_arm_is_refused_with_what_was_found(texts: list[str], said: 
 
 
 def test_prepare_is_for_one_arm_only_if_it_begins_with_the_name_of_one() -> None:
-    found = parse_prepare(["rm -f x", "a=rm -f y", "HOME=/ env"], ["a", "b"], shell=False)
-    assert found == ((None, ("rm", "-f", "x")), ("a", ("rm", "-f", "y")), (None, ("HOME=/", "env")))
+    found = parse_prepare(["rm -f x", "a=rm -f y", "tar --file=z"], ["a", "b"], shell=False)
+    assert found == ((None, ("rm", "-f", "x")), ("a", ("rm", "-f", "y")), (None, ("tar", "--file=z")))
+    in_a_shell = parse_prepare(["HOME=/ env"], ["a", "b"], shell=True)
+    assert in_a_shell == ((None, ("/bin/sh", "-c", "HOME=/ env")),)
+
+
+def test_what_prepares_an_arm_that_is_not_there_is_refused_before_anything_runs() -> None:
+    with pytest.raises(UsageError, match="there is no arm `c`") as caught:
+        parse_prepare(["c=rm -f x"], ["a", "b"], shell=False)
+    assert "a, b" in str(caught.value)
 
 
 def test_an_expectation_is_put_together_from_the_options() -> None:
@@ -120,7 +128,8 @@ def test_a_plan_divides_by_the_first_arm_and_discards_runs_in_the_warm_state_onl
     plan = make_plan(arms, None, None, 7, "exit", "warm")
     assert (plan.baseline, plan.warmups, plan.clock, plan.seed) == ("a", 2, "total", 7)
     assert make_plan(arms, "b", 3, 7, "first-byte", "first").warmups == 0
-    assert make_plan(arms, "b", 3, 7, "http://localhost/", "file-cold").clock == "start"
+    server = make_plan(arms, "b", 3, 7, "http://localhost/", "file-cold")
+    assert (server.clock, server.serves, plan.serves) == ("start", True, False)
 
 
 def test_a_baseline_that_is_no_arm_is_refused_with_those_there_are() -> None:

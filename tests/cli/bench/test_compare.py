@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,20 @@ def test_json_is_one_document_with_every_reason_in_english(tmp_path: Path) -> No
     assert document["changed"] is True
     assert document["ratios"][0]["change"] == "slower"
     assert "times slower" in document["ratios"][0]["text"]
+
+
+def test_results_without_an_arm_in_common_are_refused_with_the_names(tmp_path: Path) -> None:
+    ran = compare(tmp_path, OLD, bench([arm("other", times(0.05, 20)), arm("third", times(0.05, 20))]))
+    assert isinstance(ran.exception, UsageError)
+    assert "`native`, `wasm`" in ran.exception.hint
+    assert ran.exception.where.endswith("new.json")
+
+
+def test_a_median_that_stands_alone_has_two_digits(tmp_path: Path) -> None:
+    ran = compare(tmp_path, OLD, NEW)
+    found = re.findall(r"(\d+(?:\.\d+)?) m?s\b", ran.stdout)
+    assert found
+    assert all(len(number.replace(".", "").lstrip("0")) <= 2 for number in found), found
 
 
 @pytest.mark.parametrize(

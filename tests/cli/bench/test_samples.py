@@ -32,7 +32,7 @@ def test_runs_of_an_earlier_comparison_are_not_told_as_those_of_this_one(tmp_pat
     with pytest.raises(UsageError) as caught, told_where(log, QUIET):
         raise UsageError("x")
     assert caught.value.hint == ""
-    with pytest.raises(StoppedError, match="no run was begun"), told_where(log, QUIET):
+    with pytest.raises(StoppedError, match="no run had ended"), told_where(log, QUIET):
         raise KeyboardInterrupt
 
 
@@ -42,3 +42,14 @@ def test_a_mistake_of_ours_tells_where_the_runs_are_too(tmp_path: Path, capsys: 
     with pytest.raises(ZeroDivisionError), told_where(log, ConsoleProgress()):
         raise ZeroDivisionError
     assert f"3 runs are kept in `{log.path}`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("runs", "told"), [(0, "interrupted; no run had ended"), (1, "1 run is kept in "), (2, "2 runs are kept in ")]
+)
+def test_who_interrupts_is_told_how_many_runs_are_kept(tmp_path: Path, runs: int, told: str) -> None:
+    log = SampleFile(tmp_path / "runs.jsonl")
+    save_runs(log, began=LATER, runs=runs)
+    with pytest.raises(StoppedError) as caught, told_where(log, QUIET):
+        raise KeyboardInterrupt
+    assert told in caught.value.what

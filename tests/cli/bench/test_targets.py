@@ -50,6 +50,19 @@ def test_two_options_never_write_one_file(tmp_path: Path) -> None:
     targets(export_json=Path("/dev/null"), export_csv=Path("/dev/null")).check()
 
 
+def test_a_picture_of_another_kind_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"would hold SVG"):
+        targets(plot=tmp_path / "runs.png").check()
+    for name in ("runs.SVG", "runs"):
+        targets(plot=tmp_path / name).check()
+
+
+def test_a_dash_is_not_made_into_a_file_of_that_name() -> None:
+    with pytest.raises(UsageError, match="`-` is no file") as refused:
+        targets(export_json=Path("-")).check()
+    assert "--json" in refused.value.hint
+
+
 def test_an_export_that_fails_is_named_with_its_file_and_the_others_are_written(tmp_path: Path) -> None:
     missing = tmp_path / "gone" / "out.csv"
     plot = tmp_path / "out.svg"
