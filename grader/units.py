@@ -170,6 +170,14 @@ def in_unit(bare: Printed, unit: str, *, base: Base = "binary") -> Printed | Non
     )
 
 
+def label_scales(unit: str) -> tuple[int, int] | None:
+    """Return what a label may stand for in powers of 1000 and of 1024, None if it has one meaning (`MiB`, `kB`)."""
+    label = _LETTERS.get(unit) or _LABELS.get(unit.casefold())
+    if label is None or label.binary is None or unit == "kB":
+        return None
+    return int(label.scale), int(label.binary)
+
+
 def _quantities(text: str, base: Base) -> Iterator[Printed]:
     for match in _QUANTITY.finditer(text):
         written = (match["unit"] or "").strip(" \t\u00a0\u2007\u2009\u202f\\-") or None

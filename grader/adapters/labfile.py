@@ -15,11 +15,13 @@ from pydantic import BaseModel, ValidationError
 
 from grader.errors import LabError
 from grader.judging.labcheck import Mistake, check_lab, listed, unknown
-from grader.model.base import Record
+from grader.model.base import Record, first_mistake
 from grader.model.lab import Lab
+from grader.model.selftest import SelfTest
 
 LAB_FILE = "lab.yml"
 TEMPLATE_FILE = "template.md"
+SELFTEST_FILE = "selftest.yml"
 JUDGED_FILES = (LAB_FILE, TEMPLATE_FILE)
 """Files of a lab folder that a grade depends on; the starter and the solution are for people."""
 MAX_BYTES = 1 << 20
@@ -74,6 +76,25 @@ def load_lab(name_or_path: str | Path) -> LoadedLab:
         directory=file.parent.resolve(),
         template=_decode(template, template_data),
     )
+
+
+def load_selftest(folder: Path) -> SelfTest:
+    """Load the self-test of a lab's folder.
+
+    Raises: LabError if there is none, or one that does not fit its format.
+    """
+    file = folder / SELFTEST_FILE
+    if not file.is_file():
+        raise LabError(
+            f"this lab has no `{SELFTEST_FILE}`",
+            where=_shown(folder),
+            hint="docs/lab-format.md shows how one is written",
+        )
+    document = _yaml(file, _decode(file, _read(file)))
+    try:
+        return SelfTest.model_validate(document)
+    except ValidationError as error:
+        raise LabError(first_mistake(error), where=_shown(file), hint=HINT) from error
 
 
 def _lab_file(name_or_path: str | Path) -> Path:

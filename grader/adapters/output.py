@@ -35,6 +35,8 @@ SAMPLES_SUFFIX = ".samples.jsonl"
 """Of the file of raw samples beside an output folder."""
 MAX_SAMPLE_BYTES = 64 << 20
 """A campaign of a hundred rounds has a thousandth of it."""
+MAX_FOLDER_BYTES = 512 << 20
+"""Of an output folder that is written again; what the tools of a grading said has a hundredth of it."""
 _LINE: TypeAdapter[LogLine] = TypeAdapter(LogLine)
 
 
@@ -94,6 +96,25 @@ class OutputFolder:
             finally:
                 if stage is not None:
                     shutil.rmtree(stage, ignore_errors=True)
+
+    def files(self) -> dict[str, bytes]:
+        """Return all that the folder holds, by relative path.
+
+        Raises: UsageError if no grading wrote it or it holds too much; HostError if it cannot be read.
+        """
+        if not (self.path / MARKER).is_file():
+            raise UsageError(
+                f"`{self.path}` is not the folder of a grading", hint="name the folder that `grader grade` wrote"
+            )
+        found: dict[str, bytes] = {}
+        with _named_failures(self.path, doing="read results"):
+            for file in sorted(self.path.rglob("*")):
+                if file.is_symlink() or not file.is_file():
+                    continue
+                found[str(file.relative_to(self.path))] = file.read_bytes()
+                if sum(map(len, found.values())) > MAX_FOLDER_BYTES:
+                    raise UsageError(f"`{self.path}` holds more than {MAX_FOLDER_BYTES:,} bytes")
+        return found
 
     def _stage(self) -> Path:
         return Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=f".{os.getpid()}", dir=self.path.parent))

@@ -18,12 +18,15 @@ from markdown_it.rules_block.table import table as table_rule
 from markdown_it.token import Token
 
 from grader.errors import IntakeError
-from grader.model.report import Span
+from grader.model.report import CellAddress, Span
 
 UTF8_BOM = b"\xef\xbb\xbf"
 ENCODING_HINT = "save the report as Markdown text in UTF-8"
 MIN_CYRILLIC_SHARE = 0.5
 """Smallest share of Cyrillic letters among the bytes above 127 of a file that is taken for CP1251."""
+
+MAX_NESTING = 8
+"""Quotes and lists within each other in which tables are found; each costs a pass over the lines below it."""
 
 MAX_ROWS = 20_000
 """Rows of one table that are read; the longest known comparison table has 12."""
@@ -52,12 +55,24 @@ class SourceCell:
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """A table as written.  Short rows hold fewer cells than the header, what exceeds the header is left out."""
+    """A table as written.  Short rows hold fewer cells than the header, what exceeds the header is left out.
+
+    `first_row` is the place of `rows[0]` among the body rows as written; in a `turned` table rows are the columns
+    as written, the first of them the header.
+    """
 
     number: int
     header: tuple[SourceCell, ...]
     rows: tuple[tuple[SourceCell, ...], ...]
     lines: range
+    first_row: int = 0
+    turned: bool = False
+
+    def address(self, row: int, column: int) -> CellAddress:
+        """Return the place of `rows[row][column]` in the table as written."""
+        if self.turned:
+            return CellAddress(table=self.number, row=max(column - 1, 0), column=row + 1)
+        return CellAddress(table=self.number, row=self.first_row + row, column=column)
 
     @property
     def line(self) -> int:
@@ -168,7 +183,7 @@ def _block_structure(lines: Sequence[str]) -> tuple[list[list[_RowSource]], list
             found.append([(n, state.bMarks[n] + state.tShift[n], state.eMarks[n]) for n in range(start, state.line)])
         return True
 
-    parser = MarkdownIt("commonmark").enable("table").disable("reference")
+    parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable("table").disable("reference")
     parser.block.ruler.at("table", recording_table, {"alt": ["paragraph", "reference"]})
     state = _LeanState("\n".join(lines), parser, {}, [])
     parser.block.tokenize(state, state.line, state.lineMax)

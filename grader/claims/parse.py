@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from grader.model.report import PLACEHOLDERS, own_text
+from grader.model.report import ESTIMATED, PLACEHOLDERS, Meaning, own_text
 from grader.units import Base, Dimension, Number, Printed, find_quantities, in_unit
 
 CELL_LIMIT = 4000
@@ -37,6 +37,8 @@ class Reading:
     """One reading of a cell.  `value` is None only with a qualifier.
 
     `words` is the text that belongs to it: up to the next number, for the first one from the cell's beginning.
+    `better` is what a derived cell says of the candidate, None if it does not say.
+    `meaning` is that of an ambiguous label such as `MB`; `spread` marks a range that was written as `±`.
     """
 
     value: Number | str | None
@@ -47,6 +49,9 @@ class Reading:
     qualifier: str | None = None
     preferred: bool = False
     words: str = ""
+    better: bool | None = None
+    meaning: Meaning | None = None
+    spread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,8 @@ def read_cell(source: str, expected: Expectation) -> tuple[Reading, ...]:
 
 def read_derived_cell(source: str, expected: Expectation, comparison: Comparison) -> tuple[Reading, ...]:
     """Read a cell with a factor or a reduction, brought to reference / candidate; exactly one is preferred."""
-    return _read(source, expected, comparison)
+    better = _candidate_is_better(plain_text(own_text(source)), comparison)
+    return tuple(replace(reading, better=better) for reading in _read(source, expected, comparison))
 
 
 def is_unanswered(source: str) -> bool:
@@ -115,7 +121,7 @@ def _read(source: str, expected: Expectation, comparison: Comparison | None) -> 
     plain = plain_text(own)
     if placeholder is None and plain.strip("._…?*` ") == "":
         return (Reading(None, qualifier="empty", preferred=True),)
-    answer = _no_answer(plain)
+    answer = no_answer(plain)
     if expected.dimension is None:
         word = placeholder[1] if placeholder else answer
         return (Reading(None if word else plain[:CELL_LIMIT], qualifier=word, preferred=True, words=plain),)
@@ -156,7 +162,7 @@ _NOT_APPLICABLE = re.compile(
 _DASHES = re.compile(r"[-–—−\s]+")
 
 
-def _no_answer(plain: str) -> str | None:
+def no_answer(plain: str) -> str | None:
     """Return the canonical `N/A` or `—`, or the words that say it; None if the cell does not begin so."""
     if _DASHES.fullmatch(plain):
         return "—"
@@ -172,13 +178,23 @@ def _first_digit(text: str) -> int:
 
 
 _RANGE = re.compile(r"\s*(?:[-–—−]|\.{2,3}|…|to|до)\s*")
+LIMIT = re.compile(r"\s*(?:/|out of|of|из)\s*", re.IGNORECASE)
+LIMIT_FROM = 20
+"""How many times the memory used what `docker stats` prints behind the stroke is at least."""
+
+ESTIMATE_REACH = 24
+"""Characters before and behind a number in which a word calls it an estimate."""
+
 _PLUS_MINUS = re.compile(r"\s*(?:±|\+/-|\+-)\s*")
 _APPROXIMATE = re.compile(
-    r"(?:[~≈∼≃]|(?:\b(?:about|around|approx(?:\.|imately)?|roughly|circa|ca\.|est(?:\.|imated)?|near(?:ly)?"
+    r"(?:[~≈∼≃]|(?:\b(?:about|around|approx(?:\.|imately)?|roughly|circa|ca\.|near(?:ly)?"
     r"|около|примерно|порядка|приблизительно|почти))(?:\s+(?:на|в))?)\s*[(]?\s*$",
     re.IGNORECASE,
 )
-_ESTIMATED = re.compile(r"\W*(?:est(?:\.|imated?)|approx|оценка|примерно)", re.IGNORECASE)
+_APPROXIMATE_BEHIND = re.compile(r"\W*(?:approx|примерно)", re.IGNORECASE)
+_ESTIMATED = re.compile(
+    r"(?<!\w)(?:est\.|estimat\w+|guess\w*|assum\w+|suppos\w+|оцен\w+|предположит\w+|предполага\w+)", re.IGNORECASE
+)
 _BELOW = re.compile(r"(?:[<≤]=?|less than|under|below|up to|менее|меньше чем|до)\s*$", re.IGNORECASE)
 _ABOVE = re.compile(r"(?:[>≥]=?|more than|over|above|at least|более|больше чем)\s*$", re.IGNORECASE)
 
@@ -197,7 +213,7 @@ def _readings(plain: str, expected: Expectation) -> Iterator[Reading]:
         if reading is not None:
             skip = True
         elif quantity.dimension == expected.dimension:
-            reading = _single(quantity)
+            reading = None if _is_limit(plain, quantities, index) else _single(quantity)
         elif quantity.dimension is None and not with_unit:
             completed = _completed(quantity, plain, expected)
             reading = _single(completed) if completed else None
@@ -206,6 +222,15 @@ def _readings(plain: str, expected: Expectation) -> Iterator[Reading]:
             after = next((q.start for q in quantities[index + 1 + skip :]), len(plain))
             reading = _qualified(reading, plain[: quantity.start], plain[end:after])
             yield replace(reading, words=plain[0 if index == 0 else end : after])
+
+
+def _is_limit(plain: str, quantities: Sequence[Printed], index: int) -> bool:
+    """True for what stands behind the stroke in `1.09MiB / 3.824GiB`: the host's memory."""
+    if index == 0 or quantities[index].dimension != "byte" or quantities[index - 1].dimension != "byte":
+        return False
+    before, limit = quantities[index - 1], quantities[index]
+    between = plain[before.end : limit.start]
+    return bool(LIMIT.fullmatch(between)) and limit.value >= LIMIT_FROM * before.value
 
 
 def _single(quantity: Printed) -> Reading:
@@ -223,7 +248,7 @@ def _joined(plain: str, first: Printed, second: Printed | None, expected: Expect
         return None
     if _PLUS_MINUS.fullmatch(between):
         low, high = first.value - second.value, first.value + second.value
-        return Reading(first.value, low, high, first.dimension, second.written_unit)
+        return Reading(first.value, low, high, first.dimension, second.written_unit, spread=True)
     if _RANGE.fullmatch(between) and first.value < second.value:
         middle = (first.value + second.value) / 2
         return Reading(middle, first.low, second.high, first.dimension, second.written_unit, qualifier="range")
@@ -252,9 +277,14 @@ def _qualified(reading: Reading, before: str, after: str) -> Reading:
         return replace(reading, low=min(0, reading.value), high=reading.value, qualifier="<")
     if _ABOVE.search(before):
         return replace(reading, low=reading.value, qualifier=">")
-    if _APPROXIMATE.search(before) or _ESTIMATED.match(after):
-        return replace(reading, qualifier="~")
-    return reading
+    return replace(reading, qualifier=estimate(before, after))
+
+
+def estimate(before: str, after: str) -> str | None:
+    """Return how the words beside a number call it: guessed instead of measured, about right, or neither."""
+    if _ESTIMATED.search(before[-ESTIMATE_REACH:]) or _ESTIMATED.search(after[:ESTIMATE_REACH]):
+        return ESTIMATED
+    return "~" if _APPROXIMATE.search(before) or _APPROXIMATE_BEHIND.match(after) else None
 
 
 def _preferred(readings: Sequence[Reading]) -> int:

@@ -1,17 +1,19 @@
 """Pick the comparison table of a report by the lab's words, never by position, and read its claims.
 
-A table qualifies with a column for every subject and a row for at least one of the lab's.  Of several the one with
-more of the lab's columns and rows wins, then the one with more cells filled in, then the first.
+A table qualifies with a column for every subject and a row for at least one of the lab's, as written or with rows and
+columns exchanged.  Of several one that is no example wins, then the one with more of the lab's rows and columns, then
+the one with more cells filled in, then the first; rows that it lacks are taken from the others.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from grader.claims.layout import split_at_headers, transposed
 from grader.claims.markdown import SourceCell, SourceTable
 from grader.claims.parse import (
     Comparison,
@@ -23,7 +25,7 @@ from grader.claims.parse import (
 )
 from grader.model.lab import Columns, Lab, Metric, Row
 from grader.model.report import Cell, CellAddress, Claim, ComparisonTable, TableRow, own_text
-from grader.units import Base, find_quantities
+from grader.units import Base, Printed, find_quantities, label_scales
 
 METRIC, DERIVED, OTHER = "metric", "derived", "other"
 MAX_COLUMNS = 40
@@ -37,6 +39,9 @@ MAX_LABEL = 200
 
 MAX_TABLES = 500
 """Tables of a report that are looked at."""
+
+MAX_MATCHED = 1000
+"""Rows of a table whose labels are matched; the longest known comparison table has 12."""
 
 MAX_REPEATED_ROWS = 20
 """Rows with the same meaning that are read."""
@@ -52,33 +57,107 @@ DECIMAL_NOTIONS = frozenset({"docker_images", "disk_usage"})
 """Docker's own size columns count in powers of 1000."""
 
 
+_MatchedRow = tuple[Row, int, bool]
+"""A row of the lab, the table's row, and whether it is the best of its key."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoundComparison:
-    """The comparison table as written: the source cell and the readings behind every claim id."""
+    """The comparison table as written, its claims, the lines that it takes (from 0), the notes beside a line."""
 
     table: ComparisonTable
     claims: tuple[Claim, ...]
+    lines: frozenset[int]
+    notes: Mapping[int, str]
 
 
-def find_comparison(tables: Sequence[SourceTable], lab: Lab) -> FoundComparison | None:
-    """Return the comparison table among all tables of a report and its claims, None if there is none."""
-    best: tuple[tuple[int, int, int], SourceTable, dict[str, int], list[tuple[Row, int, bool]]] | None = None
-    for table in tables[:MAX_TABLES]:
-        roles = _column_roles(table, lab)
-        if roles is None:
-            continue
-        rows = _matched_rows(table, roles[METRIC], lab)
-        if not rows:
-            continue
-        matched = {row.key for row, _, _ in rows}
-        filled = sum(_is_filled(table, index, column) for _, index, _ in rows for column in roles.values())
-        rank = (len(matched), len([r for r in roles if r != OTHER]), filled)
-        if best is None or rank > best[0]:
-            best = rank, table, roles, rows
-    if best is None:
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A table, or a part of one, that has the lab's columns and rows.  The largest `rank` wins, of equals the first."""
+
+    rank: tuple[bool, int, int, int]
+    table: SourceTable
+    roles: dict[str, int]
+    rows: list[_MatchedRow]
+
+
+def find_comparison(
+    tables: Sequence[SourceTable], lab: Lab, examples: Set[int] = frozenset()
+) -> FoundComparison | None:
+    """Return the comparison table among all tables of a report and its claims, None if there is none.
+
+    Rows that the winner lacks are taken from the others: some split the table in two.  What the others say of the
+    winner's rows is kept, not preferred.
+
+    Args:
+        examples: Numbers of the tables that the text calls an example or expected; any other comes before them.
+    """
+    candidates = [c for table in tables[:MAX_TABLES] for c in _candidates_of(table, lab, table.number in examples)]
+    if not candidates:
         return None
-    _, table, roles, rows = best
-    return FoundComparison(_comparison_table(table, roles, rows), tuple(_claims(table, roles, rows, lab)))
+    best = max(candidates, key=lambda c: c.rank)
+    others = [c for c in candidates if c is not best and (best.table.number in examples or c.rank[0])]
+    others.sort(key=lambda c: (c.table.number != best.table.number, c.table.number))
+    main = _comparison_table(best.table, best.roles, best.rows)
+    rows, claims = list(main.rows), list(_claims(best.table, best.roles, best.rows, lab))
+    known = {row.key for row in rows}
+    for other in others:
+        fresh = {row.key for row, _, _ in other.rows} - known
+        rows += [row for row in _comparison_table(other.table, other.roles, other.rows).rows if row.key in fresh]
+        kept = [(row, index, is_best and row.key in fresh) for row, index, is_best in other.rows]
+        claims += _claims(other.table, other.roles, kept, lab)
+        known |= fresh
+    read = [best, *others]
+    return FoundComparison(
+        main.model_copy(update={"rows": tuple(rows)}),
+        tuple(claims),
+        frozenset(line for c in read for line in c.table.lines),
+        {line: text for c in read for line, text in _notes(c.table, c.roles, c.rows).items()},
+    )
+
+
+def _candidates_of(table: SourceTable, lab: Lab, is_example: bool) -> Iterator[_Candidate]:
+    """Yield the parts of a table that can be read, as written or, if nothing can, with its columns as rows."""
+    if not 2 <= len(table.header) <= MAX_COLUMNS:
+        return
+    found = False
+    for part in split_at_headers(table, lambda row: _is_header(row, lab)):
+        candidate = _candidate(part, lab, is_example)
+        if candidate is not None:
+            found = True
+            yield candidate
+    turned = None if found else transposed(table)
+    candidate = _candidate(turned, lab, is_example) if turned else None
+    if candidate is not None:
+        yield candidate
+
+
+def _candidate(table: SourceTable, lab: Lab, is_example: bool) -> _Candidate | None:
+    roles = _column_roles(table, lab)
+    rows = _matched_rows(table, roles[METRIC], lab) if roles is not None else []
+    if roles is None or not rows:
+        return None
+    filled = sum(_is_filled(table, index, column) for _, index, _ in rows for column in roles.values())
+    keys = len({row.key for row, _, _ in rows})
+    return _Candidate((not is_example, keys, len([r for r in roles if r != OTHER]), filled), table, roles, rows)
+
+
+def _is_header(row: tuple[SourceCell, ...], lab: Lab) -> bool:
+    """True for a row that names the subjects and no number: the header again."""
+    words = [normal_words(cell.text) for cell in row]
+    if any(re.search(r"\d", cell.text) for cell in row):
+        return False
+    named = {s for s in lab.subjects if any(_score(w, lab.table.columns.subjects.get(s, ())) >= 2000 for w in words)}
+    return len(named) == len(lab.subjects) and any(_score(w, lab.table.columns.metric) for w in words)
+
+
+def _notes(table: SourceTable, roles: Mapping[str, int], rows: Sequence[_MatchedRow]) -> dict[int, str]:
+    """Return the words of the row's label and notes by line (from 1): they may name the tool of its numbers."""
+    columns = [column for role, column in roles.items() if role in (METRIC, OTHER)]
+    return {
+        table.rows[index][0].line: " ".join(table.rows[index][c].text for c in columns if c < len(table.rows[index]))
+        for _, index, _ in rows
+    }
 
 
 def _is_filled(table: SourceTable, row: int, column: int) -> bool:
@@ -128,8 +207,6 @@ def _score(words: str, synonyms: Sequence[str]) -> int:
 
 def _column_roles(table: SourceTable, lab: Lab) -> dict[str, int] | None:
     """Assign at most one column to each role so that most roles are met, then the best matching ones."""
-    if not 2 <= len(table.header) <= MAX_COLUMNS:
-        return None
     headers = [normal_words(cell.text) for cell in table.header]
     synonyms = _role_synonyms(lab.table.columns)
     if all(any(_score(h, synonyms[s]) for h in headers) for s in lab.subjects):
@@ -182,17 +259,19 @@ def _label_column(table: SourceTable, taken: frozenset[int], lab: Lab) -> int | 
     return -column if most else None
 
 
-def _matched_rows(table: SourceTable, column: int, lab: Lab) -> list[tuple[Row, int, bool]]:
+def _matched_rows(table: SourceTable, column: int, lab: Lab) -> list[_MatchedRow]:
     """Return (row of the lab, row of the table, whether it is the best of its key) in the table's order."""
     best: dict[str, tuple[int, int]] = {}
     matched: list[tuple[Row, int]] = []
     seen: Counter[str] = Counter()
-    for index, cells in enumerate(table.rows):
+    for index, cells in enumerate(table.rows[:MAX_MATCHED]):
         if column >= len(cells):
             continue
         label = normal_words(cells[column].text)
         scored = [(_score(label, row.labels), row) for row in lab.table.rows] if label else []
         score, row = max(scored, key=lambda pair: pair[0], default=(0, None))
+        if not label and matched:
+            score, row = 1, matched[-1][0]  # a second line of the row above
         if row is None or score == 0:
             continue
         seen[row.key] += 1
@@ -204,9 +283,7 @@ def _matched_rows(table: SourceTable, column: int, lab: Lab) -> list[tuple[Row, 
     return [(row, index, best[row.key][1] == index) for row, index in matched]
 
 
-def _comparison_table(
-    table: SourceTable, roles: Mapping[str, int], rows: Sequence[tuple[Row, int, bool]]
-) -> ComparisonTable:
+def _comparison_table(table: SourceTable, roles: Mapping[str, int], rows: Sequence[_MatchedRow]) -> ComparisonTable:
     return ComparisonTable(
         number=table.number,
         line=table.line,
@@ -229,13 +306,10 @@ def _comparison_table(
 
 def _model_cell(table: SourceTable, row: int, column: int) -> Cell:
     cell = table.rows[row][column]
-    address = CellAddress(table=table.number, row=row, column=column)
-    return Cell(address=address, text=cell.text, span=cell.span, line=cell.line)
+    return Cell(address=table.address(row, column), text=cell.text, span=cell.span, line=cell.line)
 
 
-def _claims(
-    table: SourceTable, roles: Mapping[str, int], rows: Sequence[tuple[Row, int, bool]], lab: Lab
-) -> Iterator[Claim]:
+def _claims(table: SourceTable, roles: Mapping[str, int], rows: Sequence[_MatchedRow], lab: Lab) -> Iterator[Claim]:
     for row, index, is_best in rows:
         cells = table.rows[index]
         for role, column in sorted(roles.items(), key=lambda pair: pair[1]):
@@ -243,7 +317,7 @@ def _claims(
             if claim_id is None or column >= len(cells):
                 continue
             unit = stated_unit(table.header[column].text) or stated_unit(cells[roles[METRIC]].text)
-            address = CellAddress(table=table.number, row=index, column=column)
+            address = table.address(index, column)
             if role == DERIVED:
                 readings = _read_derived(cells[column], table.header[column], row, unit, lab)
             else:
@@ -275,7 +349,13 @@ def _read_subject(
 ) -> Iterator[tuple[Reading, str | None]]:
     base = default_base(metric, subject, cell.text)
     for reading in read_cell(cell.text, Expectation(metric.unit, base, unit)):
-        yield reading, notion_of(reading.words, metric.notions)
+        yield _meant(reading, base), notion_of(reading.words, metric.notions)
+
+
+def _meant(reading: Reading, base: Base) -> Reading:
+    """Note the meaning in which an ambiguous label was read; a spread (`±`) keeps the range of both."""
+    ambiguous = reading.unit == "byte" and label_scales(reading.written_unit or "") is not None
+    return replace(reading, meaning=base) if ambiguous and reading.value is not None and not reading.spread else reading
 
 
 def _read_derived(
@@ -292,19 +372,23 @@ def _read_derived(
 
 
 def default_base(metric: Metric, subject: str, text: str) -> Base:
-    """Return what `MB` stands for in a cell: both readings stay in the claim's range, this one is its value.
+    """Return what `MB` usually stands for in a cell."""
+    plain = plain_text(text)
+    first = next((q for q in find_quantities(plain) if q.ambiguous), None)
+    return usual_base(metric, subject, notion_of(plain, metric.notions), first)
+
+
+def usual_base(metric: Metric, subject: str, notion: str | None, size: Printed | None) -> Base:
+    """Return what `MB` usually stands for: the value until the report's own output or a known value says otherwise.
 
     `ls -lh`, `docker stats` and `ctr` count in powers of 1024, and so does who divides by 1024 by hand.  Docker's
     own columns of image sizes count in powers of 1000.  Source: the tools' output for the lab's own artifacts.
     """
-    plain = plain_text(text)
-    notion = notion_of(plain, metric.notions)
     if metric.source != "image" or (notion is not None and notion not in DECIMAL_NOTIONS):
         return "binary"
     if notion is None and metric.arms.get(subject, ("",))[0] != DOCKER_ARM:
         return "binary"
-    first = next((q for q in find_quantities(plain) if q.ambiguous), None)
-    by_hand = first is not None and (first.digits > DOCKER_DIGITS or (first.written_unit or "")[:1] in "kKкК")
+    by_hand = size is not None and (size.digits > DOCKER_DIGITS or (size.written_unit or "")[:1] in "kKкК")
     return "binary" if by_hand and notion is None else "decimal"
 
 
@@ -321,6 +405,13 @@ def notion_of(words: str, notions: Sequence[str]) -> str | None:
     return None
 
 
+def notions_in(words: str, notions: Sequence[str]) -> list[str]:
+    """Return every notion of which the words name all parts, or the last one where that is a word of its own."""
+    text = words.casefold()[:500]
+    full = [n for n in notions if re.search(r"\b.{0,20}?\b".join(re.escape(part) for part in n.split("_")), text)]
+    return full or [n for n in (notion_of(text, notions),) if n is not None]
+
+
 def _claim(
     claim_id: str, reading: Reading, notion: str | None, cell: SourceCell, address: CellAddress, is_best: bool
 ) -> Claim:
@@ -334,6 +425,8 @@ def _claim(
         written_unit=reading.written_unit,
         notion=notion,
         qualifier=reading.qualifier,
+        better=reading.better,
+        meaning=reading.meaning,
         preferred=reading.preferred and is_best,
         quote=quote,
         line=cell.line,

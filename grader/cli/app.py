@@ -23,6 +23,7 @@ from grader.cli.group import Commands
 from grader.cli.judge import judge_command
 from grader.cli.lab import lab_app
 from grader.cli.labimages import lab_images_command
+from grader.cli.review import review_app
 from grader.errors import GraderError
 
 EXIT_INFRASTRUCTURE = 3
@@ -62,6 +63,7 @@ app.command("claims")(claims_command)
 app.command("doctor")(doctor_command)
 app.add_typer(bench_app, name="bench")
 lab_app.command("images")(lab_images_command)
+app.add_typer(review_app, name="review")
 app.add_typer(lab_app, name="lab")
 app.add_typer(cache_app, name="cache")
 

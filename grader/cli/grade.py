@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,6 +16,10 @@ from grader.cli.options import (
     MarksOption,
     MaxReportBytes,
 )
+from grader.model.base import Language
+
+if TYPE_CHECKING:
+    from grader.cli.session import Finished
 
 Engine = Literal["auto", "embedded", "containers"]
 Style = Literal["annotate", "only-empty", "replace"]
@@ -113,5 +117,20 @@ def grade_command(
         typer.echo(done.graded.files["grade.json"], nl=False)
     else:
         show_grade(done.lab, done.graded.grade, done.folder, lang)
+        _show_what_changed(done, lang)
     exit_if_broken(done.graded.grade, done.folder)
     exit_if_holding(fail_on or [], done.graded.grade)
+
+
+def _show_what_changed(done: Finished, lang: Language) -> None:
+    """Tell what a grade that lay there says otherwise; nothing if it is the first or the same."""
+    from grader.cli.showdiff import show_diff
+    from grader.judging.regrade import compare_grades
+
+    before = done.before
+    if before is None or before.lab.id != done.graded.grade.lab.id:
+        return
+    diff = compare_grades(before, done.graded.grade)
+    if diff.changed:
+        typer.echo()
+        show_diff(diff, done.lab, lang)

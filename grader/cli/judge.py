@@ -54,7 +54,7 @@ def judge_command(
     check_conditions(fail_on or [])
     stored = load_stored(grade_file)
     old = load_grade(diff) if diff is not None else None
-    used = _lab_of(stored.grade, lab)
+    used = lab_of(stored.grade, lab)
     if old is not None and old.lab.id != used.lab.id:
         raise UsageError(
             f"`{one_line(str(diff))}` is a grade of lab `{one_line(old.lab.id)}`, not of `{used.lab.id}`",
@@ -77,7 +77,7 @@ def judge_command(
     exit_if_holding(fail_on or [], grade)
 
 
-def _lab_of(stored: Grade, named: str | None) -> LabUsed:
+def lab_of(stored: Grade, named: str | None) -> LabUsed:
     """Return the lab that was named, else the one of that id that comes with the program.
 
     An id from a file is never taken for a path.

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grader.cli.selftest import selftest_command
+
 if TYPE_CHECKING:
     from grader.adapters.labfile import LoadedLab
     from grader.model.lab import CriterionSpec, Lab
 
-lab_app = typer.Typer(help="List, show and check labs; print the schema of their format.", no_args_is_help=True)
+lab_app = typer.Typer(help="List, show, check and test labs; print the schema of their format.", no_args_is_help=True)
+lab_app.command("selftest")(selftest_command)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

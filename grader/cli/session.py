@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from grader import __version__
 from grader.adapters.output import REPLACED, OutputFolder
+from grader.cli.keptmarks import grade_there, marks_that_stay
 from grader.cli.labs import load_used
 from grader.cli.marks import load_marks
 from grader.cli.progress import ConsoleProgress
 from grader.cli.wiring import wire
 from grader.errors import UsageError
 from grader.model.base import Language, Record
+from grader.model.grade import Grade, ManualMark
 from grader.model.lab import Lab
 from grader.model.submission import REPORT_ENTRY, Submission
 from grader.render.fill import FillStyle
@@ -55,13 +57,14 @@ class Request(Record):
 class Finished(Record):
     """A finished grading: the lab it used, what was made, and the folder it lies in.
 
-    `report_file` is the student's own report, where it is to be changed in place.
+    `report_file` is the student's own report, where it is to be changed in place; `before` the grade that lay there.
     """
 
     lab: Lab
     graded: Graded
     folder: Path
     report_file: Path | None = None
+    before: Grade | None = None
 
 
 class Plan(Record):
@@ -95,11 +98,11 @@ def run_session(request: Request) -> Finished:
     used = load_used(request.lab)
     marks = load_marks(request.marks, used.lab)
     progress = ConsoleProgress(quiet=request.quiet)
-    places = _Places(request, used.lab)
+    places = _Places(request, used.lab, marks)
     try:
         with ExitStack() as stack:
             desk = wire(request, used.lab, progress, stack, limit_s)
-            done = run_grading(_job(request), used, desk, places.choose, marks=marks, version=__version__)
+            done = run_grading(_job(request), used, desk, places.choose, marks=places.marks, version=__version__)
     except KeyboardInterrupt:
         progress.close()
         print(f"grader: {_kept(places.output, use_cache=request.use_cache)}", file=sys.stderr)
@@ -111,15 +114,23 @@ def run_session(request: Request) -> Finished:
     assert places.output is not None  # a grading that finished has chosen
     if places.output.was_current:
         print(f"grader: {REPLACED}", file=sys.stderr)
-    return Finished(lab=used.lab, graded=done.graded, folder=places.output.path, report_file=places.report_file)
+    return Finished(
+        lab=used.lab,
+        graded=done.graded,
+        folder=places.output.path,
+        report_file=places.report_file,
+        before=places.before,
+    )
 
 
 class _Places:
     """Where one grading writes.  Chosen once: after it the current folder may be another one of the same name."""
 
-    def __init__(self, request: Request, lab: Lab) -> None:
+    def __init__(self, request: Request, lab: Lab, given: Mapping[str, ManualMark]) -> None:
         self._request = request
         self._lab = lab
+        self._given = given
+        self.before: Grade | None = None
         self.output: OutputFolder | None = None
         self.report_file: Path | None = None
 
@@ -129,6 +140,12 @@ class _Places:
             self.report_file = _report_file(self._request, self._lab, submission)
         self.output = OutputFolder((self._request.out or DEFAULT_FOLDER / submission.id).resolve())
         return self.output
+
+    def marks(self, submission: Submission) -> dict[str, ManualMark]:
+        """Return a person's points: those of the grade that lies there, then those that were given now."""
+        assert self.output is not None  # chosen before it is asked for marks
+        self.before = grade_there(self.output.path)
+        return {**marks_that_stay(self.before, self._lab, submission), **self._given}
 
 
 def time_limit_s(text: str | None) -> float | None:

@@ -21,6 +21,7 @@ from grader.render.comparison import comparison, first_upper, points, timed_arms
 from grader.render.confounds import time_notes
 from grader.render.criteria import OUTCOMES, SEVERITIES
 from grader.render.escape import SENTENCE, one_line, plain
+from grader.render.explain import explained
 from grader.render.feedback import notes_on_what_is_missing
 from grader.render.labels import own_words, quantity_name
 from grader.render.ratiolines import COLUMNS as RATIO_COLUMNS
@@ -214,6 +215,16 @@ def show_claims(reading: ReportReading, lab: Lab, language: Language = "en") -> 
     console.print(table)
     if reading.table is None:
         console.print(Text(first_upper(phrase("criterion.no-table", language)) + ".", style="yellow"))
+    for note in reading.notes:
+        console.print(Text(words(Message(code=note), language=language), style="dim"))
+
+
+def show_explained(reading: ReportReading, lab: Lab, language: Language = "en") -> None:
+    """Print where each value was read and by which rule, what was not taken and why, and the pictures."""
+    console = Console(highlight=False, soft_wrap=True)
+    for line in explained(reading, lab, language):
+        indent = len(line) - len(line.lstrip())
+        console.print(Text(" " * indent), harmless(line.lstrip()), sep="")
     for note in reading.notes:
         console.print(Text(words(Message(code=note), language=language), style="dim"))
 

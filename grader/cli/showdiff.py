@@ -33,6 +33,8 @@ def show_diff(diff: GradeDiff, lab: Lab, language: Language = "en") -> None:
         title = own.get(f"title.{criterion.id}", criterion.title)
         name = Text.assemble((one_line(title), HEADING), f" ({one_line(criterion.id)})")
         table.add_row(name, _standing(criterion.old, language), _standing(criterion.new, language))
+        if criterion.reason:
+            table.add_row("", "", Text(one_line(criterion.reason), style="dim"))
     for verdict in diff.verdicts:
         name = Text(phrase("diff.verdict", language, name=one_line(quantity_name(verdict.id, own, language=language))))
         table.add_row(name, _verdict(verdict.old, language), _verdict(verdict.new, language))

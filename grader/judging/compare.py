@@ -2,15 +2,17 @@
 
 The order of the questions is the same for every size: is anything stated; does our own fact agree; does any other
 notion or known value of that quantity agree; only then is it contradicted.  Times and memory are never
-contradicted by how fast or small they are.
+contradicted by how fast or small they are, only by the output that the report itself shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grader.judging.derive import derived_fact, recompute
+from grader.judging.conventions import PERCENT_POINTS, RATIO_TOLERANCE, Pair, agrees, has_number
+from grader.judging.derive import derived_fact, input_pairs, recompute, reference_pairs
 from grader.judging.imagesizes import both_counted, refuted
+from grader.judging.ownoutput import RAW, disagreeing, printed_of
 from grader.model.base import Message, Scalar
 from grader.model.grade import Circumstances, Fact, Quantity, Verdict
 from grader.model.lab import Derived, KnownValue, Lab, Metric
@@ -20,14 +22,11 @@ from grader.model.selection import arms_of, best_fact, facts_for, is_own_arm
 RELATIVE_TOLERANCE = 0.05
 """Sizes agree within 5 %: the labels MB and MiB are used for each other (design contract, `contradicted`)."""
 
-RATIO_TOLERANCE = 0.05
-"""Derived cells: students round the inputs before they divide, so the last digit of both is open."""
+QUOTED = 120
+"""Characters of the output that a reason quotes; its line is told too."""
 
-PERCENT_POINTS = 1.0
-"""A derived percentage agrees within one point: students round the inputs, and only more than that is a mistake.
-
-Source: percentages of the 171 reports of one course run, worked out again from their own rows.
-"""
+SHORT_FIGURES = (1e6, float(2**20))
+"""Units of which a count of bytes may be a figure with two decimals, worked out again; by chance 1 in 5000 is."""
 
 IN_NOTION = {"verdict.reproduced": "verdict.reproduced-notion", "verdict.near": "verdict.near-notion"}
 """By reason, the one that says which of several sizes of that name agrees."""
@@ -49,13 +48,14 @@ def judge_claims(
         metric = lab.metrics.get(row.metric) if row.metric else None
         if metric is not None and row.metric:
             verdicts += [
-                _judge_measured(lab, metric, f"{subject}.{row.metric}", stated, facts, circumstances)
+                _judge_measured(lab, metric, f"{subject}.{row.metric}", stated, claims, facts, circumstances)
                 for subject in lab.subjects
                 if subject in metric.arms
             ]
         if row.derived is not None and row.metric:
-            verdicts.append(_judge_derived(lab, row.metric, row.derived, stated, facts))
-    seen = {v.id for v in verdicts}
+            inputs = {v.id: v for v in verdicts}
+            verdicts.append(_judge_derived(lab, row.metric, row.derived, stated, claims, facts, circumstances, inputs))
+    seen = {v.id for v in verdicts} | {text.id for text in lab.evidence}
     verdicts += [_judge_text(lab, claim, facts) for claim in stated.values() if claim.id not in seen]
     return tuple(verdicts)
 
@@ -65,6 +65,7 @@ def _judge_measured(
     metric: Metric,
     claim_id: str,
     stated: Mapping[str, Claim],
+    claims: Sequence[Claim],
     facts: Sequence[Fact],
     circumstances: Circumstances,
 ) -> Verdict:
@@ -84,7 +85,7 @@ def _judge_measured(
         return _decide(base, "unverifiable", "verdict.no-number", qualifier=claim.qualifier or "")
     if metric.tolerance == "printed":
         return _judge_size(lab, metric, base, claim, facts, circumstances)
-    return _judge_usable(lab, base, fact)
+    return _judge_usable(lab, base, claim, claims, fact)
 
 
 def _judge_size(
@@ -104,7 +105,7 @@ def _judge_size(
     if both is not None and (_encloses(claim, both) or _near(claim, both)):
         return _decide(base, "consistent", "verdict.other-store", basis="rebuild", tolerance=tolerance)
     for value in known:
-        if _encloses(claim, value.value) or _near(claim, value.value):
+        if is_known(claim, value):
             return _decide(
                 base, "consistent", "verdict.known-value", basis="known", tolerance=tolerance, notion=value.notion
             )
@@ -133,7 +134,15 @@ def _is_refuted(claim: Claim, sizes: Sequence[Fact]) -> bool:
     return refuted(sizes, low - slack, high + slack, claim.notion)
 
 
-def _judge_usable(lab: Lab, base: Verdict, fact: Fact | None) -> Verdict:
+def _judge_usable(lab: Lab, base: Verdict, claim: Claim, claims: Sequence[Claim], fact: Fact | None) -> Verdict:
+    """Judge a time or a memory figure: never by how fast or small it is, but it must be what the report shows.
+
+    A printed 0 is a failed measurement and contradicts nothing.
+    """
+    other = disagreeing(claim, claims)
+    if other is not None and other.value != 0 and claim.source not in RAW:
+        quote = other.quote[:QUOTED]
+        return _decide(base, "contradicted", "verdict.own-output", basis="own_output", quote=quote, line=other.line)
     if fact is None or fact.state != "measured":
         return _not_run(base, fact)
     if not is_own_arm(lab, fact):
@@ -145,11 +154,18 @@ def _judge_usable(lab: Lab, base: Verdict, fact: Fact | None) -> Verdict:
 
 
 def _judge_derived(
-    lab: Lab, metric: str, derived: Derived, stated: Mapping[str, Claim], facts: Sequence[Fact]
+    lab: Lab,
+    metric: str,
+    derived: Derived,
+    stated: dict[str, Claim],
+    claims: Sequence[Claim],
+    facts: Sequence[Fact],
+    circumstances: Circumstances,
+    done: Mapping[str, Verdict],
 ) -> Verdict:
     claim = stated.get(derived.id)
     fact = derived_fact(lab, metric, derived, facts)
-    again = recompute(lab, metric, derived, stated)
+    again = recompute(lab, metric, derived, stated, claims)
     base = Verdict(
         id=derived.id,
         verdict="missing",
@@ -160,18 +176,63 @@ def _judge_derived(
     )
     if claim is None or claim.placeholder:
         return base
-    if claim.value is None:
+    if claim.value is None and not _in_another_form(claim, derived):
         return _decide(base, "unverifiable", "verdict.no-number", qualifier=claim.qualifier or "")
-    measured = fact is not None and _derived_agrees(derived, claim, fact)
+    measured = fact is not None and claim.value is not None and _derived_agrees(derived, claim, fact)
     if again is None:
         if measured:
             return _decide_derived(base, derived, "reproduced", "verdict.reproduced", "rebuild")
         return _decide(base, "unverifiable", "verdict.no-inputs")
-    if not _derived_agrees(derived, claim, again):
-        return _decide_derived(base, derived, "contradicted", "verdict.own-cells", "own_cells")
-    if measured:
-        return _decide_derived(base, derived, "reproduced", "verdict.reproduced", "own_cells")
-    return _decide_derived(base, derived, "consistent", "verdict.own-cells-agree", "own_cells")
+    pairs = input_pairs(lab, metric, derived, stated, claims)
+    if _follows(derived, claim, pairs) or (not pairs and _derived_agrees(derived, claim, again)):
+        if measured:
+            return _decide_derived(base, derived, "reproduced", "verdict.reproduced", "own_cells")
+        return _decide_derived(base, derived, "consistent", "verdict.own-cells-agree", "own_cells")
+    if any(_is_contradicted(done, f"{subject}.{metric}") for subject in lab.subjects):
+        known = tuple(k for s in lab.subjects for k in _known_values(lab, f"{s}.{metric}", circumstances))
+        if _follows(derived, claim, reference_pairs(lab, metric, derived, facts, known)):
+            return _decide_derived(base, derived, "consistent", "verdict.follows-reference", "known")
+        if any(
+            _follows(derived, claim, input_pairs(lab, metric, derived, stated | {printed.id: printed}))
+            for subject in lab.subjects
+            for printed in _printed_otherwise(done, f"{subject}.{metric}", stated, claims)
+        ):
+            return _decide_derived(base, derived, "consistent", "verdict.follows-output", "own_output")
+    return _decide_derived(base, derived, "contradicted", "verdict.own-cells", "own_cells")
+
+
+def _is_contradicted(done: Mapping[str, Verdict], claim_id: str) -> bool:
+    return claim_id in done and done[claim_id].verdict == "contradicted"
+
+
+def _printed_otherwise(
+    done: Mapping[str, Verdict], claim_id: str, stated: Mapping[str, Claim], claims: Sequence[Claim]
+) -> tuple[Claim, ...]:
+    """Return the outputs of the report that contradict a cell; empty where it is not they that do."""
+    if claim_id not in done or done[claim_id].basis != "own_output" or not _is_contradicted(done, claim_id):
+        return ()
+    return printed_of(stated[claim_id], claims)
+
+
+def _in_another_form(claim: Claim, derived: Derived) -> bool:
+    """Return whether words stand for a number that is not of the row's unit, as `-129 % (slower)` for a factor."""
+    words = claim.qualifier or ""
+    return any(c.isdigit() for c in words) and has_number(words, derived.unit)
+
+
+def _follows(derived: Derived, claim: Claim, pairs: Sequence[Pair]) -> bool:
+    """Return whether a derived cell is right for one of the pairs, as written, in any convention."""
+    text = claim.quote if has_number(claim.quote, derived.unit) else ""
+    if not text:
+        return any(_value_follows(derived, claim, pair) for pair in pairs)
+    return any(agrees(text, claim.better, pair, unit=derived.unit) for pair in pairs)
+
+
+def _value_follows(derived: Derived, claim: Claim, pair: Pair) -> bool:
+    """Return whether the value that was read is right, for a quote that shows no number."""
+    low, high = pair.factor()
+    scaled = (100 - 100 / low, 100 - 100 / high) if derived.unit == "percent" else (low, high)
+    return _derived_agrees(derived, claim, Quantity(value=scaled[0], low=scaled[0], high=scaled[1]))
 
 
 def _decide_derived(base: Verdict, derived: Derived, verdict: str, code: str, basis: str) -> Verdict:
@@ -243,9 +304,36 @@ def _basis(fact: Fact) -> str:
     return "artifact" if fact.arm == "committed" else "rebuild"
 
 
+def is_explained(lab: Lab, claim: Claim, facts: Sequence[Fact], circumstances: Circumstances) -> bool | None:
+    """Return whether a size is that of a fact or a known one, on any arm; None with neither.
+
+    What another compiler made says nothing either way.
+    """
+    metric = lab.metrics.get(claim.id.partition(".")[2])
+    if metric is None or metric.tolerance != "printed" or not isinstance(claim.value, int | float):
+        return None
+    known = _known_values(lab, claim.id, circumstances)
+    measured = [f.value for f in facts_for(lab, claim.id, facts) if f.comparable and isinstance(f.value, int | float)]
+    if not known and not measured:
+        return None
+    return any(is_known(claim, k) for k in known) or any(_encloses(claim, v) or _near(claim, v) for v in measured)
+
+
+def is_known(claim: Claim, known: KnownValue) -> bool:
+    """Return whether a claimed size is a known one: within printed precision, 5 %, or the known value's own reach."""
+    exact_enough = known.within > 0 and abs(known.value - _middle(claim.value)) <= known.within
+    return exact_enough or _encloses(claim, known.value) or _near(claim, known.value)
+
+
 def _is_exact(claim: Claim) -> bool:
-    """True for a whole count of bytes: it leaves no room for rounding."""
-    return claim.unit == "byte" and claim.low == claim.value == claim.high and claim.qualifier is None
+    """True for a whole count of bytes: it leaves no room for rounding.
+
+    A count that is a short figure worked out again (4,718,592 is 4.5 MiB) is as rounded as that figure.
+    """
+    if claim.unit != "byte" or not claim.low == claim.value == claim.high or claim.qualifier is not None:
+        return False
+    hundredths = [_middle(claim.value) / (scale / 100) for scale in SHORT_FIGURES]
+    return all(abs(h - round(h)) * scale / 100 > 1 for h, scale in zip(hundredths, SHORT_FIGURES, strict=True))
 
 
 def _encloses(claim: Claim, value: float) -> bool:

@@ -5,13 +5,14 @@ Grammar, loosest first; every level but the comparison groups from the left::
     expression  = conjunction { "or" conjunction }
     conjunction = negation { "and" negation }
     negation    = "not" negation | comparison
-    comparison  = sum [ ( "<" | "<=" | ">" | ">=" | "==" | "!=" ) sum ]
+    comparison  = sum [ ( "<" | "<=" | ">" | ">=" | "==" | "!=" ) sum | "matches" text ]
     sum         = product { ( "+" | "-" ) product }
     product     = sign { ( "*" | "/" ) sign }
     sign        = "-" sign | primary
     primary     = number | text | name | reading | "(" expression ")"
     reading     = ( "claim" | "fact" ) "(" ( id | text ) ")" "." field
-    field       = "value" | "low" | "high" | "stated" | "missing" | "approximate"
+    field       = "value" | "low" | "high" | "stated" | "missing" | "approximate" | "notion" | "source"
+                | "quote" | "known" | "confirmed" | "sound"
     number      = digits [ "." digits ] [ "e" [ "+" | "-" ] digits ], "_" allowed between digits
     text        = '"' characters '"' | "'" characters "'"
     id          = letters, digits, ".", "_" and "-"; one with "@" or "/" is written as text
@@ -29,7 +30,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise, product
-from typing import Literal
+from typing import Literal, get_args
 
 from grader.errors import LabError
 
@@ -42,8 +43,24 @@ MAX_OPERATORS = 200
 MAX_BOXES = 256
 """Sub-boxes of `evaluate_range`: 16 × 16 for a formula over two subjects."""
 
-Field = Literal["value", "low", "high", "stated", "missing", "approximate"]
-FIELDS: tuple[Field, ...] = ("value", "low", "high", "stated", "missing", "approximate")
+MATCH_LIMIT = 2000
+"""Characters of a text that `matches` searches; patterns of a lab need not be safe on longer ones."""
+
+Field = Literal[
+    "value",
+    "low",
+    "high",
+    "stated",
+    "missing",
+    "approximate",
+    "notion",
+    "source",
+    "quote",
+    "known",
+    "confirmed",
+    "sound",
+]
+FIELDS: tuple[Field, ...] = get_args(Field)
 Value = float | str | bool | None
 """What an expression is worth; None is unknown."""
 Range = tuple[float, float]
@@ -105,13 +122,22 @@ Node = Number | Text | Name | Reading | Unary | Binary
 class Operand:
     """What a condition may ask of a claim or a fact; `value` None means missing.
 
-    `low` and `high` default to the value itself.
+    `low` and `high` default to the value itself.  Of a claim, each None where it cannot be told:
+    `known`: a value that is measured or known explains it.
+    `confirmed`: output that the report shows agrees with it.
+    `sound`: what its own quote says fits together.
     """
 
     value: float | str | None
     low: float | None = None
     high: float | None = None
     approximate: bool = False
+    notion: str | None = None
+    source: str | None = None
+    quote: str | None = None
+    known: bool | None = None
+    confirmed: bool | None = None
+    sound: bool | None = None
 
 
 ARITHMETIC: Mapping[str, Callable[[float, float], float]] = {
@@ -142,7 +168,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _BARE_ID = re.compile(r"[ \t\r\n]*([a-z][a-z0-9]*(?:[._-][a-z0-9]+)*)")
-_KEYWORDS = frozenset({"and", "or", "not", "claim", "fact"})
+_KEYWORDS = frozenset({"and", "or", "not", "claim", "fact", "matches"})
 
 Type = Literal["number", "truth", "text", "any"]
 
@@ -240,6 +266,8 @@ class _Parser:
     def _comparison(self) -> tuple[Node, Type]:
         column = self.token.column
         left, left_kind = self._sum()
+        if self._accept("matches"):
+            return self._matches(left, left_kind, column), "truth"
         token = self._accept(*COMPARISONS)
         if token is None:
             return left, left_kind
@@ -255,6 +283,19 @@ class _Parser:
         if self.token.kind == "op" and self.token.text in COMPARISONS:
             raise _error(self.token.column, "comparisons do not chain: join two of them by `and`")
         return Binary(token.text, left, right), "truth"
+
+    def _matches(self, left: Node, kind: Type, column: int) -> Node:
+        if kind not in ("text", "any"):
+            raise _error(column, f"`matches` needs a text on its left, found {_TYPE_NAME[kind]}")
+        token = self.token
+        if token.kind != "text":
+            raise self._unexpected("a regular expression in quotes after `matches`")
+        self._next()
+        try:
+            re.compile(token.text[1:-1])
+        except re.error as error:
+            raise _error(token.column, f"{token.text} is no regular expression: {error}") from error
+        return Binary("matches", left, Text(token.text[1:-1]))
 
     def _sum(self) -> tuple[Node, Type]:
         return self._chain(("+", "-"), self._product, "number")
@@ -323,6 +364,12 @@ _FIELD_TYPE: Mapping[Field, Type] = {
     "stated": "truth",
     "missing": "truth",
     "approximate": "truth",
+    "notion": "text",
+    "source": "text",
+    "quote": "text",
+    "known": "truth",
+    "confirmed": "truth",
+    "sound": "truth",
 }
 _TYPE_NAME: Mapping[Type, str] = {"number": "a number", "truth": "a condition", "text": "a text", "any": "a value"}
 
@@ -444,6 +491,10 @@ def _binary(op: str, left: Value, right: Value) -> Value:
         if left is decisive or right is decisive:
             return decisive
         return None if left is None or right is None else not decisive
+    if op == "matches":
+        if not isinstance(left, str) or not isinstance(right, str):
+            return None
+        return re.search(right, left[:MATCH_LIMIT]) is not None
     if op in COMPARISONS and isinstance(left, str) and isinstance(right, str):
         return (left == right) == (op == "==") if op in ("==", "!=") else None
     a, b = _number(left), _number(right)
@@ -470,8 +521,17 @@ def _field(operands: Mapping[str, Operand], identifier: str, field: Field) -> Va
         return missing == (field == "missing")
     if operand is None or operand.value is None:
         return None
-    if field == "approximate":
-        return operand.approximate
+    told: Mapping[str, Value] = {
+        "approximate": operand.approximate,
+        "notion": operand.notion,
+        "source": operand.source,
+        "quote": operand.quote,
+        "known": operand.known,
+        "confirmed": operand.confirmed,
+        "sound": operand.sound,
+    }
+    if field in told:
+        return told[field]
     bound = operand.low if field == "low" else operand.high if field == "high" else None
     if bound is not None:
         return bound

@@ -37,7 +37,7 @@ def judge(
         findings: What was seen on the way here, such as a build command that was refused.
     """
     verdicts = judge_claims(lab, claims, facts, circumstances)
-    seen = (*findings, *judge_rules(lab, claims, facts))
+    seen = (*findings, *judge_rules(lab, claims, facts, circumstances))
     evidence = Evidence(lab, facts, claims, verdicts, circumstances, suspicions(lab, seen))
     criteria = judge_criteria(evidence, marks)
     return Judgement(verdicts=verdicts, findings=seen, criteria=criteria, score=score(criteria))

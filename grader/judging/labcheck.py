@@ -32,7 +32,7 @@ PROBES_OF_SOURCE: Mapping[str, tuple[str, ...]] = {
 PLATFORMS: Mapping[str, str] = {"linux": "linux", "wasi": "wasi/wasm", "wasip1": "wasip1/wasm"}
 """Operating systems that an image can be for, each as a lab writes it."""
 
-FINDING_FIELDS = frozenset({"quote"})
+FINDING_FIELDS = frozenset({"quote", "other", "other_line"})
 """Params of a rule's finding, as `judging.rules` makes it."""
 
 
@@ -67,7 +67,13 @@ def claim_ids(lab: Lab) -> frozenset[str]:
     """Return every claim id that a report of this lab can hold."""
     measured = {f"{subject}.{name}" for name, metric in lab.metrics.items() for subject in metric.arms}
     derived = {row.derived.id for row in lab.table.rows if row.derived}
-    return frozenset(measured | derived | {t.id for t in lab.texts} | {o.id for o in lab.outputs})
+    return frozenset(
+        measured
+        | derived
+        | {t.id for t in (*lab.texts, *lab.evidence)}
+        | {o.id for o in lab.outputs}
+        | {q.id for q in lab.statements.quantities}
+    )
 
 
 def unknown(what: str, found: str, allowed: Collection[str]) -> str:
@@ -310,8 +316,11 @@ def _known_values(lab: Lab) -> Iterator[Mistake]:
 
 
 def _patterns(lab: Lab) -> Iterator[Mistake]:
-    for index, text in enumerate(lab.texts):
-        path: Path = ("texts", index, "pattern")
+    texts = [("texts", i, t) for i, t in enumerate(lab.texts)] + [
+        ("evidence", i, t) for i, t in enumerate(lab.evidence)
+    ]
+    for key, index, text in texts:
+        path: Path = (key, index, "pattern")
         try:
             groups = re.compile(text.pattern).groupindex
         except re.error as error:
@@ -322,6 +331,32 @@ def _patterns(lab: Lab) -> Iterator[Mistake]:
             yield Mistake(path=path, what=f"{found}; allowed: one group `(?P<value>…)`")
     for index, output in enumerate(lab.outputs):
         yield from _known(("outputs", index, "key"), "key", output.key, output.keys)
+        yield from _compiles(("outputs", index, "similar"), output.similar or "")
+    yield from _statements(lab)
+
+
+def _statements(lab: Lab) -> Iterator[Mistake]:
+    claims, spoken = claim_ids(lab), lab.statements
+    for subject in spoken.subjects:
+        yield from _known(("statements", "subjects", subject), "subject", subject, lab.subjects)
+    for subject, pattern in spoken.headings.items():
+        yield from _known(("statements", "headings", subject), "subject", subject, lab.subjects)
+        yield from _compiles(("statements", "headings", subject), pattern)
+    for metric in spoken.words:
+        yield from _known(("statements", "words", metric), "metric", metric, lab.metrics)
+    for index, command in enumerate(spoken.commands):
+        yield from _known(("statements", "commands", index, "id"), "claim", command.id, claims)
+        yield from _compiles(("statements", "commands", index, "pattern"), command.pattern)
+    for index, listing in enumerate(spoken.listings):
+        yield from _known(("statements", "listings", index, "id"), "claim", listing.id, claims)
+        yield from _compiles(("statements", "listings", index, "name"), listing.name)
+
+
+def _compiles(path: Path, pattern: str) -> Iterator[Mistake]:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        yield Mistake(path=path, what=f"is no regular expression: {error}")
 
 
 def _rules(lab: Lab) -> Iterator[Mistake]:

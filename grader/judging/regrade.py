@@ -31,12 +31,16 @@ class Standing(Record):
 
 
 class CriterionChange(Record):
-    """A criterion that stands otherwise than before; None on the side whose rubric does not have it."""
+    """A criterion that stands otherwise than before; None on the side whose rubric does not have it.
+
+    `reason` is why it stands as it does now: a person's note, else the outcome's.
+    """
 
     id: str
     title: str
     old: Standing | None
     new: Standing | None
+    reason: str = ""
 
 
 class VerdictChange(Record):
@@ -48,7 +52,7 @@ class VerdictChange(Record):
 
 
 class GradeDiff(Record):
-    """What changed from `old` to `new`; reasons and wordings are not compared, only what they lead to.
+    """What changed from `old` to `new`; reasons and wordings are told, and compared only in what they lead to.
 
     History of the stored format
         grader/diff/1   first format
@@ -92,10 +96,19 @@ def _criteria(old: Sequence[Criterion], new: Sequence[Criterion]) -> tuple[Crite
             title=(after.get(name) or before[name]).title,
             old=_standing(before.get(name)),
             new=_standing(after.get(name)),
+            reason=_reason(after.get(name)),
         )
         for name in {**after, **before}
     )
     return tuple(change for change in changes if change.old != change.new)
+
+
+def _reason(criterion: Criterion | None) -> str:
+    if criterion is None:
+        return ""
+    if criterion.manual is not None:
+        return criterion.manual.note
+    return criterion.reason.text
 
 
 def _standing(criterion: Criterion | None) -> Standing | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from grader.judging.ownoutput import disagreeing
 from grader.model.base import Message
 from grader.model.grade import (
     Circumstances,
@@ -18,7 +19,7 @@ from grader.model.grade import (
     Verdict,
 )
 from grader.model.lab import CriterionSpec, Lab
-from grader.model.report import EXAMPLE, Claim, preferred_claims
+from grader.model.report import ESTIMATED, EXAMPLE, Claim, preferred_claims
 from grader.model.selection import best_fact, facts_for
 
 PARTIAL = 0.5
@@ -151,7 +152,10 @@ def _decide(spec: CriterionSpec, evidence: Evidence, done: Mapping[str, Criterio
         return "review", Message(code="criterion.review")
     outcome, reason = _executed(spec, evidence) if spec.evidence == "executed" else _claimed(spec, evidence)
     if outcome in ("pass", "partial") and spec.id in evidence.suspicions:
-        return "review", Message(code="criterion.finding", params={"rule": evidence.suspicions[spec.id]})
+        earned = spec.points if outcome == "pass" else spec.points * PARTIAL
+        return "review", Message(
+            code="criterion.finding", params={"rule": evidence.suspicions[spec.id], "points": earned}
+        )
     return outcome, reason
 
 
@@ -251,20 +255,13 @@ def _measurement(claim_id: str, evidence: Evidence) -> Decision:
         return "fail", Message(code="criterion.below-floor", params={"id": claim_id, "quote": claim.quote})
     if metric.ceiling is not None and claim.value > metric.ceiling:
         return "review", Message(code="criterion.above-ceiling", params={"id": claim_id, "quote": claim.quote})
-    for other in evidence.all_claims:
-        if other.id == claim_id and other.source == "output" and not _same(claim, other):
-            return "review", Message(
-                code="criterion.own-output-differs", params={"quote": other.quote, "line": other.line}
-            )
+    if claim.qualifier == ESTIMATED:
+        return "review", Message(code="criterion.estimate", params={"quote": claim.quote})
+    other = disagreeing(claim, evidence.all_claims)
+    if other is not None:
+        params = {"quote": other.quote, "line": other.line}
+        return "review", Message(code="criterion.own-output-differs", params=dict(params))
     return "pass", Message(code="criterion.usable")
-
-
-def _same(claim: Claim, other: Claim) -> bool:
-    low, high = claim.low, claim.high
-    other_low, other_high = other.low, other.high
-    if low is None or high is None or other_low is None or other_high is None:
-        return claim.value == other.value
-    return low <= other_high and other_low <= high
 
 
 def _stated(spec: CriterionSpec, evidence: Evidence) -> Decision:

@@ -5,38 +5,58 @@ A rule that lacks a value is silent.  A finding lowers no score: the criteria th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from grader.judging.compare import is_explained
 from grader.judging.expression import Operand, evaluate_condition
+from grader.judging.ownoutput import disagreeing, printed_of
+from grader.judging.soundness import is_sound
 from grader.model.base import Message
-from grader.model.grade import Fact, Finding
-from grader.model.lab import Lab
-from grader.model.report import Claim, preferred_claims
+from grader.model.grade import Circumstances, Fact, Finding
+from grader.model.lab import Lab, Rule
+from grader.model.report import ESTIMATED, EXAMPLE, Claim, preferred_claims
 from grader.model.selection import best_fact, preference
 
 RULE_CODE = "rule."
 """Begins the message codes of what a rule found; any other finding was made while measuring."""
 
+MOST_FINDINGS = 3
+"""Findings of one rule: a value that is repeated through a report is one reason to look, not twenty."""
 
-def judge_rules(lab: Lab, claims: Sequence[Claim], facts: Sequence[Fact]) -> tuple[Finding, ...]:
-    """Return a finding for each rule of the lab that holds, with the quote and line of the claim it is about."""
+OTHER_LIMIT = 120
+"""Characters of the output that contradicts a claim, as the finding tells it; its line is told too."""
+
+
+def judge_rules(
+    lab: Lab, claims: Sequence[Claim], facts: Sequence[Fact], circumstances: Circumstances
+) -> tuple[Finding, ...]:
+    """Return a finding for each rule of the lab that holds, with the quote and line of the claim it is about.
+
+    A rule that asks for `each` reading is tried for all of them, the preferred one first: a value that was wrongly
+    taken for the quantity must not be all that a finding rests on, unless the rule says that it may.
+    """
     stated = preferred_claims(claims)
-    operands = {claim_id: _claim_operand(c) for claim_id, c in stated.items()}
+    operands = {claim_id: _claim_operand(lab, c, claims, facts, circumstances) for claim_id, c in stated.items()}
     measured = _fact_operands(lab, facts)
     findings: list[Finding] = []
     for rule in lab.rules:
-        if evaluate_condition(rule.when, operands, measured) is not True:
+        if rule.for_provided and not circumstances.known_values_apply:
             continue
-        about = stated.get(rule.about)
-        findings.append(
-            Finding(
-                rule=rule.id,
-                severity=rule.severity,
-                message=Message(code=f"{RULE_CODE}{rule.id}", params={"quote": about.quote if about else ""}),
-                quote=about.quote if about else "",
-                line=about.line if about else None,
-            )
-        )
+        seen: set[str] = set()
+        for about in _asked(rule, claims, stated):
+            given = operands
+            if about is not None and about is not stated.get(rule.about):
+                given = operands | {rule.about: _claim_operand(lab, about, claims, facts, circumstances)}
+            quote = about.quote if about else ""
+            hit = quote not in seen and evaluate_condition(rule.when, given, measured) is True
+            if not hit and rule.each == "with_preferred" and not seen:
+                break
+            if not hit:
+                continue
+            seen.add(quote)
+            findings.append(_finding(rule, about, claims))
+            if len(seen) == MOST_FINDINGS:
+                break
     return tuple(findings)
 
 
@@ -46,8 +66,52 @@ def suspicions(lab: Lab, findings: Sequence[Finding]) -> dict[str, str]:
     return {criterion: rule.id for rule in lab.rules if rule.id in hit for criterion in rule.criteria}
 
 
-def _claim_operand(claim: Claim) -> Operand:
-    return Operand(claim.value, claim.low, claim.high, approximate=claim.qualifier == "~")
+def _asked(rule: Rule, claims: Sequence[Claim], stated: Mapping[str, Claim]) -> Iterator[Claim | None]:
+    yield stated.get(rule.about)
+    if rule.each != "never":
+        yield from (c for c in claims if c.id == rule.about and not c.preferred and c.qualifier != EXAMPLE)
+
+
+def _finding(rule: Rule, about: Claim | None, claims: Sequence[Claim]) -> Finding:
+    quote = about.quote if about else ""
+    other = disagreeing(about, claims) if about else None
+    return Finding(
+        rule=rule.id,
+        severity=rule.severity,
+        message=Message(
+            code=f"{RULE_CODE}{rule.id}",
+            params={
+                "quote": quote,
+                "other": other.quote[:OTHER_LIMIT] if other else "",
+                "other_line": other.line if other else None,
+            },
+        ),
+        quote=quote,
+        line=about.line if about else None,
+        reproduce=rule.reproduce,
+    )
+
+
+def _claim_operand(
+    lab: Lab, claim: Claim, claims: Sequence[Claim], facts: Sequence[Fact], circumstances: Circumstances
+) -> Operand:
+    return Operand(
+        claim.value,
+        claim.low,
+        claim.high,
+        approximate=claim.qualifier in ("~", ESTIMATED),
+        notion=claim.notion,
+        source=claim.source,
+        quote=claim.quote,
+        known=is_explained(lab, claim, facts, circumstances),
+        confirmed=_is_confirmed(claim, claims),
+        sound=is_sound(lab, claim),
+    )
+
+
+def _is_confirmed(claim: Claim, claims: Sequence[Claim]) -> bool | None:
+    """Return whether some output in the report agrees with a number; None where it shows none of that quantity."""
+    return disagreeing(claim, claims) is None if printed_of(claim, claims) else None
 
 
 def _fact_operands(lab: Lab, facts: Sequence[Fact]) -> dict[str, Operand]:

@@ -119,7 +119,8 @@ class Verdict(Record):
     """A claim set against the facts.
 
     `recomputed` is a derived cell worked out again from the row's own cells; `basis` says what decided:
-    `artifact` (a file in the submission), `rebuild` (our own build), `known` (a reference set), `own_cells`.
+    `artifact` (a file in the submission), `rebuild` (our own build), `known` (a reference set), `own_cells`,
+    `own_output` (what the report itself shows as printed).
     """
 
     id: str = Field(pattern=r"^[^@]+$")
@@ -129,7 +130,7 @@ class Verdict(Record):
     measured: Quantity | None
     tolerance: float | None = Field(default=None, description="Relative, 0.05 is 5 %.")
     fact: str | None = None
-    basis: Literal["artifact", "rebuild", "known", "own_cells"] | None = None
+    basis: Literal["artifact", "rebuild", "known", "own_cells", "own_output"] | None = None
     reason: Message
 
 
@@ -141,6 +142,7 @@ class Finding(Record):
     message: Message
     quote: str
     line: int | None = Field(ge=1)
+    reproduce: str = Field(default="", description="The command that settles it; empty if none does.")
 
 
 class ManualMark(Record):

@@ -33,6 +33,9 @@ class Inputs(Record):
     reports: tuple[str, ...] = Field(min_length=1, description="Report paths from the submitted folder, in order.")
     sources: tuple[str, ...] = Field(min_length=1, description="A root is a folder with at least one of these files.")
     provided: tuple[KnownInput, ...] = ()
+    evidence: tuple[Annotated[str, Field(pattern=r"^([\w.-]+/)?\*[\w.*-]*$")], ...] = Field(
+        default=(), description="Text files beside the report that may hold output: `*.txt`, `folder/*.txt`."
+    )
 
 
 class KnownArtifact(Record):
@@ -208,10 +211,15 @@ class Derived(Record):
 
 
 class KnownValue(Record):
-    """A value that the provided files are known to give, by notion, store and architecture."""
+    """A value that the provided files are known to give, by notion, store and architecture.
+
+    `within`: how far an exact count may be from it, in the base unit: a time stamp in an image moves its compressed
+    size by some bytes, and a value taken from a rounded print is itself rounded.
+    """
 
     id: Identifier = Field(description="Claim id.")
     value: float
+    within: float = Field(default=0, ge=0)
     notion: str
     store: str = ""
     architecture: str = ""
@@ -256,26 +264,92 @@ class TextClaim(Record):
     pattern: str
     unit: Unit | None = None
     source: Literal["text", "output"] = "output"
+    notion: str | None = Field(default=None, description="What kind of evidence the pattern reads.")
+    weak: bool = Field(default=False, description="Counts only where no other pattern of this id finds anything.")
 
 
 class JsonClaim(Record):
-    """A claim read from a JSON object in the report that has all of these keys; its value is that of `key`."""
+    """A claim read from a JSON object in the report that has all of these keys; its value is that of `key`.
+
+    `similar`: an object without them whose key matches this is the program's output too, of another program: its
+    claim has the notion `other_keys`.
+    """
 
     id: Identifier
     keys: tuple[str, ...] = Field(min_length=1)
     key: str
+    similar: str | None = Field(default=None, description="Regular expression searched in the keys of other objects.")
+
+
+class Wording(Record):
+    """A quantity as text outside the comparison table names it.
+
+    `about`: words of the line, of a heading or of a label above it, one of which must be there too.
+    """
+
+    id: Identifier
+    unit: Unit
+    words: tuple[str, ...] = Field(min_length=1)
+    about: tuple[str, ...] = ()
+
+
+class PrintedAfter(Record):
+    """What the lone number after a command is: `pattern` is searched in the command's line, the first match counts.
+
+    `once`: the command was timed by itself, so that `real` is its result and no single run of several.
+    """
+
+    pattern: str
+    id: Identifier
+    notion: str = ""
+    once: bool = False
+
+
+class Listing(Record):
+    """A row that a tool prints, by the file or image that it names (`name`, a regular expression)."""
+
+    kind: Literal["files", "docker_images", "docker_stats", "ctr_images"]
+    name: str = ""
+    id: Identifier
+    notion: str = Field(default="", description="Empty: the tool's own.")
+
+
+class Statements(Record):
+    """How text and pasted output outside the comparison table name the lab's quantities.
+
+    The quantities of the table's rows need no `quantities`: a row's labels and the words of a subject name them.
+    `subjects`: words that tell the subjects apart in a heading or a line; shorter than a column's synonyms may be.
+    """
+
+    subjects: dict[str, tuple[str, ...]] = {}
+    headings: dict[str, str] = Field(
+        default={}, description="By subject: pattern of the headings of its task, asked where no word names a subject."
+    )
+    words: dict[str, tuple[str, ...]] = Field(default={}, description="By metric: names beyond the row's labels.")
+    quantities: tuple[Wording, ...] = ()
+    commands: tuple[PrintedAfter, ...] = ()
+    listings: tuple[Listing, ...] = ()
 
 
 class Rule(Record):
     """A consistency rule: where `when` holds a finding is made whose words are the lab's text of that code.
 
-    `about` names the claim whose quote and line the finding shows.
+    `about` names the claim whose quote and line the finding shows.  Severity `error` is for what arithmetic, the
+    calendar or physics rule out; everything else is a `warning` at most.
     """
 
     id: Identifier
     severity: Severity
     when: str
     about: Identifier
+    each: Literal["never", "with_preferred", "always"] = Field(
+        default="never",
+        description="Ask for the other readings of `about` too: never, only if the preferred one is hit, or always.",
+    )
+    for_provided: bool = Field(
+        default=False, description="Only where nothing contradicts that the provided files were used."
+    )
+    reproduce: str = Field(default="", description="The command that settles it.")
     criteria: tuple[Identifier, ...] = Field(default=(), description="Criteria that go to review because of it.")
 
 
@@ -366,6 +440,8 @@ class Lab(Record):
     )
     texts: tuple[TextClaim, ...] = ()
     outputs: tuple[JsonClaim, ...] = ()
+    statements: Statements = Statements()
+    evidence: tuple[TextClaim, ...] = Field(default=(), description="Texts that rules ask for; they get no verdict.")
     rules: tuple[Rule, ...] = ()
     handed_in: dict[str, HandedIn]
     rubric: tuple[CriterionSpec, ...] = Field(min_length=1)

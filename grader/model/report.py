@@ -12,6 +12,8 @@ from grader.model.base import Record
 
 Unit = Literal["byte", "second", "percent", "ratio"]
 ClaimSource = Literal["table", "text", "output", "file"]
+Meaning = Literal["decimal", "mixed", "binary"]
+"""Of a label such as `MB`: 1000 x 1000, 1000 x 1024 (a number of KiB, its point moved), or 1024 x 1024."""
 
 
 class Span(Record):
@@ -45,6 +47,14 @@ class Claim(Record):
     written_unit: str | None = Field(default=None, description="The unit as the student wrote it, e.g. `MB`.")
     notion: str | None = Field(default=None, description="Which of several quantities of that name was meant.")
     qualifier: str | None = Field(default=None, description="The student's own word: `~`, `N/A`, `TODO`, `slower`.")
+    meaning: Meaning | None = Field(
+        default=None, description="What a unit label with several meanings (`MB`) was taken for."
+    )
+    why: str | None = Field(default=None, description="Code of the rule that chose this meaning or this reading.")
+    file: str | None = Field(default=None, description="The evidence file that `line` and `span` count in.")
+    better: bool | None = Field(
+        default=None, description="What the words of a derived cell say of the lab's second subject; None: nothing."
+    )
     preferred: bool = True
     quote: str = Field(min_length=1, description="The words read, whole cell or line.")
     line: int = Field(ge=1)
@@ -74,6 +84,9 @@ ANNOTATION = re.compile(r"\s(?:→|&#8594;)")
 
 EXAMPLE = "example"
 """Qualifier of a claim whose own line calls it an example, in whatever word and language."""
+
+ESTIMATED = "estimated"
+"""Qualifier of a number that its own words call a guess: stated, and no measurement."""
 
 PLACEHOLDERS = frozenset({"empty", "TODO", "TBD", "XXX", "___"})
 """Qualifiers of cells that nobody has filled yet; `N/A` and `—` are answers and not among them."""
@@ -122,6 +135,15 @@ class Picture(Record):
     line: int = Field(ge=1)
 
 
+class Rejected(Record):
+    """A number, a table or a line that looks like a claim and was not read as one; `code` says why."""
+
+    code: str
+    quote: str = Field(min_length=1)
+    line: int = Field(ge=1)
+    file: str | None = None
+
+
 class ReportReading(Record):
     """All that was read from one report; `claims` in order of appearance.
 
@@ -136,6 +158,7 @@ class ReportReading(Record):
     own_words: int = Field(ge=0)
     pictures: tuple[Picture, ...] = ()
     notes: tuple[str, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
 
     def preferred(self, claim_id: str) -> Claim | None:
         """Return the preferred reading of `claim_id`, None if the report says nothing of it."""

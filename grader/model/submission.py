@@ -28,6 +28,13 @@ class IntakeCaps(Record):
     path_bytes: int = Field(default=1024, gt=0, description="One path, in UTF-8; a part of it has at most 255.")
 
 
+EVIDENCE_FILES = 100
+"""Files of output beside a report that are read."""
+
+EVIDENCE_BYTES = 256 << 10
+"""Largest of them."""
+
+
 class ManifestEntry(Record):
     """One file of a submission.
 

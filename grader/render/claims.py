@@ -23,6 +23,8 @@ def claims_json(reading: ReportReading, lab: Lab, lab_digest: str, report_name: 
             "own_words": reading.own_words,
             "table_line": reading.table.line if reading.table else None,
             "notes": list(reading.notes),
+            "pictures": [picture.model_dump(mode="json") for picture in reading.pictures],
+            "rejected": [rejected.model_dump(mode="json") for rejected in reading.rejected],
         },
         "claims": [claim.model_dump(mode="json") for claim in reading.claims],
     }

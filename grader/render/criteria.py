@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 
 from grader.model.base import Language
-from grader.model.grade import Criterion, SubmissionRef
+from grader.model.grade import Criterion, Finding, SubmissionRef
 from grader.model.submission import REPORT_ENTRY
 from grader.render.catalogue import phrase
 
@@ -83,6 +83,15 @@ def command(criterion: Criterion, submission: SubmissionRef, language: Language 
     if criterion.manual or criterion.reason.code in SEEN_NOWHERE:
         return ""
     text = "grader claims REPORT" if criterion.reason.code in SEEN_IN_CLAIMS else criterion.reproduce
+    return _in_place(text, submission, language)
+
+
+def settling(finding: Finding, submission: SubmissionRef, language: Language = "en") -> str:
+    """Return the command that settles a finding, to be run in the same folder; empty where none does."""
+    return _in_place(finding.reproduce, submission, language)
+
+
+def _in_place(text: str, submission: SubmissionRef, language: Language) -> str:
     if "REPORT" in text and submission.report is None:
         return ""
     places = {"DIR": ".", "REPORT": _report(submission, language)}

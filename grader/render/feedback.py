@@ -11,7 +11,7 @@ from grader.render import escape
 from grader.render.catalogue import phrase
 from grader.render.comparison import ComparisonLine, comparison, first_upper, origin, points, sandbox_cost
 from grader.render.confounds import time_notes
-from grader.render.criteria import SEVERITIES, by_reason, command, groups
+from grader.render.criteria import SEVERITIES, by_reason, command, groups, settling
 from grader.render.lab_table import side_tables_markdown, timed_arms_markdown
 from grader.render.markdown import code_span, fenced, table
 from grader.render.ratiolines import noise_of_times, timed_ratios_markdown
@@ -45,6 +45,7 @@ def feedback_markdown(lab: Lab, grade: Grade, logs: Sequence[tuple[str, str]], l
         groups=groups(grade.criteria),
         by_reason=by_reason,
         command=lambda criterion: command(criterion, grade.submission, language),
+        settling=lambda finding: settling(finding, grade.submission, language),
         commands_in=_commands_in(grade, language),
         report_lines=_report_lines,
         table=comparison_markdown(lines, language),

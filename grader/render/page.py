@@ -40,7 +40,7 @@ from grader.render.comparison import (
     timed_name,
 )
 from grader.render.confounds import time_notes
-from grader.render.criteria import OUTCOMES, SEVERITIES, command, groups
+from grader.render.criteria import OUTCOMES, SEVERITIES, command, groups, settling
 from grader.render.feedback import notes_on_what_is_missing
 from grader.render.labels import own_words
 from grader.render.numerals import NO_BREAK
@@ -166,6 +166,7 @@ def feedback_html(
         less_urgent=len(lost[MOST_URGENT:]),
         anchors={c.id: f"c{number}" for number, c in enumerate(grade.criteria, 1)},
         command=lambda criterion: command(criterion, grade.submission, language),
+        settling=lambda finding: settling(finding, grade.submission, language),
         evidence=lambda criterion: _evidence(criterion, grade.facts, t),
         parts=score_parts(grade.score),
         points=lambda value: points(value, language),

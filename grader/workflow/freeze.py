@@ -5,12 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from grader.errors import HostError, IntakeError
 from grader.model.base import Message, digest
 from grader.model.lab import Lab
-from grader.model.submission import REPORT_ENTRY, Copied, IntakeCaps, Manifest, ManifestEntry, Submission, shown
+from grader.model.submission import (
+    EVIDENCE_BYTES,
+    EVIDENCE_FILES,
+    REPORT_ENTRY,
+    Copied,
+    IntakeCaps,
+    Manifest,
+    ManifestEntry,
+    Submission,
+    shown,
+)
 from grader.ports import Intake, Source, Store
 from grader.workflow.records import read_record
 
@@ -78,6 +89,20 @@ def report_bytes(submission: Submission) -> bytes | None:
     tree = Path(submission.frozen_dir)
     outside = submission.report_path == REPORT_ENTRY
     return (tree.parent / _REPORT if outside else tree / submission.report_path).read_bytes()
+
+
+def evidence_files(submission: Submission, lab: Lab) -> dict[str, bytes]:
+    """Return the files of output beside the report as handed in, by path from its folder."""
+    if submission.report_path is None or submission.report_path == REPORT_ENTRY:
+        return {}
+    folder, tree = submission.report_path.rpartition("/")[0], Path(submission.frozen_dir)
+    found: dict[str, bytes] = {}
+    for entry in submission.manifest.under(folder):
+        name = entry.path.removeprefix(f"{folder}/") if folder else entry.path
+        wanted = any(fnmatchcase(name, pattern) for pattern in lab.inputs.evidence)
+        if wanted and entry.state == "present" and entry.size <= EVIDENCE_BYTES and len(found) < EVIDENCE_FILES:
+            found[name] = (tree / entry.path).read_bytes()
+    return found
 
 
 def choose_root(entries: Sequence[ManifestEntry], lab: Lab) -> str | None:

@@ -20,7 +20,7 @@ from grader.model.submission import IntakeCaps, Submission
 from grader.ports import Clock, Engine, Host, HostLock, ImageBuilder, Intake, Progress, Results, Runner, Store
 from grader.render.fill import FillStyle
 from grader.workflow.budget import Budget
-from grader.workflow.freeze import freeze, report_bytes
+from grader.workflow.freeze import evidence_files, freeze, report_bytes
 from grader.workflow.grade import Graded, LabUsed, ReportUsed, grade_submission, output_files
 from grader.workflow.measure import Measured, measure_submission
 from grader.workflow.plan import PlannedStep, plan_submission
@@ -97,13 +97,14 @@ def run_grading(
     desk: Desk,
     results: Callable[[Submission], Results],
     *,
-    marks: Mapping[str, ManualMark],
+    marks: Callable[[Submission], Mapping[str, ManualMark]],
     version: str,
 ) -> Finished:
     """Grade one submission and write its results.
 
     Args:
         results: Asked once it is known what is graded and before anything is built; may refuse it.
+        marks: A person's points, by criterion; asked after `results`, and may refuse too.
     """
     began, began_s = desk.clock.wall(), desk.clock.monotonic()
     desk.progress.step("freeze", job.source)
@@ -116,9 +117,10 @@ def run_grading(
         )
     place = results(submission)
     place.check()
+    given = marks(submission)
     report = _read(job, used, submission)
     measured = _measure(job, used, desk, submission, place)
-    grade = grade_submission(used, submission, report, measured.facts, measured.host, marks, measured.findings, version)
+    grade = grade_submission(used, submission, report, measured.facts, measured.host, given, measured.findings, version)
     graded = output_files(
         used, grade, report, measured.runs, measured.logs, measured.step_files(), job.style, job.language
     )
@@ -137,7 +139,10 @@ def _read(job: Job, used: LabUsed, submission: Submission) -> ReportUsed:
     data = report_bytes(submission)
     if data is not None:
         name = submission.report_path or "report"
-        reading = read_report(data, used.lab, used.template, max_bytes=job.max_report_bytes, name=name)
+        evidence = evidence_files(submission, used.lab)
+        reading = read_report(
+            data, used.lab, used.template, max_bytes=job.max_report_bytes, name=name, evidence=evidence
+        )
         return ReportUsed(data=data, reading=reading)
     template = used.template.encode()
     stand_in = read_report(template, used.lab, used.template, max_bytes=len(template))

@@ -69,6 +69,35 @@ def small_lab() -> Lab:
     )
 
 
+STATEMENTS = {
+    "subjects": {"native": ["traditional", "task 2"], "wasm": ["wasm", "app.wasm", "task 3"]},
+    "words": {"startup_time": ["startup benchmark"]},
+    "quantities": [
+        {"id": "cloud.cold_time", "unit": "second", "words": ["cold start", "cold"], "about": ["cloud"]},
+        {"id": "cloud.deploy_time", "unit": "second", "words": ["deployment", "deploy"], "about": ["cloud"]},
+    ],
+    "commands": [
+        {"pattern": r"\btime\b.*\bcloud deploy", "id": "cloud.deploy_time", "once": True},
+        {"pattern": r"wasmtime run", "id": "wasm.startup_time"},
+        {"pattern": r"docker run", "id": "native.startup_time"},
+        {"pattern": r"image inspect", "id": "native.image_size", "notion": "docker_inspect"},
+    ],
+    "listings": [
+        {"kind": "files", "name": r"(^|[/\\])app\.wasm$", "id": "wasm.binary_size"},
+        {"kind": "files", "name": r"(^|[/\\])app$", "id": "native.binary_size"},
+        {"kind": "docker_images", "name": "^app", "id": "native.image_size"},
+        {"kind": "docker_stats", "id": "native.memory_idle"},
+        {"kind": "ctr_images", "name": "app-wasm", "id": "wasm.image_size"},
+    ],
+}
+
+
 @pytest.fixture(scope="session")
 def lab() -> Lab:
     return small_lab()
+
+
+@pytest.fixture(scope="session")
+def spoken() -> Lab:
+    """Return the same lab with words for text and pasted output."""
+    return Lab.model_validate({**small_lab().model_dump(by_alias=True), "statements": STATEMENTS})

@@ -43,7 +43,7 @@ def preferred(readings: tuple[Reading, ...]) -> Reading:
         ("about 4.5 MiB", 4.5 * MIB, "~"),
         ("около 4,5 МиБ", 4.5 * MIB, "~"),
         ("примерно 4.5 MiB", 4.5 * MIB, "~"),
-        ("4.5 MiB (estimated)", 4.5 * MIB, "~"),
+        ("4.5 MiB (estimated)", 4.5 * MIB, "estimated"),
         ("4.5 MiB*", 4.5 * MIB, None),
         ("4.5 MiB¹", 4.5 * MIB, None),
         ("4.5 MiB[^2]", 4.5 * MIB, None),

@@ -115,8 +115,21 @@ def test_a_table_behind_an_unclosed_fence_is_read_and_noted(lab: Lab) -> None:
     assert claim is not None
     assert claim.value == 2
     assert "claims.table-in-code" in reading.notes
-    closed = read_report(f"```\n{table}```\n".encode(), lab, TEMPLATE, max_bytes=CAP)
-    assert closed.table is None
+
+
+def test_a_table_in_a_fence_is_read_only_where_the_report_has_no_other(lab: Lab) -> None:
+    header = "| Metric | Traditional | WASM |\n|---|---|---|\n"
+    fenced = f"```\n{header}| Startup | 1 s | 2 s |\n```\n"
+    alone = read_report(fenced.encode(), lab, TEMPLATE, max_bytes=CAP)
+    assert alone.notes == ("claims.table-in-code",)
+    claim = alone.preferred("wasm.startup_time")
+    assert claim is not None
+    assert claim.value == 2
+    assert claim.cell is not None
+    beside = read_report(f"{fenced}\n{header}| Startup | 3 s | 4 s |\n".encode(), lab, TEMPLATE, max_bytes=CAP)
+    claim = beside.preferred("wasm.startup_time")
+    assert claim is not None
+    assert claim.value == 4
 
 
 def test_own_words_are_prose_beyond_the_template_in_any_script(lab: Lab) -> None:
@@ -131,7 +144,7 @@ def test_the_tables_value_wins_over_the_text_and_the_text_over_a_placeholder(lab
     spec = {"id": "native.startup_time", "pattern": r"average: (?P<value>\S+ s)", "unit": "second", "source": "text"}
     with_text = Lab.model_validate({**lab.model_dump(by_alias=True), "texts": [spec]})
     table = "| Metric | Traditional | WASM |\n|---|---|---|\n| Startup | {} | 2 s |\n\naverage: 0.5 s\n"
-    for cell, value in (("1 s", 1), ("~1 s", 1), ("TODO", 0.5), ("N/A", 0.5)):
+    for cell, value in (("1 s", 1), ("~1 s", 1), ("TODO", 0.5), ("see above", 0.5), ("N/A", None)):
         reading = read_report(table.format(cell).encode(), with_text, TEMPLATE, max_bytes=CAP)
         claim = reading.preferred("native.startup_time")
         assert claim is not None

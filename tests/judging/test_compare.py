@@ -72,6 +72,12 @@ def test_an_exact_byte_count_leaves_no_room_for_rounding(lab: Lab) -> None:
     assert found.verdict == "contradicted"
 
 
+@pytest.mark.parametrize("count", [4_718_592, 4_700_000, 4_697_620])
+def test_a_short_figure_worked_out_again_in_bytes_is_no_exact_count(lab: Lab, count: int) -> None:
+    again = claim("native.binary_size", count, low=count, high=count, unit="byte")
+    assert verdict(lab, [again], [], "native.binary_size").verdict == "consistent"
+
+
 @pytest.mark.parametrize("unit", ["B", "bytes", "байт", None])
 def test_a_byte_count_is_exact_in_whatever_words(lab: Lab, unit: str | None) -> None:
     exact = claim(
@@ -207,6 +213,72 @@ def test_a_factor_may_be_told_either_way_round(lab: Lab, factor: float) -> None:
         claim("startup_time.ratio", factor, unit="ratio"),
     ]
     assert verdict(lab, claims, [], "startup_time.ratio").verdict == "consistent"
+
+
+@pytest.mark.parametrize(
+    ("written", "better", "expected"),
+    [
+        ("-100 % (slower)", False, "consistent"),
+        ("-129 % (slower)", False, "contradicted"),
+        ("100 % faster", True, "contradicted"),
+    ],
+)
+def test_a_factor_told_as_a_percentage_is_worked_out_again(lab: Lab, written: str, better: bool, expected: str) -> None:
+    claims = [
+        claim("native.startup_time", 0.3, unit="second"),
+        claim("wasm.startup_time", 0.6, unit="second"),
+        claim("startup_time.ratio", None, quote=written, qualifier=written, better=better),
+    ]
+    assert verdict(lab, claims, [], "startup_time.ratio").verdict == expected
+
+
+def test_a_label_that_two_cells_share_means_the_same_in_both(lab: Lab) -> None:
+    sizes = [
+        claim("native.image_size", 4_700_000, low=4_650_000, high=4_980_000, unit="byte", written_unit="MB"),
+        claim("wasm.image_size", 859_832.32, low=815_000, high=865_075, unit="byte", written_unit="MB"),
+    ]
+    right, wrong = (claim("image_size.reduction", p, unit="percent", quote=f"{p} %") for p in (82.5, 80.0))
+    again = verdict(lab, [*sizes, right], [], "image_size.reduction")
+    assert again.verdict == "consistent"
+    assert again.recomputed is not None
+    assert again.recomputed.value == pytest.approx(100 * (4.7 - 0.82) / 4.7)
+    assert verdict(lab, [*sizes, wrong], [], "image_size.reduction").verdict == "contradicted"
+
+
+def test_a_coarse_figure_of_one_meaning_keeps_its_whole_range(lab: Lab) -> None:
+    mib = {"unit": "byte", "written_unit": "MB", "meaning": "binary"}
+    sizes = [
+        claim("native.image_size", 2_076_180.48, low=2_070_937.6, high=2_081_423.36, **mib),
+        claim("wasm.image_size", 2_097_152, low=2_044_723.2, high=2_149_580.8, **mib),  # 2.0 MB
+    ]
+    growth = claim("image_size.reduction", -1, unit="percent", quote="+1% larger", better=False)
+    assert verdict(lab, [*sizes, growth], [], "image_size.reduction").verdict == "consistent"
+
+
+def test_every_number_of_a_cell_may_have_given_the_derived_one(lab: Lab) -> None:
+    cell = {"table": 0, "row": 1, "column": 1}
+    claims = [
+        claim("native.image_size", 2_073_171, cell=cell),
+        claim("native.image_size", 6_820_000, cell=cell, preferred=False),
+        claim("wasm.image_size", 839_578),
+        claim("image_size.reduction", 87.7, unit="percent"),
+    ]
+    assert verdict(lab, claims, [], "image_size.reduction").verdict == "consistent"
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(47.8, "consistent"), (30.0, "contradicted")])
+def test_one_wrong_cell_leaves_what_follows_from_the_right_values_alone(
+    lab: Lab, percent: float, expected: str
+) -> None:
+    claims = [*row(4_700_000, 1_234_567), claim("binary_size.reduction", percent, unit="percent")]
+    assert verdict(lab, claims, [], "wasm.binary_size").verdict == "contradicted"
+    assert verdict(lab, claims, [], "binary_size.reduction").verdict == expected
+
+
+@pytest.mark.parametrize(("count", "expected"), [(2_073_223, "consistent"), (2_071_000, "contradicted")])
+def test_a_known_size_that_moves_by_some_bytes_has_a_reach(lab: Lab, count: int, expected: str) -> None:
+    exact = claim("native.image_size", count, low=count, high=count, unit="byte")
+    assert verdict(lab, [exact], [], "native.image_size").verdict == expected
 
 
 def test_a_ratio_measured_on_stand_in_arms_is_no_measure_of_the_labs_ratio(lab: Lab) -> None:

@@ -152,7 +152,11 @@ def test_ids_may_hold_dots_hyphens_and_underscores_bare() -> None:
         ("'a' == 1", 5, "cannot compare a number with a text"),
         ("'a' < claim(x.y).value", 5, "`==` or `!=` only, found `<`"),
         ("claim(x.y@z).value < 1", 10, "unexpected character `@`"),
-        ("claim(x.y).size < 1", 12, "`value`, `low`, `high`, `stated`, `missing`, `approximate`, found `size`"),
+        ("claim(x.y).size < 1", 12, "`value`, `low`, `high`, `stated`, `missing`, `approximate`, `notion`"),
+        ("claim(x.y).size < 1", 12, "`known`, `confirmed`, `sound`, found `size`"),
+        ("1 matches 'x'", 1, "`matches` needs a text on its left, found a number"),
+        ("claim(x.y).value matches 1", 26, "expected a regular expression in quotes after `matches`"),
+        ("claim(x.y).value matches '('", 26, "is no regular expression"),
         ("claim x.y", 7, "expected `(` after `claim`"),
         ("wasm > 1", 1, "unknown name `wasm`; write `claim(wasm).value`"),
         ("1 < 2 ; import os", 7, "unexpected character `;`"),
@@ -331,4 +335,33 @@ def test_a_range_holds_the_value_at_every_point_inside(
 def test_every_field_can_be_asked() -> None:
     for field in FIELDS:
         source = f"claim(a.b).{field}"
-        parse_condition(source if field in ("stated", "missing", "approximate") else f"{source} > 1")
+        if field in ("notion", "source", "quote"):
+            source += " == 'x'"
+        elif field in ("value", "low", "high"):
+            source += " > 1"
+        parse_condition(source)
+
+
+@pytest.mark.parametrize(
+    ("condition", "truth"),
+    [
+        ("claim(a.b).value matches '^ab'", True),
+        ("claim(a.b).value matches 'x'", False),
+        ("not claim(a.b).value matches 'x'", True),
+        ("claim(a.b).notion matches 'ls'", True),
+        ("claim(c.d).value matches 'x'", None),
+        ("claim(n.n).value matches '1'", None),
+    ],
+)
+def test_a_text_is_searched_and_anything_else_is_unknown(condition: str, truth: bool | None) -> None:
+    claims = {"a.b": Operand("abc", notion="ctr_ls"), "n.n": Operand(1.0)}
+    assert evaluate_condition(condition, claims, {}) is truth
+
+
+def test_what_nobody_can_tell_of_a_claim_is_unknown() -> None:
+    for field in ("known", "confirmed", "sound"):
+        for value in (True, False, None):
+            operand = Operand(1.0, **{field: value})
+            assert evaluate_condition(f"not claim(a.b).{field}", {"a.b": operand}, {}) is (
+                None if value is None else not value
+            )

@@ -141,6 +141,17 @@ def test_the_reports_own_output_sends_a_time_that_disagrees_to_a_person(lab: Lab
     assert outcomes(run(lab, [*good_claims(), raw], good_facts()))["t2.startup"] == "review"
 
 
+def test_an_estimate_is_no_measurement_and_goes_to_a_person(lab: Lab) -> None:
+    claims = [c for c in good_claims() if c.id != "native.startup_time"]
+    guess = claim("native.startup_time", 0.4, "second", qualifier="estimated")
+    assert outcomes(run(lab, [*claims, guess], good_facts()))["t2.startup"] == "review"
+
+
+def test_one_output_that_agrees_is_enough(lab: Lab) -> None:
+    raw = [claim("native.startup_time", t, "second", source="output", preferred=False) for t in (1.6, 0.4)]
+    assert outcomes(run(lab, [*good_claims(), *raw], good_facts()))["t2.startup"] == "pass"
+
+
 def test_slower_wasm_costs_nothing(lab: Lab) -> None:
     claims = [c for c in good_claims() if "startup" not in c.id]
     claims += [
@@ -238,7 +249,7 @@ def test_a_finding_sends_its_criterion_to_a_person_and_takes_no_point(lab: Lab) 
     claims = [c for c in good_claims() if c.id != "wasm.image_size"]
     claims.append(claim("wasm.image_size", 2_700_000, "byte"))
     judged = run(lab, claims, good_facts())
-    assert [f.rule for f in judged.findings] == ["wasm-image-larger"]
+    assert [f.rule for f in judged.findings] == ["wasm-image-larger", "wasm-image-unknown"]
     assert outcomes(judged)["t3.image_size"] == "review"
 
 

@@ -180,6 +180,7 @@ def grade(text: str = "4.5 MiB", *, timed: bool = True, failed: bool = False) ->
                 message=Message(code="rule.native-startup-zero"),
                 quote=text,
                 line=43,
+                reproduce="time docker run --rm moscow-time-traditional",
             ),
         ),
         criteria=criteria(text),

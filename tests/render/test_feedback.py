@@ -117,6 +117,13 @@ def test_no_id_version_or_host_of_a_stored_grade_acts(lab: Lab) -> None:
         assert not set("\x1b\u202e") & set(markdown)
 
 
+def test_a_finding_says_how_to_settle_it(lab: Lab) -> None:
+    assert "To check it yourself: `time docker run --rm moscow-time-traditional`" in feedback(lab, grade())
+    quiet = grade().findings[0].model_copy(update={"reproduce": ""})
+    found = feedback(lab, grade().model_copy(update={"findings": (quiet,)})).partition("## Worth a look")[2]
+    assert "To check it yourself" not in found.partition("##")[0]
+
+
 def test_a_full_mark_of_a_person_is_earned() -> None:
     marked = criterion(points=0.5, outcome="fail", manual=ManualMark(points=0.5))
     assert groups([marked])["passed"] == [marked]

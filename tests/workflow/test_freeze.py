@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from grader.adapters.store import DiskStore
 from grader.errors import IntakeError
 from grader.model.base import digest
-from grader.model.submission import Manifest, ManifestEntry
-from grader.workflow.freeze import choose_root, report_bytes, safe_name
+from grader.model.submission import EVIDENCE_BYTES, Manifest, ManifestEntry
+from grader.workflow.freeze import choose_root, evidence_files, report_bytes, safe_name
 from grader.workflow.plan import source_dir, source_key
 from tests.handed_in import SMALL, contents, folder, frozen, lab, refused, repository, state, tar_of, zip_of
 
@@ -157,6 +157,24 @@ def test_the_report_is_looked_for_where_the_lab_says_in_order(tmp_path: Path) ->
         (made / expected).unlink()
     without = frozen(made, tmp_path / "cache")
     assert (without.report_path, report_bytes(without)) == (None, None)
+
+
+def test_files_of_output_are_those_beside_the_report_that_the_lab_names(tmp_path: Path) -> None:
+    patterned = lab().model_copy(update={"inputs": lab().inputs.model_copy(update={"evidence": ("lab12/*.txt",)})})
+    large = b"x" * (EVIDENCE_BYTES + 1)
+    made = folder(
+        tmp_path / "course",
+        {
+            **REPO_LAYOUT,
+            "labs/lab12/out/runs.txt": b"0.5 s",
+            "labs/lab12/out/large.txt": large,
+            "labs/lab12/notes.md": b"x",
+            "lab12/other.txt": b"x",
+        },
+    )
+    assert evidence_files(frozen(made, tmp_path / "cache"), patterned) == {"lab12/out/runs.txt": b"0.5 s"}
+    (made / "labs/submission12.md").unlink()
+    assert evidence_files(frozen(made, tmp_path / "cache"), patterned) == {}
 
 
 def test_the_labs_own_folder_has_its_report_beside_it(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ class World:
             clock=FakeClock(NOW),
         )
         job = Job(source="handed-in", max_report_bytes=1000, resume=resume, use_cache=use_cache)
-        return run_grading(job, USED, desk, self._results, marks={}, version="1")
+        return run_grading(job, USED, desk, self._results, marks=lambda _: {}, version="1")
 
     def spoil(self, outcome: str, reason: Message) -> None:
         """Make a saved run of one arm, in its fourth round, one that went wrong: the arm's last."""
