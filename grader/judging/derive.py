@@ -58,17 +58,20 @@ def input_pairs(
 def reference_pairs(
     lab: Lab, metric: str, derived: Derived, facts: Sequence[Fact], known: Sequence[KnownValue]
 ) -> tuple[Pair, ...]:
-    """Return the pairs of measured and known values of a row, in any notion."""
+    """Return the pairs of measured and known values of a row: measured ones of one notion, beside any known one."""
     order = sides(lab, derived)
     if order is None:
         return ()
-    values: list[list[float]] = []
-    for subject in order:
-        claim_id = f"{subject}.{metric}"
-        fact = _own_fact(lab, claim_id, facts)
-        measured = [fact.value] if fact is not None and isinstance(fact.value, int | float) else []
-        values.append([v for v in (*measured, *(k.value for k in known if k.id == claim_id)) if v > 0])
-    return tuple(Pair(reference=(t, t), candidate=(w, w)) for t, w in product(*values))
+    found: list[tuple[float, ...]] = []
+    for notion in notions_of(lab, metric, facts) or (None,):
+        values: list[list[float]] = []
+        for subject in order:
+            claim_id = f"{subject}.{metric}"
+            fact = _own_fact(lab, claim_id, facts, notion)
+            measured = [fact.value] if fact is not None and isinstance(fact.value, int | float) else []
+            values.append([v for v in (*measured, *(k.value for k in known if k.id == claim_id)) if v > 0])
+        found += product(*values)
+    return tuple(Pair(reference=(t, t), candidate=(w, w)) for t, w in dict.fromkeys(found))
 
 
 def sides(lab: Lab, derived: Derived) -> tuple[str, str] | None:
