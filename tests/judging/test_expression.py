@@ -359,9 +359,13 @@ def test_a_text_is_searched_and_anything_else_is_unknown(condition: str, truth: 
 
 
 def test_what_nobody_can_tell_of_a_claim_is_unknown() -> None:
-    for field in ("known", "confirmed", "sound"):
-        for value in (True, False, None):
-            operand = Operand(1.0, **{field: value})
+    for value in (True, False, None):
+        told = {
+            "known": Operand(1.0, known=value),
+            "confirmed": Operand(1.0, confirmed=value),
+            "sound": Operand(1.0, sound=value),
+        }
+        for field, operand in told.items():
             assert evaluate_condition(f"not claim(a.b).{field}", {"a.b": operand}, {}) is (
                 None if value is None else not value
             )
