@@ -81,7 +81,7 @@ def fill_command(
         return
     done = run_session(request)
     _tell(done, lang)
-    exit_if_broken(done.graded.grade, done.folder)
+    exit_if_broken(done.graded.grade, done.folder, done.unrenewed)
 
 
 def _tell(done: Finished, lang: Language) -> None:

@@ -118,7 +118,7 @@ def grade_command(
     else:
         show_grade(done.lab, done.graded.grade, done.folder, lang)
         _show_what_changed(done, lang)
-    exit_if_broken(done.graded.grade, done.folder)
+    exit_if_broken(done.graded.grade, done.folder, done.unrenewed)
     exit_if_holding(fail_on or [], done.graded.grade)
 
 

@@ -19,6 +19,7 @@ from grader.errors import UsageError
 from grader.model.base import Language, Record
 from grader.model.grade import Grade, ManualMark
 from grader.model.lab import Lab
+from grader.model.run import Unrenewed
 from grader.model.submission import REPORT_ENTRY, Submission
 from grader.render.fill import FillStyle
 from grader.units import parse_duration
@@ -57,7 +58,8 @@ class Request(Record):
 class Finished(Record):
     """A finished grading: the lab it used, what was made, and the folder it lies in.
 
-    `report_file` is the student's own report, where it is to be changed in place; `before` the grade that lay there.
+    `report_file` is the student's own report, where it is to be changed in place; `before` the grade that lay there;
+    `unrenewed` are the arms that were to be timed again and broke.
     """
 
     lab: Lab
@@ -65,6 +67,7 @@ class Finished(Record):
     folder: Path
     report_file: Path | None = None
     before: Grade | None = None
+    unrenewed: tuple[Unrenewed, ...] = ()
 
 
 class Plan(Record):
@@ -120,6 +123,7 @@ def run_session(request: Request) -> Finished:
         folder=places.output.path,
         report_file=places.report_file,
         before=places.before,
+        unrenewed=done.unrenewed,
     )
 
 

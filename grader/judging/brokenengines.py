@@ -7,16 +7,22 @@ from collections.abc import Mapping, Sequence
 from grader.model.arms import ARMS, runs_image
 from grader.model.base import Message
 from grader.model.grade import Fact
+from grader.model.run import Unrenewed
 
 BROKE = frozenset({"infra.run-broke", "infra.image-broke", "infra.builder-broke"})
 """Reasons that speak of an engine; others of ours speak of what it was given."""
 
 
-def broken_engines(facts: Sequence[Fact]) -> Mapping[str, Message]:
-    """Return by engine the first reason why it could not do what it had said it could; empty if none broke."""
+def broken_engines(facts: Sequence[Fact], unrenewed: Sequence[Unrenewed] = ()) -> Mapping[str, Message]:
+    """Return by engine the first reason why it could not do what it had said it could; empty if none broke.
+
+    Args:
+        unrenewed: What has the numbers of an earlier grading because an engine broke: their facts are whole.
+    """
+    reasons = [(f.arm, f.reason) for f in facts if f.reason is not None] + [(u.arm, u.reason) for u in unrenewed]
     found: dict[str, Message] = {}
-    for fact in facts:
-        arm = ARMS.get(fact.arm)
-        if arm is not None and runs_image(fact.arm) and fact.reason is not None and fact.reason.code in BROKE:
-            found.setdefault(arm.engine, fact.reason)
+    for name, reason in reasons:
+        arm = ARMS.get(name)
+        if arm is not None and runs_image(name) and reason.code in BROKE:
+            found.setdefault(arm.engine, reason)
     return found

@@ -135,6 +135,13 @@ class Campaign(Record):
     discarded: tuple[Sample, ...] = ()
 
 
+class Unrenewed(Record):
+    """An arm that was to be timed again and could not: the numbers of before stand, and `reason` says why."""
+
+    arm: str
+    reason: Message
+
+
 class ServerStarts(Record):
     """The timed starts of one server, in order: seconds from spawn to the last byte of the first valid answer."""
 

@@ -18,7 +18,17 @@ from grader.model.grade import Fact, Finding
 from grader.model.host import Fingerprint
 from grader.model.image import ImageResult
 from grader.model.lab import Lab
-from grader.model.run import BuildResult, Campaign, LockSpan, PeakRuns, ProbeResult, Runnable, ServerStarts, TimedRuns
+from grader.model.run import (
+    BuildResult,
+    Campaign,
+    LockSpan,
+    PeakRuns,
+    ProbeResult,
+    Runnable,
+    ServerStarts,
+    TimedRuns,
+    Unrenewed,
+)
 from grader.model.selection import preference
 from grader.model.steps import build_step, image_step
 from grader.model.submission import Submission
@@ -43,7 +53,7 @@ class Measured(Record):
     `work_s` is the time spent in builds, probes and timed runs, seconds: no look-up, and no wait for the host lock.
     `locks` are the spans of time for which the host lock was held, in order.  `resumed_rounds` of the campaign were
     run before, by a run that was cut off.  `left_out` are the steps and arms that the time limit kept from being done,
-    or cut short.
+    or cut short; `unrenewed` the arms that were to be timed again and broke.
     """
 
     facts: tuple[Fact, ...]
@@ -55,6 +65,7 @@ class Measured(Record):
     campaign: Campaign | None
     resumed_rounds: int
     left_out: tuple[str, ...]
+    unrenewed: tuple[Unrenewed, ...]
     steps: tuple[StepOutput, ...]
     work_s: float
     locks: tuple[LockSpan, ...]
@@ -137,6 +148,7 @@ def measure_submission(
         campaign=session.campaign,
         resumed_rounds=session.resumed_rounds,
         left_out=session.left_out,
+        unrenewed=tuple(session.unrenewed),
         steps=tuple(session.steps),
         work_s=working.seconds,
         locks=tuple(working.spans),
@@ -155,6 +167,7 @@ class _Session:
         self.campaign: Campaign | None = None
         self.resumed_rounds = 0
         self.left_out: tuple[str, ...] = ()
+        self.unrenewed: list[Unrenewed] = []
         self.steps: list[StepOutput] = []
 
     def measure(self, work: Path, samples: SampleLog, *, resume: bool) -> tuple[Fact, ...]:
@@ -174,6 +187,7 @@ class _Session:
         timed = time_submission(self.site, self.lab, runnable, self.probes, samples, resume=resume)
         if timed is not None:
             self.campaign, self.resumed_rounds = timed.campaign, timed.resumed_rounds
+            self.unrenewed += timed.unrenewed
             self.steps.append(timed.step)
             if timed.campaign is None and timed.step.meta.reason is not None:
                 missing["timing"] = timed.step.meta.reason
@@ -200,6 +214,8 @@ class _Session:
     def _probe(self, name: str, subject: str, arm: str, runnable: Runnable) -> None:
         probed = run_probe(self.site, name, self.lab.probes[name], arm, runnable[subject, arm])
         self.probes.append(probed.result)
+        if probed.unrenewed is not None:
+            self.unrenewed.append(Unrenewed(arm=arm, reason=probed.unrenewed))
         self.steps.append(step_of_probe(probed.result, cached=probed.cached))
 
     def _facts(self, runnable: Runnable, capabilities: Mapping[str, Message | None]) -> tuple[Fact, ...]:

@@ -15,10 +15,11 @@ from grader.workflow.site import Site
 
 
 class Probed(Record):
-    """A probe's result and whether it came from the cache."""
+    """A probe's result and whether it came from the cache; `unrenewed` is why it was not timed again as asked."""
 
     result: ProbeResult
     cached: bool
+    unrenewed: Message | None = None
 
 
 @dataclass(frozen=True)

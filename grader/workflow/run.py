@@ -15,7 +15,7 @@ from grader.claims.reader import read_report
 from grader.errors import UsageError
 from grader.model.base import Language, Record
 from grader.model.grade import ManualMark
-from grader.model.run import LockSpan
+from grader.model.run import LockSpan, Unrenewed
 from grader.model.submission import IntakeCaps, Submission
 from grader.ports import Clock, Engine, Host, HostLock, ImageBuilder, Intake, Progress, Results, Runner, Store
 from grader.render.fill import FillStyle
@@ -79,11 +79,12 @@ class RunRecord(Record):
 
 
 class Finished(Record):
-    """A finished grading: what was frozen, what was made of it, and what the time limit left out."""
+    """A finished grading: what was frozen and made of it, what the time limit left out, what broke when timed again."""
 
     submission: Submission
     graded: Graded
     left_out: tuple[str, ...] = ()
+    unrenewed: tuple[Unrenewed, ...] = ()
 
 
 def plan_grading(job: Job, used: LabUsed, desk: Desk) -> tuple[PlannedStep, ...]:
@@ -128,7 +129,7 @@ def run_grading(
     place.write(graded.files | {"run.json": run})
     if not measured.left_out:
         place.samples.remove()
-    return Finished(submission=submission, graded=graded, left_out=measured.left_out)
+    return Finished(submission=submission, graded=graded, left_out=measured.left_out, unrenewed=measured.unrenewed)
 
 
 def _freeze(job: Job, used: LabUsed, desk: Desk) -> Submission:

@@ -17,12 +17,12 @@ from grader.judging.server import printed_word, spread, unexpected_failure, why_
 from grader.model.base import Message
 from grader.model.lab import HttpGet, HttpProbe
 from grader.model.run import Answer, Artifact, Command, MemoryReading, ProbeResult, ServerRun
+from grader.model.trouble import trouble
 from grader.ports import Clock, Server, Stopped
 from grader.stats.experiment import PAUSES_S, REPEATS
 from grader.stats.noise import doubts_about_readings, quiet_spawn
 from grader.workflow.calibration import CalibratedMeter
 from grader.workflow.firstanswer import First, first_answer
-from grader.workflow.httpclient import ask
 from grader.workflow.probing import Probed, Probing, start_probing
 from grader.workflow.site import Site
 from grader.workflow.waits import Waits
@@ -80,7 +80,7 @@ def _starts_again(serving: _Serving, stored: Probed) -> Probed:
         raise
     except HostError as error:
         site.progress.note(f"the new starts are not whole, those of before stay: {error.what}")
-        return stored
+        return stored.model_copy(update={"unrenewed": trouble("infra.run-broke", error)})
     if result.state != "passed":
         site.progress.note("the server did not answer at a new start: the starts of before stay")
         return stored
@@ -203,7 +203,7 @@ class _Serving:
 
     def _ask(self, server: Server, get: HttpGet, timeout_s: float) -> Answer:
         before = self.clock.wall()
-        answer = ask(server, get.path, self.probe.port, timeout_s=timeout_s)
+        answer = server.ask(get.path, self.probe.port, timeout_s=timeout_s)
         return judge_answer(get, answer, WallClock(before=before, after=self.clock.wall()))
 
     def _let_die(self, server: Server, answer: Answer) -> None:

@@ -8,7 +8,7 @@ from grader.errors import TimeLimitError
 from grader.model.base import TIME_IS_UP, Message, Record, canonical_json
 from grader.model.bench import BlockDone, NoiseReading
 from grader.model.lab import Lab, StdoutJsonProbe
-from grader.model.run import Campaign, ProbeResult, Runnable
+from grader.model.run import Campaign, ProbeResult, Runnable, Unrenewed
 from grader.model.samplelog import SampleHeader, SavedSamples
 from grader.model.selection import runs_right
 from grader.model.trouble import trouble
@@ -32,12 +32,14 @@ TIMING_STEP = "time"
 class Timed(Record):
     """What timing gave; no campaign if not one round was complete when the time was up.
 
-    `resumed_rounds` were run before, by a run that was cut off.
+    `resumed_rounds` were run before, by a run that was cut off.  `unrenewed` are the arms for which an earlier campaign
+    stands, because they broke in the one that was to replace it.
     """
 
     campaign: Campaign | None
     step: StepOutput
     resumed_rounds: int = 0
+    unrenewed: tuple[Unrenewed, ...] = ()
 
 
 class _Timing(Record):
@@ -91,7 +93,17 @@ def _or_kept(site: Site, key: str, made: Timed) -> Timed:
     return Timed(
         campaign=kept.campaign,
         step=step.model_copy(update={"meta": step.meta.model_copy(update={"reason": made.step.meta.reason})}),
+        unrenewed=_broke(made.campaign),
     )
+
+
+def _broke(campaign: Campaign | None) -> tuple[Unrenewed, ...]:
+    """Return the arms with a run that could not be made, each with the first reason."""
+    first: dict[str, Unrenewed] = {}
+    for sample in campaign.samples if campaign is not None else ():
+        if sample.outcome == "not-started" and sample.reason is not None:
+            first.setdefault(sample.arm, Unrenewed(arm=sample.arm, reason=sample.reason))
+    return tuple(first.values())
 
 
 def _earlier(site: Site, key: str, log: SampleLog) -> Timed | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from grader.judging.brokenengines import broken_engines
 from grader.model.base import Message
 from grader.model.grade import Fact
+from grader.model.run import Unrenewed
 
 
 def fact(arm: str, code: str, metric: str = "startup_time") -> Fact:
@@ -28,3 +29,9 @@ def test_what_needs_no_container_and_what_was_only_missing_break_nothing() -> No
 
 def test_a_fact_of_a_ratio_belongs_to_no_arm() -> None:
     assert broken_engines([fact("docker/ctr-runc", "infra.run-broke", "startup_time.ratio")]) == {}
+
+
+def test_an_engine_that_broke_while_its_arms_were_timed_again_is_named_though_their_facts_stand() -> None:
+    broke = Message(code="infra.run-broke", params={"detail": "gone"})
+    found = broken_engines([], [Unrenewed(arm="ctr-runc", reason=broke), Unrenewed(arm="process", reason=broke)])
+    assert found == {"containerd": broke}

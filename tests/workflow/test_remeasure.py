@@ -123,10 +123,13 @@ def test_one_for_which_the_host_was_never_free_leaves_the_old_times(desk: Desk) 
     assert measured.left_out == ("time",)
 
 
-def test_one_that_broke_leaves_the_old_times(desk: Desk) -> None:
+def test_one_that_broke_leaves_the_old_times_and_says_which_arm_did(desk: Desk) -> None:
     broken = taking(NEW_S, stop_at=5, error=HostError("no room"))
-    assert timed(desk.measure(broken, remeasure=True)) == (OLD_S, True)
-    assert timed(desk.measure(taking(NEW_S))) == (OLD_S, True)
+    measured = desk.measure(broken, remeasure=True)
+    assert timed(measured) == (OLD_S, True)
+    assert [(one.arm, one.reason.code) for one in measured.unrenewed] == [("process", "infra.run-broke")]
+    later = desk.measure(taking(NEW_S))
+    assert (timed(later), later.unrenewed) == ((OLD_S, True), ())
 
 
 def starts(measured: Measured) -> Fact:
@@ -157,8 +160,13 @@ def test_the_starts_of_a_server_are_timed_again_and_it_is_asked_no_more(served: 
     assert later.served == []
 
 
-@pytest.mark.parametrize("error", [None, HostError("no namespaces"), TimeLimitError("up")])
-def test_starts_that_do_not_come_to_their_end_leave_the_old_ones(served: Desk, error: HostError | None) -> None:
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(None, None), (HostError("no namespaces"), "infra.run-broke"), (TimeLimitError("up"), "limit.time")],
+)
+def test_starts_that_do_not_come_to_their_end_leave_the_old_ones(
+    served: Desk, error: HostError | None, code: str | None
+) -> None:
     before = starts(served.measure(serving(serves)))
     number = 0
 
@@ -172,4 +180,5 @@ def test_starts_that_do_not_come_to_their_end_leave_the_old_ones(served: Desk, e
     measured = served.measure(serving(start), remeasure=True)
     assert starts(measured) == before
     assert any("of before stay" in line for line in served.progress.lines)
+    assert [one.reason.code for one in measured.unrenewed] == ([code] if code else [])
     assert starts(served.measure(serving(serves))) == before
