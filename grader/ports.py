@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,6 +13,7 @@ from grader.model.host import Fingerprint, Tool
 from grader.model.image import ImageResult
 from grader.model.lab import BuildSource, HttpGet, ImageSource, Probe, Step
 from grader.model.run import (
+    Answer,
     Artifact,
     BuildResult,
     Command,
@@ -49,11 +49,15 @@ class Call(Record):
 class Server(Protocol):
     """A program that runs behind the boundary with a network of its own, until `stop` or its own end."""
 
-    def connect(self, timeout_s: float) -> socket.socket:
-        """Return a new TCP connection to the server's port; as root and as a plain user.
+    def ask(self, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
+        """Send one GET over a new connection to the server's port; as root and as a plain user.
 
-        Raises: OSError as `socket.connect` does (refused while it is not listening, timeout); HostError if the
-            boundary broke.
+        Args:
+            timeout_s: For all of it, from connecting to the last byte.
+            connect_s: For connecting alone, where that has to be shorter.
+        Returns: What came, its body cut one byte above the cap; where nothing readable came, the reason.  A server
+            that does not listen is `answer.refused`.
+        Raises: HostError if the boundary broke.
         """
 
     def started_ns(self) -> int:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,12 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 from grader.errors import HostError, TimeLimitError
-from grader.model.base import Message, digest
+from grader.judging.http import unreadable
+from grader.model.base import Message, Scalar, digest
 from grader.model.bench import Block, BlockDone, NoiseReading
 from grader.model.host import Fingerprint, Tool
 from grader.model.image import Image, ImageResult, ImageSize
 from grader.model.lab import BuildSource, HttpGet, ImageSource, Probe, Step
 from grader.model.run import (
+    Answer,
     Artifact,
     BuildResult,
     Command,
@@ -45,19 +45,23 @@ def completed(stdout: str = "", **changes: object) -> Completed:
     return Completed.model_validate(good | changes)
 
 
-def http_answer(body: str, content_type: str = "text/html; charset=utf-8", status: str = "200 OK") -> bytes:
-    """Return what a server sends for one request before it closes the connection."""
-    data = body.encode()
-    lines = (f"HTTP/1.1 {status}", f"Content-Type: {content_type}", f"Content-Length: {len(data)}", "Connection: close")
-    return "".join(f"{line}\r\n" for line in (*lines, "")).encode() + data
+def http_answer(body: str, content_type: str = "text/html; charset=utf-8", status: int = 200) -> Answer:
+    """Return what a server answers to whatever path it is given for."""
+    data = body.encode().decode("latin-1")
+    return Answer(path="", status=status, content_type=content_type, body=data, total_s=0.001)
+
+
+def no_answer(path: str, code: str, **params: Scalar) -> Answer:
+    """Return that nothing readable came from a server, and why."""
+    return unreadable(path, Message(code=code, params={"path": path, **params}))
 
 
 class FakeServer:
-    """A server whose answers are given; each connection is one end of a pair of sockets, so no port is needed.
+    """A server whose answers are given; they take no time, and no port is needed.
 
     Args:
-        answers: By path, all that it sends for a request before it closes; for any other path a 404.
-        refusals: Connections that are refused before the first that is taken; None for a server that never listens.
+        answers: By path, what it answers, or the code of why nothing readable comes; for any other path a 404.
+        refusals: Requests that are refused before the first that is taken; None for a server that never listens.
         dies_after: Answers after which it has ended by itself; 0 for one that ends at once.
         memory: What it has, read anew each time.
         how: How it ends when it is stopped, unless it has ended by itself.
@@ -69,7 +73,7 @@ class FakeServer:
 
     def __init__(
         self,
-        answers: Mapping[str, bytes] | None = None,
+        answers: Mapping[str, Answer | str] | None = None,
         *,
         refusals: int | None = 0,
         dies_after: int | None = None,
@@ -87,28 +91,14 @@ class FakeServer:
         self.stops = 0
         self.grace_s: float | None = None
         self._started_ns = time.perf_counter_ns()
-        self._talks: list[threading.Thread] = []
 
-    def connect(self, timeout_s: float) -> socket.socket:
+    def ask(self, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
         if self.ended() or self.refusals is None or self.refusals > 0:
             self.refusals = self.refusals and self.refusals - 1
-            raise ConnectionRefusedError("refused")
-        ours, its = socket.socketpair()
-        ours.settimeout(timeout_s)
-        talk = threading.Thread(target=self._talk, args=(its,), daemon=True)
-        self._talks.append(talk)
-        talk.start()
-        return ours
-
-    def _talk(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as lines:
-            request = lines.readline().split()
-            while lines.readline().strip():
-                pass
-            if len(request) > 1:
-                path = request[1].decode("latin-1")
-                self.asked.append(path)
-                connection.sendall(self.answers.get(path, http_answer("no such page", status="404 Not Found")))
+            return no_answer(path, "answer.refused", port=port)
+        self.asked.append(path)
+        came = self.answers.get(path, http_answer("no such page", status=404))
+        return no_answer(path, came) if isinstance(came, str) else came.model_copy(update={"path": path})
 
     def started_ns(self) -> int:
         return self._started_ns
@@ -125,8 +115,6 @@ class FakeServer:
         if self.stops == 0:
             self.grace_s = grace_s
         self.stops += 1
-        for talk in self._talks:
-            talk.join()
         return Stopped(how=self.how, completed=self.end)
 
 

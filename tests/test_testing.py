@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 
 from grader.errors import TimeLimitError
-from grader.model.run import Command
+from grader.model.run import Answer, Command
 from grader.ports import Engine, HostLock, Runner, Server
 from grader.testing import FakeEngine, FakeLock, FakeRunner, FakeServer, completed, http_answer
 
 
-def ask(server: Server, path: str) -> str:
-    with server.connect(5) as connection:
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        with connection.makefile("rb") as said:
-            return said.read().decode()
+def ask(server: Server, path: str) -> Answer:
+    return server.ask(path, 8080, timeout_s=5)
+
+
+def code(answer: Answer) -> str | None:
+    return answer.reason.code if answer.reason is not None else None
 
 
 def test_fakes_have_the_shape_of_their_ports() -> None:
@@ -29,35 +30,29 @@ def test_fakes_have_the_shape_of_their_ports() -> None:
 
 def test_server_answers_by_path_and_knows_what_was_asked() -> None:
     server = FakeServer({"/": http_answer("hello")})
-    assert ask(server, "/").endswith("hello")
-    assert "404" in ask(server, "/other")
-    assert server.asked == ["/", "/other"]
+    assert ask(server, "/").body == "hello"
+    assert (ask(server, "/other").path, ask(server, "/other").status) == ("/other", 404)
+    assert server.asked == ["/", "/other", "/other"]
     assert (server.stop(1).how, server.ended()) == ("terminated", True)
     assert server.stop(0) == server.stop(1)
 
 
 def test_server_refuses_as_often_as_told_then_answers() -> None:
     server = FakeServer({"/": http_answer("hello")}, refusals=2)
-    for _ in range(2):
-        with pytest.raises(ConnectionRefusedError):
-            server.connect(1)
-    assert ask(server, "/").endswith("hello")
+    assert [code(ask(server, "/")) for _ in range(3)] == ["answer.refused", "answer.refused", None]
 
 
 def test_server_that_never_listens_refuses_for_ever() -> None:
     server = FakeServer(refusals=None)
-    for _ in range(5):
-        with pytest.raises(ConnectionRefusedError):
-            server.connect(1)
+    assert {code(ask(server, "/")) for _ in range(5)} == {"answer.refused"}
     assert not server.ended()
 
 
 def test_server_that_dies_has_ended_by_itself() -> None:
     server = FakeServer({"/": http_answer("hello")}, dies_after=1)
-    assert ask(server, "/").endswith("hello")
+    assert ask(server, "/").body == "hello"
     assert server.ended()
-    with pytest.raises(ConnectionRefusedError):
-        server.connect(1)
+    assert code(ask(server, "/")) == "answer.refused"
     assert server.stop(1).how == "by-itself"
 
 

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+from grader.adapters.httpclient import Connect, ask
 from grader.adapters.spawn import Followed
-from grader.model.run import Completed, MemoryReading
+from grader.model.run import Answer, Completed, MemoryReading
 from grader.ports import Stopped
 
 How = Literal["by-itself", "terminated", "killed"]
@@ -31,7 +32,7 @@ class ProgramServer:
         self,
         followed: Followed,
         *,
-        connect: Callable[[float], socket.socket],
+        connect: Connect,
         terminate: Callable[[], bool],
         memory: Callable[[], tuple[MemoryReading, ...]],
         judged: Callable[[Completed, How], Completed],
@@ -43,10 +44,9 @@ class ProgramServer:
         self._judged = judged
         self._stopped: Stopped | None = None
 
-    def connect(self, timeout_s: float) -> socket.socket:
-        if self._followed.ended():
-            raise ConnectionRefusedError(errno.ECONNREFUSED, "the server has ended")
-        return self._connect(timeout_s)
+    def ask(self, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
+        connect = _refused if self._followed.ended() else self._connect
+        return ask(connect, path, port, timeout_s=timeout_s, connect_s=connect_s)
 
     def started_ns(self) -> int:
         return self._followed.start_ns
@@ -86,8 +86,8 @@ class NeverServed:
         self._completed = completed
         self._started_ns = time.perf_counter_ns()
 
-    def connect(self, timeout_s: float) -> socket.socket:
-        raise ConnectionRefusedError(errno.ECONNREFUSED, "the server has ended")
+    def ask(self, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
+        return ask(_refused, path, port, timeout_s=timeout_s, connect_s=connect_s)
 
     def started_ns(self) -> int:
         return self._started_ns
@@ -100,3 +100,7 @@ class NeverServed:
 
     def stop(self, grace_s: float) -> Stopped:
         return Stopped(how="by-itself", completed=self._completed)
+
+
+def _refused(timeout_s: float) -> socket.socket:
+    raise ConnectionRefusedError(errno.ECONNREFUSED, "the server has ended")

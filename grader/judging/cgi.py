@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from grader.judging.http import BODY_BYTES
+from grader.judging.http import BODY_BYTES, unreadable
 from grader.judging.probes import last_words, shown
 from grader.model.base import Message, Scalar
 from grader.model.run import Answer, Completed
@@ -48,12 +48,12 @@ def parse_cgi(path: str, stdout: bytes) -> Answer:
     The body is cut one byte above the cap, so that a check of it can tell.
     """
     if not stdout.strip():
-        return _unreadable(path, Message(code="cgi.empty", params={"path": path}))
+        return unreadable(path, Message(code="cgi.empty", params={"path": path}))
     try:
         lines, body = _split(stdout)
         headers = _headers(lines)
     except _UnreadableError as error:
-        return _unreadable(path, Message(code=error.code, params={"path": path, **error.params}))
+        return unreadable(path, Message(code=error.code, params={"path": path, **error.params}))
     return Answer(
         path=path,
         status=int(headers.get("status", REDIRECTED if "location" in headers else "200")),
@@ -71,10 +71,6 @@ def _bad_end(path: str, completed: Completed) -> Message | None:
     if completed.signal is not None:
         return Message(code="cgi.signal", params={"path": path, "signal": completed.signal, "said": said})
     return Message(code="cgi.exit", params={"path": path, "exit": completed.exit_code, "said": said})
-
-
-def _unreadable(path: str, reason: Message) -> Answer:
-    return Answer(path=path, status=None, content_type=None, body="", reason=reason)
 
 
 def _split(stdout: bytes) -> tuple[list[str], bytes]:

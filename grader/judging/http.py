@@ -24,6 +24,11 @@ _OF_A_ROUTE = {
 """The same finding about one route of several."""
 
 
+def unreadable(path: str, reason: Message) -> Answer:
+    """Return that nothing readable came, and why."""
+    return Answer(path=path, status=None, content_type=None, body="", reason=reason)
+
+
 def judge_answer(get: HttpGet, answer: Answer, clock: WallClock) -> Answer:
     """Return the answer with the first reason why it is not what the probe expects; never raises.
 

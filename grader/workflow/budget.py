@@ -6,7 +6,6 @@ has to know of it.  A command that only this cap cut short raises, so its result
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -14,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from grader.errors import TimeLimitError
 from grader.model.bench import NoiseReading
 from grader.model.host import Fingerprint, Tool
-from grader.model.run import Command, Completed, MemoryReading
+from grader.model.run import Answer, Command, Completed, MemoryReading
 from grader.ports import Host, HostLock, Launcher, NoiseMeter, Runner, SandboxStatus, Server, Stopped
 
 PAUSE_SHARE = 0.1
@@ -102,8 +101,8 @@ class BoundedServer:
         self._inner = inner
         self._budget = budget
 
-    def connect(self, timeout_s: float) -> socket.socket:
-        return self._inner.connect(self._budget.cap(timeout_s))
+    def ask(self, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
+        return self._inner.ask(path, port, timeout_s=self._budget.cap(timeout_s), connect_s=connect_s)
 
     def started_ns(self) -> int:
         return self._inner.started_ns()

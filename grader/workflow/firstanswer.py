@@ -8,7 +8,6 @@ from grader.judging.probes import WallClock
 from grader.model.base import Record
 from grader.model.run import Answer
 from grader.ports import Clock, Server
-from grader.workflow.httpclient import ask
 from grader.workflow.waits import Waits
 
 Judge = Callable[[Answer, WallClock], Answer]
@@ -40,7 +39,7 @@ def first_answer(
             ended = server.ended()
             left = min(waits.request_s, max(waits.least_s, deadline - clock.monotonic()))
             before = clock.wall()
-            came = ask(server, path, port, timeout_s=left, connect_s=waits.connect_s)
+            came = server.ask(path, port, timeout_s=left, connect_s=waits.connect_s)
             seconds = (clock.ticks_ns() - server.started_ns()) / 1e9
             now = clock.monotonic()
             answer = judge(came, WallClock(before=before, after=clock.wall()))

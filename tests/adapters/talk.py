@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 
 from grader.model.base import Record
 from grader.model.run import Command, MemoryReading
@@ -47,12 +46,11 @@ def talk(runner: Runner, request: Request) -> Talk:
 
 
 def ask(server: Server, path: str, within_s: float = 30.0) -> str:
-    """Return what the server sends for one request, empty if it does not listen in that time or has ended."""
+    """Return what the server answers to one request, empty if it does not listen in that time or has ended."""
     deadline_s = time.monotonic() + within_s
     while time.monotonic() < deadline_s and not server.ended():
-        with suppress(ConnectionRefusedError), server.connect(within_s) as connection:
-            connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
-            with connection.makefile("rb") as said:
-                return said.read().decode()
+        answer = server.ask(path, 8080, timeout_s=within_s)
+        if answer.reason is None:
+            return answer.body
         time.sleep(0.0005)
     return ""

@@ -213,15 +213,9 @@ def test_a_server_is_reached_looked_at_and_stopped(engine: DockerEngine, tmp_pat
     command = engine.command(arm, shell(tmp_path, SERVE), server(), LIMITS)
     with engine.serve(command, 8080) as serving:
         deadline = time.monotonic() + 20
-        answer = b""
-        while not answer and time.monotonic() < deadline:
-            try:
-                with serving.connect(2) as connection:
-                    connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                    answer = connection.recv(100)
-            except OSError:
-                time.sleep(0.02)
-        assert answer.startswith(b"HTTP/1.0 200")
+        while (answer := serving.ask("/", 8080, timeout_s=2)).reason is not None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert (answer.status, answer.body) == (200, "hi")
         readings = {reading.notion: reading.size_bytes for reading in serving.memory()}
         assert set(readings) == {"cgroup", "docker_stats", "shim"}
         assert 0 < readings["docker_stats"] <= LIMITS.memory_bytes

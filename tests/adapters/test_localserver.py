@@ -25,11 +25,9 @@ def argv(port: int) -> list[str]:
 def test_a_server_is_reached_and_ended_by_sigterm(port: int) -> None:
     with serve_locally(sys.executable, argv(port), {}, port, 60) as server:
         for _ in range(2000):
-            try:
-                server.connect(1.0).close()
+            if server.ask("/", port, timeout_s=30).status == 200:
                 break
-            except ConnectionRefusedError:
-                time.sleep(0.01)
+            time.sleep(0.01)
         else:
             pytest.fail("it never listened")
         stopped = server.stop(10)
@@ -67,7 +65,7 @@ def test_a_stranger_that_listened_meanwhile_may_have_answered_and_is_told(port: 
         server = serving.__enter__()
         stranger.bind(("127.0.0.1", port))
         stranger.listen()
-        server.connect(5.0).close()
+        server.ask("/", port, timeout_s=0.1)
         with pytest.raises(HostError) as caught:
             serving.__exit__(None, None, None)
     assert f"something else listens on port {port}" in str(caught.value)
@@ -76,8 +74,9 @@ def test_a_stranger_that_listened_meanwhile_may_have_answered_and_is_told(port: 
 
 def test_a_program_that_is_not_there_never_serves(port: int) -> None:
     with serve_locally("/no/such/program", ["name"], {}, port, 60) as server:
-        with pytest.raises(ConnectionRefusedError):
-            server.connect(1.0)
+        refused = server.ask("/", port, timeout_s=1.0).reason
+        assert refused is not None
+        assert refused.code == "answer.refused"
         stopped = server.stop(1)
     assert (stopped.completed.outcome, stopped.completed.argv) == ("not-started", ("name",))
 

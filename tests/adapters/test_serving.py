@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -80,8 +81,8 @@ def open_descriptors() -> set[str]:
 
 def test_both_routes_answer_and_a_polite_server_ends_at_sigterm(serve: Serve) -> None:
     said = serve(paths=("/", "/api/time", "/"))
-    assert [answer.partition("\r\n\r\n")[2] for answer in (said.answers[0], said.answers[2])] == ["<p>hello</p>"] * 2
-    assert "application/json" in said.answers[1]
+    assert (said.answers[0], said.answers[2]) == ("<p>hello</p>", "<p>hello</p>")
+    assert json.loads(said.answers[1])
     assert not said.ended
     done = said.stopped.completed
     assert (said.stopped.how, done.outcome, done.signal) == ("terminated", "failed", signal.SIGTERM)
@@ -274,7 +275,7 @@ def test_grader_that_is_killed_or_interrupted_in_the_body_leaves_no_process(
         cwd=Path(__file__).parents[2],
     )
     assert grader.stdout is not None
-    assert "200 OK" in grader.stdout.readline()
+    assert mark in grader.stdout.readline()
     started = children(grader.pid)
     assert len(started) == (2 if boundary == "Sandbox" else 1)  # The helper and the boundary, or the server itself.
     grader.send_signal(how)

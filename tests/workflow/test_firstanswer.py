@@ -1,9 +1,8 @@
-"""The wait for a first valid answer; the fake's connections are real sockets, its waits are the fake clock's."""
+"""The wait for a first valid answer; all waits are the fake clock's."""
 
 from __future__ import annotations
 
 import gc
-import socket
 from collections.abc import Callable
 
 import pytest
@@ -12,18 +11,17 @@ from grader.adapters.clock import SystemClock
 from grader.judging.probes import WallClock
 from grader.model.base import Message
 from grader.model.run import Answer
-from grader.testing import FakeClock, FakeServer, http_answer
+from grader.testing import FakeClock, FakeServer, http_answer, no_answer
 from grader.workflow.firstanswer import First, first_answer
 from grader.workflow.waits import Waits
 
 WAITS = Waits(patience_s=0.05)
-"""Patience is waited for in truth, by a real socket."""
 
 
 class Timed(FakeServer):
-    """A server that was started when this clock said so; to connect takes a tenth of a second of it."""
+    """A server that was started when this clock said so; to ask it takes a tenth of a second of it."""
 
-    def __init__(self, clock: FakeClock, answers: dict[str, bytes], **options: int | None) -> None:
+    def __init__(self, clock: FakeClock, answers: dict[str, Answer | str], **options: int | None) -> None:
         super().__init__(answers, **options)  # type: ignore[arg-type]
         self.clock, self.began_ns = clock, clock.ticks_ns()
         self.calm: list[bool] = []
@@ -31,10 +29,10 @@ class Timed(FakeServer):
     def started_ns(self) -> int:
         return self.began_ns
 
-    def connect(self, timeout_s: float) -> socket.socket:
+    def ask(self, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
         self.clock.sleep(0.1)
         self.calm.append(self.clock.calm)
-        return super().connect(timeout_s)
+        return super().ask(path, port, timeout_s=timeout_s, connect_s=connect_s)
 
 
 def is_ready(answer: Answer, came: WallClock) -> Answer:
@@ -102,17 +100,17 @@ def test_one_that_never_listens_is_waited_for_no_longer_than_allowed() -> None:
 class Closes(Timed):
     """Answers wrongly so often, and then takes no connection any more; it has `ended` or lives on."""
 
-    def __init__(self, clock: FakeClock, answers: int, answer: bytes, *, ended: bool) -> None:
+    def __init__(self, clock: FakeClock, answers: int, answer: Answer | str, *, ended: bool) -> None:
         super().__init__(clock, {"/": answer})
         self.left, self.gone = answers, ended
 
-    def connect(self, timeout_s: float) -> socket.socket:
+    def ask(self, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
         if self.left == 0:
             self.clock.sleep(0.1)
-            raise ConnectionRefusedError("refused")
-        connection = super().connect(timeout_s)
+            return no_answer(path, "answer.refused")
+        came = super().ask(path, port, timeout_s=timeout_s, connect_s=connect_s)
         self.left -= 1
-        return connection
+        return came
 
     def ended(self) -> bool:
         return self.gone and self.left == 0
@@ -126,10 +124,9 @@ def test_a_wrong_answer_tells_more_than_refusals_after_it_and_than_the_servers_e
 
 def test_the_end_of_a_server_tells_more_than_that_it_hung_up() -> None:
     clock = FakeClock()
-    assert why(Closes(clock, 1, b"", ended=True), clock) == ("answer.refused", None)
+    assert why(Closes(clock, 1, "answer.closed", ended=True), clock) == ("answer.refused", None)
     clock = FakeClock()
-    hung_up, _ = why(Closes(clock, 1, b"", ended=False), clock)
-    assert hung_up in ("answer.closed", "answer.not-http")
+    assert why(Closes(clock, 1, "answer.closed", ended=False), clock) == ("answer.closed", None)
 
 
 def test_a_wrong_answer_is_given_some_patience_and_no_more() -> None:

@@ -1,10 +1,9 @@
-"""Servers that serve, lie, die, or fail as they should; the fake's connections are real sockets."""
+"""Servers that serve, lie, die, or fail as they should; all waits are the fake clock's."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,8 +13,17 @@ from grader.errors import HostError, LockError
 from grader.model.base import Message
 from grader.model.grade import Fact
 from grader.model.lab import HttpProbe, Lab
-from grader.model.run import MemoryReading, ProbeResult
-from grader.testing import FakeClock, FakeHost, FakeLock, FakeNoiseMeter, FakeServer, completed, http_answer
+from grader.model.run import Answer, MemoryReading, ProbeResult
+from grader.testing import (
+    FakeClock,
+    FakeHost,
+    FakeLock,
+    FakeNoiseMeter,
+    FakeServer,
+    completed,
+    http_answer,
+    no_answer,
+)
 from grader.workflow.waits import STANDARD, Waits
 from tests.samplelab import NOW, engine, right_output, serving_lab
 from tests.workflow.test_measure import Desk, facts
@@ -44,7 +52,6 @@ def dies(said: str, **changes: object) -> FakeServer:
 
 
 WAITS = Waits(patience_s=0.05, requests=20)
-"""Patience is waited for in truth, by a real socket; all other waits are the fake clock's."""
 
 
 class Rig:
@@ -128,7 +135,7 @@ def test_starts_on_a_host_that_stays_busy_say_so_after_three_repeats(rig: Rig) -
 
 
 class Late(FakeServer):
-    """Listens so many seconds after its start, on the clock of who asks; each attempt to connect takes 0.1 ms."""
+    """Listens so many seconds after its start, on the clock of who asks; each attempt to ask takes 0.1 ms."""
 
     def __init__(self, clock: FakeClock, after_s: float) -> None:
         super().__init__(RIGHT, memory=still())
@@ -137,11 +144,11 @@ class Late(FakeServer):
     def started_ns(self) -> int:
         return self.began_ns
 
-    def connect(self, timeout_s: float) -> socket.socket:
+    def ask(self, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
         self.clock.sleep(0.0001)
         if (self.clock.ticks_ns() - self.began_ns) / 1e9 < self.after_s:
-            raise ConnectionRefusedError("refused")
-        return super().connect(timeout_s)
+            return no_answer(path, "answer.refused")
+        return super().ask(path, port, timeout_s=timeout_s, connect_s=connect_s)
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.0007, 0.05, 1.2345, 15.0])
@@ -193,7 +200,7 @@ def test_a_server_that_listens_late_is_waited_for(rig: Rig) -> None:
             "answer.not-now",
             "/api/time",
         ),
-        (lambda: FakeServer(RIGHT | {"/": b"garbage\r\n"}), "answer.not-http", "/"),
+        (lambda: FakeServer(RIGHT | {"/": "answer.not-http"}), "answer.not-http", "/"),
         (lambda: dies("panic: no port\n"), "server.exited", "/"),
         (lambda: FakeServer(RIGHT, dies_after=1), "server.exited", "/api/time"),
         (lambda: serves(dies_after=9), "server.exited-later", "/api/time"),
@@ -225,10 +232,10 @@ class DiesSlowly(FakeServer):
 
     looks = 3
 
-    def connect(self, timeout_s: float) -> socket.socket:
+    def ask(self, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
         if super().ended():
-            raise ConnectionRefusedError("refused")
-        return super().connect(timeout_s)
+            return no_answer(path, "answer.refused")
+        return super().ask(path, port, timeout_s=timeout_s, connect_s=connect_s)
 
     def ended(self) -> bool:
         self.looks -= super().ended()
@@ -247,16 +254,23 @@ def test_a_server_that_hung_up_is_given_a_moment_to_end_by_itself(rig: Rig) -> N
 class Stalls(FakeServer):
     """Answers wrongly once, and says nothing to whoever asks again."""
 
-    def _talk(self, connection: socket.socket) -> None:
-        if not self.asked:
-            super()._talk(connection)
-        with connection:
-            while connection.fileno() >= 0 and connection.recv(4096):
-                pass
+    def __init__(self, clock: FakeClock, answer: Answer) -> None:
+        super().__init__({"/": answer})
+        self.clock = clock
+
+    def ask(self, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
+        if self.asked:
+            return mute(path, timeout_s, self.clock)
+        return super().ask(path, port, timeout_s=timeout_s, connect_s=connect_s)
+
+
+def mute(path: str, timeout_s: float, clock: FakeClock) -> Answer:
+    clock.sleep(timeout_s)
+    return no_answer(path, "answer.timeout", seconds=timeout_s)
 
 
 def test_a_wrong_answer_tells_more_than_the_end_of_the_wait_for_a_better_one(rig: Rig) -> None:
-    (fact,) = rig.facts(lambda: Stalls({"/": PAGE.replace(b"200", b"503")}))["native.server_mode@process"]
+    (fact,) = rig.facts(lambda: Stalls(rig.desk.clock, http_answer("<p>", status=503)))["native.server_mode@process"]
     assert fact.reason is not None
     assert fact.reason == Message(code="answer.status", params={"path": "/", "found": 503})
 
@@ -264,10 +278,9 @@ def test_a_wrong_answer_tells_more_than_the_end_of_the_wait_for_a_better_one(rig
 class LateAndMute(Late):
     """Listens when the wait is nearly over, and never says a word."""
 
-    def _talk(self, connection: socket.socket) -> None:
-        with connection:
-            while connection.recv(4096):
-                pass
+    def ask(self, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
+        came = super().ask(path, port, timeout_s=timeout_s, connect_s=connect_s)
+        return came if came.reason is not None else mute(path, timeout_s, self.clock)
 
 
 def test_a_wait_that_is_cut_short_by_its_end_is_told_as_the_whole_wait(rig: Rig) -> None:
@@ -344,9 +357,9 @@ def test_a_failure_that_is_expected_may_take_as_long_as_any_run(rig: Rig) -> Non
     class Compiling(FakeServer):
         attempts = 0
 
-        def connect(self, timeout_s: float) -> socket.socket:
+        def ask(self, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
             self.attempts += 1
-            return super().connect(timeout_s)
+            return super().ask(path, port, timeout_s=timeout_s, connect_s=connect_s)
 
         def ended(self) -> bool:
             return self.stops > 0 or self.attempts * WAITS.untimed_pause_s > 2 * WAITS.ready_s

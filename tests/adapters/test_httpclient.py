@@ -13,41 +13,46 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader.adapters.httpclient import Connect, ask
 from grader.errors import HostError
 from grader.judging.http import BODY_BYTES
 from grader.model.run import Answer
-from grader.testing import FakeServer, http_answer
-from grader.workflow.httpclient import ask
 
 Talk = Callable[[socket.socket], None]
 PATIENCE_S = 0.3
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
-class Talking(FakeServer):
-    """A server that does with a connection what `talk` says, until it is told that nobody listens any more."""
+@contextmanager
+def serving(talk: Talk) -> Iterator[Connect]:
+    """Yield how to connect to a server that does what `talk` says with whoever has sent a whole head."""
+    talks: list[threading.Thread] = []
 
-    def __init__(self, talk: Talk) -> None:
-        super().__init__()
-        self.talk = talk
-
-    def _talk(self, connection: socket.socket) -> None:
+    def take(connection: socket.socket) -> None:
         with connection:
             try:
                 while data := connection.recv(4096):
                     if b"\r\n\r\n" in data:
-                        self.talk(connection)
+                        talk(connection)
                         return
             except OSError:
                 pass  # the client hung up, as it should
 
+    def connect(timeout_s: float) -> socket.socket:
+        ours, its = socket.socketpair()
+        ours.settimeout(timeout_s)
+        talks.append(threading.Thread(target=take, args=(its,), daemon=True))
+        talks[-1].start()
+        return ours
+
+    yield connect
+    for thread in talks:
+        thread.join()
+
 
 def answered(talk: Talk, timeout_s: float = 5.0) -> Answer:
-    server = Talking(talk)
-    try:
-        return ask(server, "/x", 8080, timeout_s=timeout_s)
-    finally:
-        server.stop(0)
+    with serving(talk) as connect:
+        return ask(connect, "/x", 8080, timeout_s=timeout_s)
 
 
 def code(talk: Talk, timeout_s: float = 5.0) -> str | None:
@@ -71,7 +76,8 @@ def endless(data: bytes, first: bytes = b"", pause_s: float = 0.0) -> Talk:
 
 
 def test_an_answer_is_read_whole() -> None:
-    answer = ask(FakeServer({"/x": http_answer("<p>é", "text/html")}), "/x", 8080, timeout_s=5)
+    body = "<p>é".encode()
+    answer = answered(sends(HEAD + b"Content-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(body) + body))
     assert (answer.status, answer.content_type, answer.reason) == (200, "text/html", None)
     assert answer.body.encode("latin-1").decode() == "<p>é"
     assert answer.total_s is not None
@@ -108,21 +114,13 @@ def test_headers_may_stand_in_any_order_and_be_written_in_any_case() -> None:
 
 
 def test_each_request_asks_to_be_the_last_of_its_connection() -> None:
-    asked: list[bytes] = []
-
-    def listens(connection: socket.socket) -> None:
-        connection.sendall(HEAD + b"Content-Length: 0\r\n\r\n")
-
-    class Listening(Talking):
-        def _talk(self, connection: socket.socket) -> None:
-            asked.append(connection.recv(4096, socket.MSG_PEEK))
-            super()._talk(connection)
-
-    server = Listening(listens)
-    ask(server, "/x", 8080, timeout_s=5)
-    server.stop(0)
-    assert asked[0].startswith(b"GET /x HTTP/1.1\r\nHost: localhost:8080\r\n")
-    assert b"\r\nConnection: close\r\n" in asked[0]
+    ours, its = socket.socketpair()
+    with its:
+        its.sendall(HEAD + b"Content-Length: 0\r\n\r\n")
+        ask(lambda timeout_s: ours, "/x", 8080, timeout_s=5)
+        asked = its.recv(4096)
+    assert asked.startswith(b"GET /x HTTP/1.1\r\nHost: localhost:8080\r\n")
+    assert b"\r\nConnection: close\r\n" in asked
 
 
 @pytest.mark.parametrize(
@@ -167,18 +165,20 @@ def test_an_endless_body_is_left_at_the_cap() -> None:
 
 
 def test_nobody_listening_is_told_apart() -> None:
-    answer = ask(FakeServer(refusals=1), "/", 8080, timeout_s=1)
+    def refused(timeout_s: float) -> socket.socket:
+        raise ConnectionRefusedError("refused")
+
+    answer = ask(refused, "/", 8080, timeout_s=1)
     assert answer.reason is not None
     assert answer.reason.code == "answer.refused"
 
 
 def test_a_boundary_that_breaks_is_not_the_servers_answer() -> None:
-    class Broken(FakeServer):
-        def connect(self, timeout_s: float) -> socket.socket:
-            raise HostError("no namespace")
+    def broken(timeout_s: float) -> socket.socket:
+        raise HostError("no namespace")
 
     with pytest.raises(HostError):
-        ask(Broken(), "/", 8080, timeout_s=1)
+        ask(broken, "/", 8080, timeout_s=1)
 
 
 @contextmanager

@@ -6,13 +6,16 @@ import http.client
 import io
 import socket
 import time
+from collections.abc import Callable
 from typing import cast
 
-from grader.judging.http import BODY_BYTES
+from grader.judging.http import BODY_BYTES, unreadable
 from grader.judging.probes import shown
 from grader.model.base import Message, Scalar
 from grader.model.run import Answer
-from grader.ports import Server
+
+Connect = Callable[[float], socket.socket]
+"""Returns a new connection within so many seconds.  Raises: OSError as `socket.connect` does; HostError."""
 
 STREAM_BYTES = BODY_BYTES + (256 << 10)
 """All that is read of one connection: the body, and the head that `http.client` takes (100 lines) with room for more.
@@ -51,20 +54,12 @@ class _Stream(io.RawIOBase):
         return io.BufferedReader(self, 8 << 10)
 
 
-def ask(server: Server, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
-    """Ask a server for a path over a new connection.
-
-    Args:
-        timeout_s: For all of it, from connecting to the last byte.
-        connect_s: For connecting alone, where that has to be shorter.
-    Returns: What came, its body cut one byte above the cap; where nothing readable came, the reason.  A server that
-        does not listen is `answer.refused`.
-    Raises: HostError as `Server.connect` does.
-    """
+def ask(connect: Connect, path: str, port: int, *, timeout_s: float, connect_s: float | None = None) -> Answer:
+    """Do what `ports.Server.ask` promises, over a new connection."""
     began, deadline = time.perf_counter(), time.monotonic() + timeout_s
     head = f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUser-Agent: lab-grader\r\nAccept: */*\r\n"
     try:
-        with _connected(server, min(timeout_s, connect_s or timeout_s)) as connection:
+        with _connected(connect, min(timeout_s, connect_s or timeout_s)) as connection:
             connection.settimeout(_left(deadline))
             connection.sendall(f"{head}Connection: close\r\n\r\n".encode("ascii", "replace"))
             answer = _read(path, _Stream(connection, deadline, STREAM_BYTES))
@@ -83,10 +78,10 @@ def ask(server: Server, path: str, port: int, *, timeout_s: float, connect_s: fl
     return answer.model_copy(update={"total_s": time.perf_counter() - began})
 
 
-def _connected(server: Server, timeout_s: float) -> socket.socket:
-    """Raises: ConnectionRefusedError also where nobody says a word; else as `Server.connect`."""
+def _connected(connect: Connect, timeout_s: float) -> socket.socket:
+    """Raises: ConnectionRefusedError also where nobody says a word; else as `connect`."""
     try:
-        return server.connect(timeout_s)
+        return connect(timeout_s)
     except TimeoutError as error:
         raise ConnectionRefusedError("nobody answered") from error
 
@@ -115,9 +110,7 @@ def _read(path: str, stream: _Stream) -> Answer:
 
 
 def _nothing(code: str, path: str, **params: Scalar) -> Answer:
-    return Answer(
-        path=path, status=None, content_type=None, body="", reason=Message(code=code, params={"path": path, **params})
-    )
+    return unreadable(path, Message(code=code, params={"path": path, **params}))
 
 
 def _left(deadline: float) -> float:
