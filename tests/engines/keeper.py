@@ -17,6 +17,7 @@ import ctypes
 import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,8 @@ FIFOS = Path("/run/containerd/fifo")
 READY_S = 60.0
 STOP_S = 15.0
 PAUSE_S = 0.05
+REAP_S = 2.0
+"""Between two looks for what has ended: each container leaves three processes, and the host has room for 32768."""
 _NEW_MOUNTS, _NEW_NETWORK = 0x00020000, 0x40000000
 _BIND, _RECURSIVE, _SLAVE = 1 << 12, 1 << 14, 1 << 19
 _DETACH = 2
@@ -102,7 +105,7 @@ class Keeper:
 
     def _nothing_below(self, groups: set[Path]) -> bool:
         """Kill what is below this process, adding its control groups; tells whether there was nothing."""
-        self._reap()
+        self.reap()
         below = descendants([os.getpid()])
         for pid in below:
             groups |= groups_of(pid)
@@ -115,15 +118,15 @@ class Keeper:
         names = _output(listed, self._environ).split() if self._runs("containerd") else []
         return {Path(mount, name) for mount in group_mounts().values() for name in (*names, self._root.name)}
 
-    def _runs(self, name: str) -> bool:
-        self._reap()
-        return name in self._pids
-
-    def _reap(self) -> None:
+    def reap(self) -> None:
         """Collect all that has ended, adopted processes as well."""
         with suppress(ChildProcessError):
             while ended := os.waitpid(-1, os.WNOHANG)[0]:
                 self._pids = {name: pid for name, pid in self._pids.items() if pid != ended}
+
+    def _runs(self, name: str) -> bool:
+        self.reap()
+        return name in self._pids
 
     def _answers(self, probe: Argv) -> bool:
         try:
@@ -344,10 +347,13 @@ def _output(argv: Argv, environ: Mapping[str, str]) -> str:
 
 
 def serve(keeper: Keeper, orders: TextIO) -> None:
-    """Do what the owner says until it is done or gone."""
-    for line in orders:
-        what, _, name = line.strip().partition(" ")
-        if what == "end":
+    """Do what the owner says until it is done or gone; who waits for each answer never has two lines here."""
+    while True:
+        if not select.select([orders], [], [], REAP_S)[0]:
+            keeper.reap()
+            continue
+        what, _, name = orders.readline().strip().partition(" ")
+        if what in ("end", ""):
             return
         say(keeper.start(name) if what == "start" else keeper.stop(name))
 

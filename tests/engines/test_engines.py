@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,6 +160,23 @@ def test_two_engines_stand_side_by_side_and_end_alone(own_engines: Engines, tmp_
     assert len(own_engines.run(*listing).stdout.split()) == 2
     run = (PROGRAMS["ctr"], "--namespace", NAMESPACE, "run", "--rm", "docker.io/library/sleeper:latest", "after")
     assert own_engines.run(*run, "/busybox", "echo", "still here").stdout == "still here\n"
+
+
+def test_processes_that_containers_leave_are_reaped_while_the_engines_run(own_engines: Engines, tmp_path: Path) -> None:
+    """Or a few thousand containers fill the host's table of processes."""
+    build_sleeper(own_engines, tmp_path / "context")
+    own_engines.run(own_engines.docker, "run", "--rm", "sleeper", "/busybox", "true")
+
+    def dead() -> list[int]:
+        """What has no command line any more is dead, and gone with the next reaping."""
+        return [pid for pid in keeper.descendants([own_engines.keeper.pid]) if not is_alive(pid)]
+
+    def is_alive(pid: int) -> bool:
+        with suppress(FileNotFoundError):
+            return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+        return True
+
+    assert keeper.wait_until(lambda: not dead(), GONE_S)
 
 
 def test_a_stopped_daemon_is_gone_and_comes_back_with_its_images(own_engines: Engines, tmp_path: Path) -> None:
