@@ -11,9 +11,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from grader.adapters.cgroups import Cgroup, empty, mount_points, set_limit
-from grader.adapters.owner import fresh_name, is_left, owner_of
+from grader.adapters.owner import fresh_name, is_leftover
 from grader.adapters.sandbox import find_tool
 from grader.adapters.spawn import spawn
 from grader.errors import HostError
@@ -62,22 +63,27 @@ class CgroupParents:
 
     @classmethod
     def find(cls, proc: Path = Path("/proc/self")) -> CgroupParents:
-        """Find the hierarchies, prove with a throw-away group that we may make one, and sweep those of dead graders."""
+        """Find the hierarchies, and see whether we may make groups in them."""
         mounts = {name: point for name, (point, _) in mount_points(proc).items()}
         try:
             if set(_CONTROLLERS) <= mounts.keys():
-                found = cls(1, mounts)
-            elif "" in mounts:
+                return cls(1, mounts).proved()
+            if "" in mounts:
                 _refuse_undelegated(mounts[""])
-                found = cls(2, mounts)
-            else:
-                raise HostError("there is no memory and pids controller", hint=_AS_ROOT)
-            found.sweep()
-            with found.fresh(Limits()):
-                pass
+                return cls(2, mounts).proved()
+            raise HostError("there is no memory and pids controller", hint=_AS_ROOT)
         except HostError as error:
             return cls(0, {}, missing=trouble("sandbox.no-cgroup", error))
-        return found
+
+    def proved(self) -> Self:
+        """Sweep the groups of dead graders, and prove with a throw-away one that we may make more.
+
+        Raises: HostError if we may not.
+        """
+        self.sweep()
+        with self.fresh(Limits()):
+            pass
+        return self
 
     @contextmanager
     def fresh(self, limits: Limits) -> Iterator[Parent]:
@@ -110,8 +116,7 @@ class CgroupParents:
         """Kill what runs in the parents of graders that are no more, and remove them."""
         for top in set(self._tops.values()):
             for entry in top.iterdir():
-                who = owner_of(entry.name)
-                if who is not None and is_left(who):
+                if is_leftover(entry.name):
                     with suppress(HostError):
                         _clear(entry)
 
@@ -124,15 +129,11 @@ class _Slices(CgroupParents):
 
     @classmethod
     def of(cls, version: int, tops: dict[str, Path]) -> _Slices:
-        """Sweep the slices of dead graders and prove with a throw-away one that we may make more."""
-        found = cls(version, tops)
+        """Return them, or what is missing where systemd makes none for us."""
         try:
-            found.sweep()
-            with found.fresh(Limits()):
-                pass
+            return cls(version, tops).proved()
         except HostError as error:
             return cls(0, {}, missing=trouble("sandbox.no-cgroup", error))
-        return found
 
     @contextmanager
     def fresh(self, limits: Limits) -> Iterator[Parent]:
@@ -153,8 +154,7 @@ class _Slices(CgroupParents):
         """Kill what runs in the slices of graders that are no more, and end them."""
         listed = _systemctl("list-units", "--all", "--type=slice", "--plain", "--no-legend", "lab_grader_*")
         for name in (line.split()[0] for line in listed.splitlines() if line.strip()):
-            who = owner_of(name.removesuffix(".slice").replace("_", "-"))
-            if who is not None and is_left(who):
+            if is_leftover(name.removesuffix(".slice").replace("_", "-")):
                 with suppress(HostError):
                     for directory in self._places(name)[0]:
                         _clear(directory)

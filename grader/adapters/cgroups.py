@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from grader.adapters.owner import fresh_name, is_left, owner_of
+from grader.adapters.owner import fresh_name, is_leftover
 from grader.errors import HostError
 from grader.model.base import Message
 from grader.model.run import Limits, MemoryReading
@@ -228,8 +228,7 @@ def _left_below(top: Path) -> list[Path]:
     found = []
     for place, directories, _ in os.walk(top):
         for directory in directories:
-            who = owner_of(directory)
-            if who is not None and is_left(who):
+            if is_leftover(directory):
                 found.append(Path(place) / directory)
     return found
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from grader.adapters.cgroupparents import CgroupParents, Parent
 from grader.adapters.network import NetworkSockets, connect
-from grader.adapters.owner import fresh_name, is_left, own_name, owner_of
+from grader.adapters.owner import fresh_name, is_leftover, own_name
 from grader.adapters.serving import How, NeverServed, ProgramServer
 from grader.adapters.shims import ShimSampler, shim_memory
 from grader.adapters.spawn import Followed, not_started, spawn, start
@@ -300,16 +300,11 @@ def sweep(ctr: Ctr) -> None:
     Raises: HostError if containerd does not answer.
     """
     for namespace in ctr.listed("namespaces", "ls", "-q"):
-        if _left(namespace):
+        if is_leftover(namespace):
             ctr.of(namespace).purge()
     for folder in Path(tempfile.gettempdir()).glob("lab-grader-*"):
-        if _left(folder.name):
+        if is_leftover(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _left(name: str) -> bool:
-    who = owner_of(name)
-    return who is not None and is_left(who)
 
 
 def _option(argv: Sequence[str], name: str) -> str:

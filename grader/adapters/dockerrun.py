@@ -12,7 +12,7 @@ from pathlib import Path
 from grader.adapters.cgroupparents import CgroupParents, Parent
 from grader.adapters.dockerapi import DockerApi
 from grader.adapters.network import NetworkSockets, connect
-from grader.adapters.owner import LABEL, fresh_name, is_left, own_name, owner, owner_of
+from grader.adapters.owner import LABEL, fresh_name, is_left, is_leftover, own_name, owner
 from grader.adapters.serving import How, NeverServed, ProgramServer
 from grader.adapters.shims import ShimSampler, shim_memory
 from grader.adapters.spawn import Followed, not_started, spawn, start
@@ -188,11 +188,11 @@ def sweep(api: DockerApi) -> None:
     # Twice: an image goes only after those that were built on it, which the daemon lists in no order.
     for _ in range(2):
         for image in api.images():
-            owners = {tag: owner_of(tag.rpartition(":")[0]) for tag in image.tags or ()}
-            for tag, who in owners.items():
-                if who is not None and is_left(who):
+            tags = image.tags or ()
+            for tag in tags:
+                if is_leftover(tag.rpartition(":")[0]):
                     api.remove_image(tag)
-            nameless = all(tag == "<none>:<none>" for tag in owners)
+            nameless = all(tag == "<none>:<none>" for tag in tags)
             if nameless and is_left((image.labels or {}).get(LABEL, "")):
                 api.remove_image(image.id)
 

@@ -48,6 +48,12 @@ def is_left(who: str) -> bool:
     return start_time(int(match["pid"])) != int(match["start"])
 
 
+def is_leftover(name: str) -> bool:
+    """Return whether a name is of something of ours whose maker has ended."""
+    who = owner_of(name)
+    return who is not None and is_left(who)
+
+
 def start_time(pid: int) -> int | None:
     """Return when a process started, in ticks since boot: with the number it names a process for good."""
     try:

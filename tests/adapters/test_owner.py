@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from grader.adapters.owner import fresh_name, is_left, own_name, owner, owner_of, start_time
+from grader.adapters.owner import fresh_name, is_left, is_leftover, own_name, owner, owner_of, start_time
 
 
 def test_start_time_tells_two_processes_with_one_number_apart() -> None:
@@ -28,6 +28,7 @@ def test_what_is_left_is_what_its_maker_no_longer_looks_after() -> None:
     maker.communicate()
     assert is_left(who)
     assert not is_left(owner())
+    assert [is_leftover(name) for name in (f"lab-grader-{who}-7", own_name(), "default")] == [True, False, False]
 
 
 def test_another_pid_namespace_and_nonsense_are_not_ours_to_judge() -> None:
