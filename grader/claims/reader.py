@@ -20,9 +20,7 @@ from grader.errors import IntakeError
 from grader.model.base import digest
 from grader.model.lab import Lab
 from grader.model.report import PLACEHOLDERS, Claim, Rejected, ReportReading, own_text
-
-DEFAULT_MAX_BYTES = 2_000_000
-"""Cap on a report; the longest known one has 53 kB."""
+from grader.model.submission import REPORT_BYTES
 
 NO_TEXT = "rejected.no-text"
 EXAMPLE_REACH = 6
@@ -42,7 +40,7 @@ def read_report(
     lab: Lab,
     template: str,
     *,
-    max_bytes: int = DEFAULT_MAX_BYTES,
+    max_bytes: int = REPORT_BYTES,
     name: str = "report",
     evidence: Mapping[str, bytes] | None = None,
 ) -> ReportReading:

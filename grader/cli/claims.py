@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from grader.cli.options import LabOption, MaxReportBytes
+from grader.cli.options import DEFAULT_LAB, LabOption, MaxReportBytes
 from grader.model.base import Language
+from grader.model.submission import REPORT_BYTES
 
 
 def claims_command(
     report: Annotated[Path, typer.Argument(help="The report, a Markdown file.")],
-    lab: LabOption = "lab12-f25",
-    max_report_bytes: MaxReportBytes = 2_000_000,
+    lab: LabOption = DEFAULT_LAB,
+    max_report_bytes: MaxReportBytes = REPORT_BYTES,
     lang: Annotated[
         Language, typer.Option("--lang", envvar="GRADER_LANG", help="Language of the printed table.")
     ] = "en",

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from grader.bootstrap.checks import Purpose
-from grader.cli.options import CacheOption, LabOption, LockOption
+from grader.cli.options import DEFAULT_LAB, CacheOption, LabOption, LockOption
 
 EXIT_NOT_READY = 3
 
 
 def doctor_command(
     purpose: Annotated[Purpose, typer.Option("--for", help="What the host is wanted for.")] = "grade",
-    lab: LabOption = "lab12-f25",
+    lab: LabOption = DEFAULT_LAB,
     cache: CacheOption = None,
     lock: LockOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")] = False,

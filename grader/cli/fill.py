@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grader.cli.grade import (
+from grader.cli.options import (
+    DEFAULT_LAB,
+    CacheOption,
     DryRunOption,
     EngineOption,
+    LabOption,
+    LangOption,
+    LockOption,
+    MaxReportBytes,
     NoCacheOption,
     OutOption,
     QuietOption,
@@ -21,7 +27,7 @@ from grader.cli.grade import (
     TimeLimitOption,
     TrustOption,
 )
-from grader.cli.options import CacheOption, LabOption, LangOption, LockOption, MaxReportBytes
+from grader.model.submission import REPORT_BYTES
 
 if TYPE_CHECKING:
     from grader.cli.session import Finished
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
 def fill_command(
     source: SourceArgument,
     report: ReportOption = None,
-    lab: LabOption = "lab12-f25",
+    lab: LabOption = DEFAULT_LAB,
     out: OutOption = None,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Also change the report itself; the old one is kept as REPORT.bak.")
@@ -44,7 +50,7 @@ def fill_command(
     remeasure: RemeasureOption = False,
     resume: ResumeOption = False,
     time_limit: TimeLimitOption = None,
-    max_report_bytes: MaxReportBytes = 2_000_000,
+    max_report_bytes: MaxReportBytes = REPORT_BYTES,
     cache: CacheOption = None,
     lock: LockOption = None,
     dry_run: DryRunOption = False,
@@ -68,7 +74,6 @@ def fill_command(
         remeasure=remeasure,
         resume=resume,
         time_limit=time_limit,
-        marks=None,
         max_report_bytes=max_report_bytes,
         cache=cache,
         lock=lock,

@@ -2,64 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from grader.cli.options import (
+    DEFAULT_LAB,
     CacheOption,
+    DryRunOption,
+    EngineOption,
     FailOnOption,
     LabOption,
     LangOption,
     LockOption,
     MarksOption,
     MaxReportBytes,
+    NoCacheOption,
+    OutOption,
+    QuietOption,
+    RemeasureOption,
+    ReportOption,
+    ResumeOption,
+    SourceArgument,
+    StyleOption,
+    TimeLimitOption,
+    TrustOption,
 )
 from grader.model.base import Language
+from grader.model.submission import REPORT_BYTES
 
 if TYPE_CHECKING:
     from grader.cli.session import Finished
-
-Engine = Literal["auto", "embedded", "containers"]
-Style = Literal["annotate", "only-empty", "replace"]
-
-SourceArgument = Annotated[
-    str, typer.Argument(metavar="DIR", help="A directory, a .zip or .tar archive, or git:REPO@REF[:PATH].")
-]
-ReportOption = Annotated[Path | None, typer.Option("--report", help="The report, if it is not found by itself.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Output folder; grader-out/<id> if not given.")]
-EngineOption = Annotated[Engine, typer.Option("--engine", envvar="GRADER_ENGINE", help="What builds and runs.")]
-StyleOption = Annotated[Style, typer.Option("--style", help="How filled cells of the table are treated.")]
-TrustOption = Annotated[
-    bool, typer.Option("--trust", help="Run the submission's code without a sandbox: only for code you wrote or read.")
-]
-NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Build and time again what the cache holds.")]
-RemeasureOption = Annotated[
-    bool, typer.Option("--remeasure", help="Time again what was timed before; it stays until the new times are whole.")
-]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Keep the blocks of timed rounds that a run which was cut off has saved.")
-]
-TimeLimitOption = Annotated[
-    str | None,
-    typer.Option(
-        "--time-limit",
-        envvar="GRADER_TIME_LIMIT",
-        metavar="DURATION",
-        help="Bound the whole run: 90, 60s, 5m, 1h30m. What was not reached is not run and costs nothing.",
-    ),
-]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Print the exact commands and how long they may take; run nothing.")
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 
 def grade_command(
     source: SourceArgument,
     report: ReportOption = None,
-    lab: LabOption = "lab12-f25",
+    lab: LabOption = DEFAULT_LAB,
     out: OutOption = None,
     engine: EngineOption = "auto",
     style: StyleOption = "annotate",
@@ -71,7 +50,7 @@ def grade_command(
     time_limit: TimeLimitOption = None,
     marks: MarksOption = None,
     fail_on: FailOnOption = None,
-    max_report_bytes: MaxReportBytes = 2_000_000,
+    max_report_bytes: MaxReportBytes = REPORT_BYTES,
     cache: CacheOption = None,
     lock: LockOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print grade.json on stdout and nothing else there.")] = False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grader.cli.options import JsonOption, LabArgument
 from grader.cli.selftest import selftest_command
 
 if TYPE_CHECKING:
@@ -17,11 +18,9 @@ if TYPE_CHECKING:
 lab_app = typer.Typer(help="List, show, check and test labs; print the schema of their format.", no_args_is_help=True)
 lab_app.command("selftest")(selftest_command)
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @lab_app.command("list")
-def list_labs(as_json: JsonFlag = False) -> None:
+def list_labs(as_json: JsonOption = False) -> None:
     """List the labs that come with grader."""
     from grader.adapters.labfile import find_labs, load_lab
 
@@ -36,8 +35,8 @@ def list_labs(as_json: JsonFlag = False) -> None:
 
 @lab_app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(metavar="LAB", help="A lab's id, or the path of its folder or lab.yml.")],
-    as_json: JsonFlag = False,
+    name: LabArgument,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what a lab asks for: rubric with points and needs, table rows, arms, known values."""
     from grader.adapters.labfile import load_lab
@@ -53,8 +52,8 @@ def show(
 
 @lab_app.command("validate")
 def validate(
-    path: Annotated[str, typer.Argument(metavar="LAB", help="A lab's id, or the path of its folder or lab.yml.")],
-    as_json: JsonFlag = False,
+    path: LabArgument,
+    as_json: JsonOption = False,
 ) -> None:
     """Check a lab definition; every mistake is told with its line and what is allowed (exit 2)."""
     from grader.adapters.labfile import load_lab

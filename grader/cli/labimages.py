@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grader.cli.lab import JsonFlag
-from grader.cli.options import LabOption
+from grader.cli.options import DEFAULT_LAB, JsonOption, LabOption
 from grader.errors import HostError, LabError
 
 if TYPE_CHECKING:
@@ -23,14 +22,14 @@ if TYPE_CHECKING:
 
 
 def lab_images_command(
-    lab: LabOption = "lab12-f25",
+    lab: LabOption = DEFAULT_LAB,
     push_mirror: Annotated[
         str | None,
         typer.Option(
             "--push-mirror", metavar="URL", help="A registry that a daemon uses as mirror: push what it lacks."
         ),
     ] = None,
-    as_json: JsonFlag = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the images that a lab starts from; fill a mirror for hosts that reach no other registry.
 

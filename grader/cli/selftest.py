@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grader.cli.grade import Engine, QuietOption, TrustOption
-from grader.cli.options import CacheOption, LockOption
+from grader.cli.options import CacheOption, Engine, JsonOption, LabArgument, LockOption, QuietOption, TrustOption
 
 if TYPE_CHECKING:
     from grader.adapters.labfile import LoadedLab
@@ -20,18 +19,16 @@ if TYPE_CHECKING:
 EXIT_FAILED = 2
 """A lab whose self-test fails is bad input: its author has to act."""
 
-SOLUTION = "solution"
-
 
 def selftest_command(
-    lab: Annotated[str, typer.Argument(metavar="LAB", help="A lab's id, or the path of its folder or lab.yml.")],
+    lab: LabArgument,
     engine: Annotated[
         Engine, typer.Option("--engine", envvar="GRADER_ENGINE", help="What builds and runs the solution.")
     ] = "auto",
     trust: TrustOption = False,
     cache: CacheOption = None,
     lock: LockOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Grade a lab's solution, its template, and the faults and cheats of its selftest.yml; exit 2 if one passes."""
@@ -60,26 +57,20 @@ def _measured(
     """Grade the solution as anybody's submission; return its grade and the bytes of its report."""
     from grader.cli.session import Request, run_session
     from grader.errors import LabError
+    from grader.workflow.selftest import SOLUTION
 
     folder = loaded.directory / SOLUTION
     if not folder.is_dir():
-        raise LabError("this lab has no folder `solution`", where=str(loaded.directory), hint="add one that is right")
+        what = f"this lab has no folder `{SOLUTION}`"
+        raise LabError(what, where=str(loaded.directory), hint="add one that is right")
     with tempfile.TemporaryDirectory(prefix="grader-selftest-") as out:
         done = run_session(
             Request(
                 source=str(folder),
-                report=None,
                 lab=str(loaded.directory),
-                out=Path(out) / "solution",
+                out=Path(out) / SOLUTION,
                 engine=engine,
-                style="annotate",
                 trust=trust,
-                use_cache=True,
-                resume=False,
-                remeasure=False,
-                time_limit=None,
-                marks=None,
-                max_report_bytes=2_000_000,
                 cache=cache,
                 lock=lock,
                 quiet=quiet,

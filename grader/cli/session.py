@@ -20,7 +20,7 @@ from grader.model.base import Language, Record
 from grader.model.grade import Grade, ManualMark
 from grader.model.lab import Lab
 from grader.model.run import Unrenewed
-from grader.model.submission import REPORT_ENTRY, Submission
+from grader.model.submission import REPORT_BYTES, REPORT_ENTRY, Submission
 from grader.render.fill import FillStyle
 from grader.units import parse_duration
 from grader.workflow.effort import Effort, effort_of
@@ -36,21 +36,21 @@ class Request(Record):
     """What the command line asked for; paths as given."""
 
     source: str
-    report: Path | None
     lab: str
-    out: Path | None
-    engine: str
-    style: FillStyle
-    trust: bool
-    use_cache: bool
-    resume: bool
-    remeasure: bool
-    time_limit: str | None
-    marks: Path | None
-    max_report_bytes: int
-    cache: Path | None
-    lock: Path | None
-    quiet: bool
+    report: Path | None = None
+    out: Path | None = None
+    engine: str = "auto"
+    style: FillStyle = "annotate"
+    trust: bool = False
+    use_cache: bool = True
+    resume: bool = False
+    remeasure: bool = False
+    time_limit: str | None = None
+    marks: Path | None = None
+    max_report_bytes: int = REPORT_BYTES
+    cache: Path | None = None
+    lock: Path | None = None
+    quiet: bool = False
     in_place: bool = False
     language: Language = "en"
 

@@ -28,6 +28,9 @@ class IntakeCaps(Record):
     path_bytes: int = Field(default=1024, gt=0, description="One path, in UTF-8; a part of it has at most 255.")
 
 
+REPORT_BYTES = 2_000_000
+"""Largest report that is read unless asked otherwise; the longest known one has 53 kB."""
+
 EVIDENCE_FILES = 100
 """Files of output beside a report that are read."""
 

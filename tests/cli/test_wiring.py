@@ -29,21 +29,11 @@ def test_who_waits_for_the_host_lock_is_told_which_process_holds_it(tmp_path: Pa
     lock = tmp_path / "lock"
     request = Request(
         source=".",
-        report=None,
         lab="lab12-f25",
-        out=None,
         engine="embedded",
-        style="annotate",
         trust=True,
-        use_cache=False,
-        resume=False,
-        remeasure=False,
-        time_limit=None,
-        marks=None,
-        max_report_bytes=1,
         cache=tmp_path / "cache",
         lock=lock,
-        quiet=True,
     )
     progress = FakeProgress()
     command = [sys.executable, "-c", HOLDER, str(lock)]

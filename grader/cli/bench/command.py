@@ -9,9 +9,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from grader.cli.bench.compare import compare_command
-from grader.cli.grade import QuietOption
 from grader.cli.group import Commands
-from grader.cli.options import CacheOption, LangOption, LockOption
+from grader.cli.options import CacheOption, LangOption, LockOption, QuietOption
 from grader.errors import HostError, UsageError
 
 State = Literal["warm", "first", "file-cold"]
