@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -31,7 +31,7 @@ from grader.errors import HostError
 from grader.model.arms import ARMS, Arm
 from grader.model.base import Message
 from grader.model.host import Tool
-from grader.model.lab import HttpGet, Lab, Probe
+from grader.model.lab import HttpGet, Probe
 from grader.model.run import Artifact, Bind, Command, Limits
 from grader.ports import Launcher
 from grader.recipes.oci import Platform
@@ -132,13 +132,17 @@ class Containerd:
 
 
 class ContainerdEngine(ImageEngine):
-    """Implements `ports.Engine` for the arms that `ctr run` starts."""
+    """Implements `ports.Engine` for the arms that `ctr run` starts.
+
+    Args:
+        probes: Those that it will be given: not every arm can run every one.
+    """
 
     name = NAME
 
-    def __init__(self, lab: Lab, containerd: Containerd, launcher: Launcher) -> None:
+    def __init__(self, probes: Iterable[Probe], containerd: Containerd, launcher: Launcher) -> None:
         super().__init__(launcher)
-        self._lab = lab
+        self._sets_variables = any(probe.env for probe in probes)
         self._containerd = containerd
 
     def capabilities(self) -> Mapping[str, Message | None]:
@@ -153,7 +157,7 @@ class ContainerdEngine(ImageEngine):
 
     def _missing(self, arm: Arm) -> Message | None:
         lacking = self._containerd.missing(arm)
-        if lacking is None and _drops_environment(arm) and any(probe.env for probe in self._lab.probes.values()):
+        if lacking is None and drops_environment(arm) and self._sets_variables:
             # The program would see the shim's variables: it could not be told what to do.
             return Message(code="engine.shim-drops-environment", params={"arm": arm.name})
         return lacking
@@ -212,9 +216,9 @@ def _runtime(arm: Arm) -> tuple[str, ...]:
     return ("--runtime", arm.runtime, *binary, *(("--annotation", arm.annotation) if arm.annotation else ()))
 
 
-def _drops_environment(arm: Arm) -> bool:
+def drops_environment(arm: Arm) -> bool:
     """Return whether an arm's program gets other variables than its container: WASM shims start native ones so."""
-    return arm.mode == "native" and arm.runtime != _RUNC
+    return arm.mode == "native" and arm.runtime not in ("", _RUNC)
 
 
 def _shim_name(runtime: str) -> str:

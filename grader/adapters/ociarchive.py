@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import posixpath
+import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,13 +59,14 @@ class ArchivedImage:
     """The image of one platform in an archive.
 
     `digest` is its identity: of the manifest, or of the configuration where the archive has no manifest.
-    `layers` are names of members, the lowest first.
+    `settings` is the member that holds the configuration, `layers` are those of the layers, the lowest first.
     """
 
     form: Literal["layout", "docker-save"]
     digest: str
     platform: Platform
     config: ImageConfig
+    settings: str
     layers: tuple[str, ...]
     sizes: tuple[ImageSize, ...]
 
@@ -101,6 +103,17 @@ class OciArchive:
     def file_size(self) -> int:
         """Return the bytes of the archive itself."""
         return self._file.seek(0, io.SEEK_END)
+
+    def document(self, name: str) -> bytes:
+        """Return a member that is no larger than a document may be.  Raises: SubmissionError."""
+        return self._small(name)
+
+    def copy(self, name: str, target: tarfile.TarFile, as_name: str) -> None:
+        """Copy the data of a member into another archive.  Raises: SubmissionError if it is not there."""
+        member = self._member(name)
+        info = tarfile.TarInfo(as_name)
+        info.size, info.mode = member.size, 0o644
+        target.addfile(info, self._section(member))
 
     def unpacked(self, image: ArchivedImage) -> int:
         """Return the bytes of all files in all layers, replaced ones included.
@@ -165,6 +178,7 @@ class OciArchive:
             digest=found.manifest.digest,
             platform=found.platform,
             config=found.config,
+            settings=_blob_name(found.config_descriptor),
             layers=tuple(_blob_name(layer) for layer in found.layers),
             sizes=sizes,
         )
@@ -183,6 +197,7 @@ class OciArchive:
             digest=f"sha256:{hashlib.sha256(data).hexdigest()}",
             platform=platform,
             config=config,
+            settings=saved.config,
             layers=saved.layers,
             sizes=(ImageSize(notion="content", size_bytes=stored, method=how),),
         )

@@ -50,8 +50,8 @@ def open_containers(
     """
     if wanted == "embedded":
         return Containers()
-    docker_at = _reachable("Docker", find_socket(environ))
-    containerd_at = _reachable("containerd", find_address(environ))
+    docker_at = reachable("Docker", find_socket(environ))
+    containerd_at = reachable("containerd", find_address(environ))
     sockets = {"docker": docker_at, "containerd": containerd_at}
     absent = {name: found for name, found in sockets.items() if isinstance(found, Message)}
     if len(absent) == len(sockets):
@@ -66,7 +66,7 @@ def open_containers(
         engines.append(DockerEngine(docker, BoundedLauncher(docker.runner, budget)))
     if not isinstance(containerd_at, Message):
         containerd = stack.enter_context(open_containerd(containerd_at, search_path, parents))
-        engines.append(ContainerdEngine(lab, containerd, BoundedLauncher(containerd.runner, budget)))
+        engines.append(ContainerdEngine(lab.probes.values(), containerd, BoundedLauncher(containerd.runner, budget)))
     network = environ.get(BUILD_NETWORK, "none")
     images = ImageBuilding(lab, docker, Buildah.find(search_path), store, network, budget.cap)
     return Containers(engines=tuple(engines), images=images, absent=absent)
@@ -77,18 +77,18 @@ def container_checks(lab: Lab, environ: Mapping[str, str]) -> tuple[Check, ...]:
     search_path, parents = environ.get("PATH", ""), CgroupParents.find()
 
     def docker(stack: ExitStack) -> Engine | Message:
-        at = _reachable("Docker", find_socket(environ))
+        at = reachable("Docker", find_socket(environ))
         if isinstance(at, Message):
             return at
         opened = stack.enter_context(open_docker(at, search_path, parents))
         return DockerEngine(opened, opened.runner)
 
     def containerd(stack: ExitStack) -> Engine | Message:
-        at = _reachable("containerd", find_address(environ))
+        at = reachable("containerd", find_address(environ))
         if isinstance(at, Message):
             return at
         opened = stack.enter_context(open_containerd(at, search_path, parents))
-        return ContainerdEngine(lab, opened, opened.runner)
+        return ContainerdEngine(lab.probes.values(), opened, opened.runner)
 
     return (_checked("docker", docker, "docker.io", lab), _checked("containerd", containerd, "containerd", lab))
 
@@ -122,7 +122,7 @@ def _told(name: str, engine: Engine, lab: Lab) -> Check:
     return Check(id=name, state="warning", message=message)
 
 
-def _reachable(engine: str, socket: Path | None) -> Path | Message:
+def reachable(engine: str, socket: Path | None) -> Path | Message:
     """Return a daemon's socket, or why there is nobody to ask; whether it answers is seen when it is asked."""
     if socket is None:
         return Message(code="engine.no-daemon", params={"engine": engine})

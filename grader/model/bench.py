@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from grader.model.base import Message, Record
-from grader.model.grade import Conditions, Interval, RatioVerdict, Spread
+from grader.model.grade import Conditions, Interval, Mode, RatioVerdict, Spread
 from grader.model.host import Fingerprint
 from grader.model.run import Outcome, Phase, Sample
 
@@ -47,6 +47,9 @@ class ExperimentPlan(Record):
     precise: tuple[str, ...] = Field(
         default=(), description="Arms whose ratio to the baseline is to become precise; empty for all."
     )
+    beside: tuple[tuple[str, str], ...] = Field(
+        default=(), description="Pairs whose ratio is told beside those to the baseline; it decides nothing."
+    )
 
     @model_validator(mode="after")
     def _arms_are_told_apart(self) -> ExperimentPlan:
@@ -54,6 +57,8 @@ class ExperimentPlan(Record):
             raise ValueError("two arms have one name")
         if self.baseline not in self.arms:
             raise ValueError(f"the baseline `{self.baseline}` is no arm")
+        if not {arm for pair in self.beside for arm in pair} <= set(self.arms):
+            raise ValueError("a pair is of what is no arm")
         return self
 
 
@@ -174,6 +179,22 @@ class BenchFailure(Record):
     tail: str = Field(default="", description="The end of what it printed, escaped only where shown.")
 
 
+class BenchImage(Record):
+    """What the containers of an arm were made of.
+
+    `name` is as the caller gave it, `digest` the image's own identity, that of its manifest or, where it has none, of
+    its configuration.  `mode` says how its code was run.  `own_variables` is False where the program saw those of a
+    shim instead of its image's.
+    """
+
+    name: str
+    digest: str
+    platform: str
+    engine: str
+    mode: Mode
+    own_variables: bool = True
+
+
 class BenchArm(Record):
     """One arm.  Invariant: a failed arm has a failure and no number, a measured one has both spreads it can have."""
 
@@ -187,6 +208,7 @@ class BenchArm(Record):
     failure: BenchFailure | None
     memory_peak: Spread | None = Field(default=None, description="Bytes, of runs that read it; none is a timed one.")
     no_memory: Message | None = Field(default=None, description="Why it was to be read and was not.")
+    image: BenchImage | None = Field(default=None, description="None for a command.")
 
     @model_validator(mode="after")
     def _a_failed_arm_has_no_number(self) -> BenchArm:
@@ -329,6 +351,7 @@ class Bench(Record):
     seed: int
     grader: str
     memory: BenchMemory | None = None
+    notes: tuple[Message, ...] = Field(default=(), description="What to know of the arms to read the ratios right.")
 
     @model_validator(mode="after")
     def _ratios_are_of_arms(self) -> Bench:

@@ -10,6 +10,7 @@ from grader.model.bench import Bench, BenchArm, BenchRatio, Ending, LoopAverage,
 from grader.model.grade import Spread
 from grader.render.catalogue import phrase, worded, words
 from grader.render.escape import one_line
+from grader.render.labels import name_of
 from grader.render.numerals import agreeing, localised
 from grader.render.spreads import median_text, notch, tails_text
 from grader.units import format_bytes, format_factor, format_factors, format_seconds
@@ -24,6 +25,9 @@ ENDINGS: Mapping[Ending, str] = {
 
 WIDEST = 2000
 """Characters of a sentence; the names of arms are in it."""
+
+DIGEST_CHARACTERS = len("sha256:") + 12
+"""Of an image's digest, as Docker shows it; all of it is in the JSON."""
 
 _NUMERALS = ("drift", "factor", "faster", "found_ms", "high", "low", "new_ms", "old_ms", "quiet_ms", "slower")
 """Params that hold a number, most of them already formatted."""
@@ -133,14 +137,15 @@ def notes(bench: Bench, language: Language = "en") -> tuple[str, ...]:
             ending=ending,
         )
     ]
+    told += _images(bench, language)
+    told += [sentence(note, language) for note in bench.notes]
     told += _without_baseline(bench, language)
     told += _doubts(bench, language)
     if bench.memory is not None:
-        floor = bench.memory.floor_bytes
-        shown = localised(format_bytes(floor), language) if floor is not None else "—"
-        told.append(
-            phrase("bench-out.memory-how", language, runs=bench.memory.runs, floor=shown, file=bench.memory.method)
-        )
+        told.append(phrase("bench-out.memory-how", language, runs=bench.memory.runs, file=bench.memory.method))
+        if bench.memory.floor_bytes is not None:
+            floor = localised(format_bytes(bench.memory.floor_bytes), language)
+            told[-1] += " " + phrase("bench-out.memory-floor", language, floor=floor)
     for arm in bench.arms:
         if arm.no_memory is not None:
             reason = sentence(arm.no_memory, language)
@@ -184,6 +189,21 @@ def _loop_words(ratio: LoopRatio, above: LoopAverage, below: LoopAverage, langua
     text = localised(f"{shown} ({above.average_s:.6g} s / {below.average_s:.6g} s)", language)
     bad = above.bad_runs + below.bad_runs
     return phrase("bench-out.loop-bad", language, said=text, bad=bad) if bad else text
+
+
+def _images(bench: Bench, language: Language) -> Iterator[str]:
+    """Say of each arm that ran an image which one, and how its code was run."""
+    for arm in bench.arms:
+        if arm.image is not None:
+            yield phrase(
+                "bench-out.image",
+                language,
+                name=arm.name,
+                image=arm.image.name,
+                platform=arm.image.platform,
+                mode=name_of("mode", arm.image.mode, language=language),
+                digest=arm.image.digest[:DIGEST_CHARACTERS],
+            )
 
 
 def _without_baseline(bench: Bench, language: Language) -> Iterator[str]:

@@ -77,15 +77,15 @@ EN: dict[str, str] = {
     "bench-out.ending-rounds": "as many as were to be run",
     "bench-out.ending-time": "ended because the time was up",
     "bench-out.failed": "failed in its run {run}: {reason}",
+    "bench-out.image": "{name}: `{image}` for {platform}, {mode} ({digest})",
     "bench-out.log": "The axis is logarithmic.",
     "bench-out.loop": "bash loop",
     "bench-out.loop-bad": "{said}, {bad} failed runs averaged with the others",
     "bench-out.mad": "MAD",
     "bench-out.median": "Median",
     "bench-out.memory": "Peak memory",
-    "bench-out.memory-how": (
-        "Peak memory: median of {runs} runs of its own, from {file}; an empty program reads {floor} there."
-    ),
+    "bench-out.memory-floor": "An empty program reads {floor} there.",
+    "bench-out.memory-how": "Peak memory: median of {runs} runs of its own, from {file}.",
     "bench-out.method": (
         "Rounds of all arms: {rounds}, each in an order drawn from seed {seed}, after {warmups} discarded "
         "({conditions}); {ending}."
@@ -123,6 +123,9 @@ EN: dict[str, str] = {
     "bench.not-resolved": "not resolved: `{numerator}` may be anything from {faster} times faster than "
     "`{denominator}` to {slower} times slower; about {more} more rounds would tell",
     "bench.other-keys": "the output has the keys {found}; the arm's first run had: {expected}",
+    "bench.shim-variables": (
+        "`{name}` runs a native program under a WASM shim, which gives it its own environment and not the image's"
+    ),
     "bench.slower": "`{numerator}` is {factor} times slower than `{denominator}` ({low} to {high})",
     "bench.small-faster": (
         "a difference, maybe a small one: `{numerator}` is {factor} times faster than `{denominator}` ({low} to {high})"
@@ -138,6 +141,13 @@ EN: dict[str, str] = {
     "round, so the clock is too coarse to tell",
     "bench.too-few-rounds": "not resolved: too few rounds ({rounds}) of `{numerator}` and `{denominator}` for an "
     "interval; about {more} more would do",
+    "bench.two-engines": (
+        "{ratio} compares two images on two engines: like for like is {alike}, the change of engine alone is {engine}"
+    ),
+    "bench.two-engines-unknown": (
+        "{ratio} compares two images on two engines, and how much of it is the engine's is not known: add an arm that "
+        "runs one of the images on the other's engine, such as `ctr-runc`"
+    ),
     "build.failed": "the build failed: {said}",
     "build.needs-network": "the build needs modules from the network, which no build has here",
     "build.no-file": "there is no plain file `{file}`",

@@ -79,15 +79,15 @@ RU: dict[str, str] = {
     "bench-out.ending-rounds": "столько, сколько было задано",
     "bench-out.ending-time": "остановлено: время вышло",
     "bench-out.failed": "сбой в запуске {run}: {reason}",
+    "bench-out.image": "{name}: `{image}` для {platform}, {mode} ({digest})",
     "bench-out.log": "Ось логарифмическая.",
     "bench-out.loop": "цикл bash",
     "bench-out.loop-bad": "{said}; в среднее вошли и неудачные запуски: {bad}",
     "bench-out.mad": "Разброс (MAD)",
     "bench-out.median": "Медиана",
     "bench-out.memory": "Пик памяти",
-    "bench-out.memory-how": (
-        "Пик памяти: медиана отдельных запусков ({runs}), источник: {file}; у пустой программы там {floor}."
-    ),
+    "bench-out.memory-floor": "У пустой программы там {floor}.",
+    "bench-out.memory-how": "Пик памяти: медиана отдельных запусков ({runs}), источник: {file}.",
     "bench-out.method": (
         "Раундов: {rounds}, порядок вариантов в каждом — от начального числа {seed}, перед ними отброшено {warmups} "
         "({conditions}); {ending}."
@@ -125,6 +125,9 @@ RU: dict[str, str] = {
     "bench.not-resolved": "не решено: `{numerator}` может быть и в {faster} раза быстрее, чем `{denominator}`, и в "
     "{slower} раза медленнее; хватило бы ещё примерно {more} раундов",
     "bench.other-keys": "в выводе ключи {found}; в первом запуске были: {expected}",
+    "bench.shim-variables": (
+        "в `{name}` обычная программа запускается из WASM-shim и видит его переменные, а не переменные образа"
+    ),
     "bench.slower": "`{numerator}` медленнее, чем `{denominator}`, в {factor} раза ({low}–{high})",
     "bench.small-faster": (
         "разница есть, хотя бы малая: `{numerator}` быстрее, чем `{denominator}`, в {factor} раза ({low}–{high})"
@@ -139,6 +142,13 @@ RU: dict[str, str] = {
     "то же: часы слишком грубы",
     "bench.too-few-rounds": "не решено: раундов `{numerator}` и `{denominator}` слишком мало ({rounds}) для интервала; "
     "нужно ещё примерно {more}",
+    "bench.two-engines": (
+        "{ratio} сравнивает два образа на двух движках: на одном движке — {alike}, сама смена движка — {engine}"
+    ),
+    "bench.two-engines-unknown": (
+        "{ratio} сравнивает два образа на двух движках, и доля движка неизвестна: добавьте вариант, который запускает "
+        "один из образов на движке другого, например `ctr-runc`"
+    ),
     "build.failed": "сборка не удалась: {said}",
     "build.needs-network": "для сборки нужны модули из сети, а сети у сборок здесь нет",
     "build.no-file": "обычного файла `{file}` нет",

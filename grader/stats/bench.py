@@ -42,7 +42,7 @@ def bench_of(
     host: Fingerprint,
     grader: str,
 ) -> Bench:
-    """Return what the blocks say about every arm and every ratio to the baseline.
+    """Return what the blocks say about every arm, and every ratio to the baseline or of a pair that the plan names.
 
     Args:
         argvs: The command of each arm, as shown to people.
@@ -51,10 +51,11 @@ def bench_of(
     used = used_samples(plan, done)
     if len(used) == len(plan.arms) and not any(used.values()):
         raise StatsError("the time was up before one round of all arms was finished", hint="raise `--time-limit`")
-    compared = [arm for arm in _others(plan) if used.get(arm) and used.get(plan.baseline)]
+    pairs = [*((arm, plan.baseline) for arm in _others(plan)), *plan.beside]
+    compared = [(above, below) for above, below in pairs if used.get(above) and used.get(below)]
     return Bench(
         arms=tuple(_arm(arm, argvs[arm], done, used) for arm in plan.arms),
-        ratios=tuple(_ratio(plan, used, arm) for arm in compared),
+        ratios=tuple(_ratio(plan, used, above, below) for above, below in compared),
         noise=noise_of(plan, done, calibration),
         method=BenchMethod(
             ending=ending,
@@ -127,8 +128,8 @@ def _failure(runs: Sequence[Sample]) -> BenchFailure:
     return BenchFailure(run=number, exit=bad.exit_code, reason=reason, tail=bad.tail)
 
 
-def _ratio(plan: ExperimentPlan, used: Used, arm: str) -> BenchRatio:
-    above, below = times(plan, used, arm), times(plan, used, plan.baseline)
+def _ratio(plan: ExperimentPlan, used: Used, numerator: str, denominator: str) -> BenchRatio:
+    above, below = times(plan, used, numerator), times(plan, used, denominator)
     found = paired_ratio(above, below)
     check: Interval | None = None
     agrees: bool | None = None
@@ -136,15 +137,15 @@ def _ratio(plan: ExperimentPlan, used: Used, arm: str) -> BenchRatio:
         check = bootstrap_ratio(above, below, seed=plan.seed)
         agrees = check.low <= found.interval.high and found.interval.low <= check.high
     return BenchRatio(
-        numerator=arm,
-        denominator=plan.baseline,
+        numerator=numerator,
+        denominator=denominator,
         ratio=found.value,
         low=found.interval.low if found.interval else None,
         high=found.interval.high if found.interval else None,
         level=found.interval.level if found.interval else None,
         n=found.n,
         verdict=verdict_of(found),
-        reason=in_words(arm, plan.baseline, found),
+        reason=in_words(numerator, denominator, found),
         check=check,
         agrees=agrees,
         more_rounds=more_rounds(found),

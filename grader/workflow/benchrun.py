@@ -85,6 +85,21 @@ class RunCheck:
         return None
 
 
+def why_bad(check: RunCheck, done: Completed, ended: float) -> tuple[Outcome, Message] | None:
+    """Return what is wrong with a run that went through a boundary, None for a good one.
+
+    Some limits are the boundary's own, and what it says of them goes before what the exit code does.
+
+    Args:
+        ended: Unix seconds; the clock is read after the boundary was taken down, which takes milliseconds.
+    """
+    if done.reason is not None:
+        return done.outcome, done.reason
+    first_s = done.total_s if done.first_output_s is None else done.first_output_s
+    printed = Printed(data=done.stdout_bytes(), at=ended - done.total_s + first_s)
+    return check.why_bad(done.exit_code, done.signal, done.stderr_bytes(), printed)
+
+
 class CommandArm:
     """An arm whose runs end by themselves.
 
@@ -127,7 +142,7 @@ class CommandArm:
 
     def _why_bad(self, clocked: Clocked, timeout_s: float) -> tuple[Outcome, Message] | None:
         if clocked.timed_out:
-            return "timeout", Message(code="run.timeout", params={"seconds": _shown_s(timeout_s)})
+            return "timeout", Message(code="run.timeout", params={"seconds": shown_s(timeout_s)})
         first_s = clocked.first_output_s
         printed = Printed(
             data=clocked.stdout,
@@ -178,7 +193,7 @@ class ServerArm:
                     self._url.path,
                     self._url.port,
                     self._checked,
-                    within_s=_shown_s(timeout_s),
+                    within_s=shown_s(timeout_s),
                     pause_s=self._waits.connect_pause_s,
                     waits=self._waits,
                     clock=self._clock,
@@ -216,7 +231,7 @@ class ServerArm:
             outcome=_outcome(answer, done, ended=ended),
             exit_code=done.exit_code if ended else None,
             lasted_s=done.total_s,
-            reason=why_no_answer(answer, done, ended=ended, waited_s=_shown_s(timeout_s)),
+            reason=why_no_answer(answer, done, ended=ended, waited_s=shown_s(timeout_s)),
             tail=tail_of(body, done.stderr_bytes(), done.stdout_bytes()),
         )
 
@@ -240,6 +255,6 @@ def _not_started(program: str, error: OSError | ValueError) -> Ran:
     return Ran(outcome="not-started", exit_code=None, lasted_s=0.0, reason=reason)
 
 
-def _shown_s(seconds: float) -> float:
+def shown_s(seconds: float) -> float:
     """Return a limit as a message tells it: with four digits, be it 0.5 ms or our share of a minute."""
     return float(f"{seconds:.4g}")

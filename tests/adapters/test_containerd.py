@@ -51,7 +51,7 @@ def containerd(engines: Engines) -> Iterator[Containerd]:
 
 @pytest.fixture
 def engine(containerd: Containerd) -> ContainerdEngine:
-    return ContainerdEngine(small_lab(), containerd, containerd.runner)
+    return ContainerdEngine(small_lab().probes.values(), containerd, containerd.runner)
 
 
 def left(engines: Engines, pid: int | None = None) -> tuple[object, ...]:
@@ -304,7 +304,7 @@ from tests.samplelab import small_lab
 parents = CgroupParents.find()
 what = Artifact.model_validate_json(sys.argv[2])
 with open_containerd(Path(sys.argv[1]), "/usr/bin", parents) as containerd:
-    engine = ContainerdEngine(small_lab(), containerd, containerd.runner)
+    engine = ContainerdEngine(small_lab().probes.values(), containerd, containerd.runner)
     with engine.serve(engine.command("ctr-runc", what, server(), Limits(timeout_s=60)), 8080) as serving:
         while len(serving.memory()) < 2:
             pass
@@ -329,7 +329,7 @@ def test_what_a_killed_grader_leaves_is_removed_by_the_next(engines: Engines, tm
 
 def test_a_daemon_that_dies_is_a_broken_host(own_engines: Engines, tmp_path: Path) -> None:
     with opened(own_engines) as containerd:
-        engine = ContainerdEngine(small_lab(), containerd, containerd.runner)
+        engine = ContainerdEngine(small_lab().probes.values(), containerd, containerd.runner)
         assert ran(engine, shell(tmp_path, "echo $WORD")).outcome == "ok"
         os.kill(own_engines.pid("containerd"), signal.SIGKILL)
         with pytest.raises(HostError):

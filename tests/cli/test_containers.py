@@ -67,9 +67,9 @@ def test_who_wants_no_containers_asks_no_daemon(dead: str, tmp_path: Path) -> No
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs: root: another user's daemon")
 def test_a_daemon_that_this_user_may_not_ask_is_none_for_him() -> None:
     code = (
-        "import os, sys; from pathlib import Path; from grader.cli.containers import _reachable; "
+        "import os, sys; from pathlib import Path; from grader.cli.containers import reachable; "
         "os.setgroups([]); os.setgid(64990); os.setuid(64990); "
-        "print(getattr(_reachable('Docker', Path(sys.argv[1])), 'code', 'reachable'))"
+        "print(getattr(reachable('Docker', Path(sys.argv[1])), 'code', 'reachable'))"
     )
     with open_folder() as folder, socket.socket(socket.AF_UNIX) as one:
         path = folder / "docker.sock"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import pytest
 
@@ -8,7 +9,7 @@ from grader.errors import HostError
 from grader.judging.expected import Expectation
 from grader.model.base import TIME_IS_UP, Message
 from grader.model.bench import Bench
-from grader.model.run import Completed
+from grader.model.run import Completed, MemoryReading
 from grader.testing import FakeProgress, FakeScales, completed
 from grader.workflow.benchmemory import Weighable, Weighing
 from grader.workflow.benchrun import RunCheck
@@ -20,6 +21,10 @@ PEAKS = {"/bin/true": 1000, "/a": 5000}
 EXIT_1 = completed(outcome="failed", exit_code=1)
 
 
+def weigh(scales: FakeScales, program: str) -> Callable[[float], Completed]:
+    return partial(scales.weigh, program, (program,), {})
+
+
 def weighed(
     scales: FakeScales, *, expected: Expectation | None = None, budget: Budget | None = None, prepared: str = ""
 ) -> Bench:
@@ -27,14 +32,14 @@ def weighed(
     given = bench([arm("a", times(0.1, 3)), arm("b", times(0.1, 3)), failed_arm("gone")])
     arms = {
         name: Weighable(
-            f"/{name}",
-            (name,),
+            weigh(scales, f"/{name}"),
             RunCheck(expected or Expectation()),
             *([lambda budget: scales.weighed.append(prepared)] if prepared else []),
         )
         for name in ("a", "b", "gone")
     }
-    return Weighing(scales, {}, RUN_S, budget or Budget(), FakeProgress()).read_peaks(given, arms)
+    noop = Weighable(weigh(scales, "/bin/true"), RunCheck(Expectation()))
+    return Weighing(noop, RUN_S, budget or Budget(), FakeProgress()).read_peaks(given, arms)
 
 
 def reasons(result: Bench) -> Mapping[str, Message | None]:
@@ -96,10 +101,25 @@ def test_times_are_not_lost_to_a_run_that_could_not_be_made() -> None:
         raise HostError("`rm` ended with exit code 1")
 
     given = bench([arm("a", times(0.1, 3))])
-    arms = {"a": Weighable("/a", ("a",), RunCheck(Expectation()), fails)}
-    (told,) = Weighing(FakeScales(PEAKS), {}, RUN_S, Budget(), FakeProgress()).read_peaks(given, arms).arms
+    arms = {"a": Weighable(weigh(FakeScales(PEAKS), "/a"), RunCheck(Expectation()), fails)}
+    (told,) = Weighing(None, RUN_S, Budget(), FakeProgress()).read_peaks(given, arms).arms
     assert told.n == 3
     assert told.no_memory == Message(code="infra.run-broke", params={"detail": "`rm` ended with exit code 1"})
+
+
+def test_what_is_no_program_of_this_host_has_no_floor_and_only_its_own_group_is_read() -> None:
+    def container(timeout_s: float) -> Completed:
+        beside = MemoryReading(notion="shim", size_bytes=9000, method="smaps of the shim")
+        own = MemoryReading(notion="cgroup", size_bytes=5000, method="memory.peak")
+        return completed().model_copy(update={"memory_peak": (beside, own)})
+
+    given = bench([arm("a", times(0.1, 3))])
+    arms = {"a": Weighable(container, RunCheck(Expectation()))}
+    result = Weighing(None, RUN_S, Budget(), FakeProgress()).read_peaks(given, arms)
+    assert result.arms[0].memory_peak is not None
+    assert result.arms[0].memory_peak.median == 5000
+    assert result.memory is not None
+    assert (result.memory.floor_bytes, result.memory.notion) == (None, "cgroup")
 
 
 def test_a_host_that_cannot_tell_a_peak_says_so() -> None:

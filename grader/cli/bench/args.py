@@ -34,15 +34,17 @@ class NamedCommand(Record):
 
 
 def parse_arms(texts: Sequence[str], *, shell: bool) -> tuple[NamedCommand, ...]:
-    """Return the arms in order.  Raises: UsageError for none, a malformed one or two of one name."""
-    arms = [_arm(text, shell=shell) for text in texts]
-    if not arms:
-        raise UsageError("there is nothing to compare", where="--arm", hint=_ARM)
-    names = [arm.name for arm in arms]
+    """Return the arms that are commands, in order.  Raises: UsageError for a malformed one."""
+    return tuple(_arm(text, shell=shell) for text in texts)
+
+
+def refuse_odd_names(names: Sequence[str]) -> None:
+    """Raises: UsageError for no arm at all, or two of one name."""
+    if not names:
+        raise UsageError("there is nothing to compare", where="--arm", hint=f"{_ARM}, or `--image IMAGE --arms docker`")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UsageError(f"two arms are called `{twice}`", where="--arm", hint="give each a name of its own")
-    return tuple(arms)
 
 
 def _arm(text: str, *, shell: bool) -> NamedCommand:
@@ -177,15 +179,14 @@ def _count(text: str) -> int:
 
 
 def make_plan(
-    arms: Sequence[NamedCommand], baseline: str | None, rounds: int | None, seed: int, ready: str, state: Conditions
+    names: Sequence[str], baseline: str | None, rounds: int | None, seed: int, ready: str, state: Conditions
 ) -> ExperimentPlan:
-    """Return the plan.  Raises: UsageError if the baseline is no arm."""
-    names = tuple(arm.name for arm in arms)
+    """Return the plan of these arms.  Raises: UsageError if the baseline is none of them."""
     if baseline is not None and baseline not in names:
         known = ", ".join(f"`{name}`" for name in names)
         raise UsageError(f"there is no arm `{baseline}`", where="--baseline", hint=f"one of {known}")
     return ExperimentPlan(
-        arms=names,
+        arms=tuple(names),
         baseline=baseline or names[0],
         rounds=rounds,
         warmups=WARMUPS if state == "warm" else 0,

@@ -1,4 +1,4 @@
-"""`grader bench`: compare commands by timed runs."""
+"""`grader bench`: compare commands, and images in containers, by timed runs."""
 
 from __future__ import annotations
 
@@ -40,6 +40,27 @@ def bench_command(
     arm: Annotated[
         list[str] | None,
         typer.Option("--arm", metavar="NAME=CMD", help="A command to time and the name to call it by; give several."),
+    ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--image",
+            metavar="[ARM=]IMAGE",
+            help="An image for --arms: an archive, or the name of one in Docker or containerd; several if need be.",
+        ),
+    ] = None,
+    image_arms: Annotated[
+        str | None,
+        typer.Option(
+            "--arms", metavar="ARM,…", help="Run it in containers: docker, ctr-runc, ctr-wasmtime and others."
+        ),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", metavar="NAME=VALUE", help="A variable for each program, such as MODE=once."),
+    ] = None,
+    args: Annotated[
+        str | None, typer.Option("--args", metavar="WORDS", help="What an image's program is given behind its name.")
     ] = None,
     baseline: Annotated[
         str | None,
@@ -148,9 +169,10 @@ def bench_command(
     lock: LockOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Compare commands: shuffled rounds, each run checked, ratios with intervals.
+    """Compare commands or images: shuffled rounds, each run checked, ratios with intervals.
 
-    Commands run with your own rights, in this directory, without a shell.  An arm with a bad run has no number.
+    Commands run with your own rights, in this directory, without a shell.  Images run in containers without a network.
+    An arm with a bad run has no number.
     """
     if context.invoked_subcommand is not None:
         _refuse_options(context)
@@ -163,6 +185,10 @@ def bench_command(
 
     asked = Asked(
         arms=tuple(arm or ()),
+        images=tuple(image or ()),
+        image_arms=image_arms,
+        env=tuple(env or ()),
+        args=args,
         baseline=baseline,
         expect_json=expect_json,
         expect_regex=expect_regex,

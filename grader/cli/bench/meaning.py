@@ -16,7 +16,9 @@ from grader.cli.bench.args import (
     parse_prepare,
     parse_ready,
     parse_rounds,
+    refuse_odd_names,
 )
+from grader.cli.bench.imageargs import ImagePlan, parse_image_plan
 from grader.cli.bench.targets import Targets
 from grader.errors import UsageError
 from grader.judging.expected import Expectation
@@ -31,6 +33,10 @@ class Asked(Record):
     """What the command line asked for, as given."""
 
     arms: tuple[str, ...]
+    images: tuple[str, ...]
+    image_arms: str | None
+    env: tuple[str, ...]
+    args: str | None
     baseline: str | None
     expect_json: bool
     expect_regex: str | None
@@ -55,9 +61,14 @@ class Asked(Record):
 
 @dataclass(frozen=True)
 class Meant:
-    """What the command line means.  `given_s` bounds the whole command, `whole_s` the comparison."""
+    """What the command line means.
+
+    `arms` are commands; those that run images are the plan's.  `given_s` bounds the whole command, `whole_s` the
+    comparison.
+    """
 
     arms: tuple[NamedCommand, ...]
+    images: ImagePlan
     plan: ExperimentPlan
     expected: Expectation
     url: Url | None
@@ -70,7 +81,10 @@ class Meant:
 def understood(asked: Asked) -> Meant:
     """Return what the options mean.  Raises: UsageError for the first that cannot hold."""
     arms = parse_arms(asked.arms, shell=asked.shell)
-    prepare = parse_prepare(asked.prepare, [arm.name for arm in arms], shell=asked.shell)
+    images = parse_image_plan(asked.image_arms, asked.images, asked.env, asked.args, commands=bool(arms))
+    names = [*(arm.name for arm in arms), *images.arms]
+    refuse_odd_names(names)
+    prepare = parse_prepare(asked.prepare, names, shell=asked.shell)
     expected = parse_expectation(
         json=asked.expect_json, regex=asked.expect_regex, code=asked.expect_exit, fresh=asked.expect_fresh
     )
@@ -83,11 +97,12 @@ def understood(asked: Asked) -> Meant:
     run_s = None if asked.timeout is None else duration_s(asked.timeout, "--timeout")
     return Meant(
         arms=arms,
-        plan=make_plan(arms, asked.baseline, rounds, seed, asked.ready, asked.state),
+        images=images,
+        plan=make_plan(names, asked.baseline, rounds, seed, asked.ready, asked.state),
         expected=expected,
         url=url,
         prepare=prepare,
-        limits=TimeLimits.of(run_s, whole_s, len(arms)),
+        limits=TimeLimits.of(run_s, whole_s, len(names)),
         given_s=given_s,
         whole_s=whole_s,
     )
@@ -100,6 +115,12 @@ def _refuse_conflicts(asked: Asked, url: Url | None) -> None:
     if url is not None and asked.memory:
         raise UsageError(
             "the peak of a server is not read", where="--memory", hint="it is for programs that end by themselves"
+        )
+    if asked.image_arms is not None and asked.state == "file-cold":
+        raise UsageError(
+            "the files of an image lie with a daemon and cannot be dropped from memory here",
+            where="--state",
+            hint="`warm`, or `first` for the first start after the image was loaded",
         )
     if asked.cold_files and asked.state != "file-cold":
         raise UsageError("files are dropped only with `--state file-cold`", where="--cold-file")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader import __version__
 from grader.adapters.host import LocalHost
@@ -27,22 +30,29 @@ from grader.cli.bench.meaning import Asked, Meant, understood
 from grader.cli.bench.samples import samples_file, told_where
 from grader.cli.bench.signals import ended_by_signals
 from grader.cli.progress import ConsoleProgress, waiting_note
+from grader.judging.expected import Expectation
 from grader.model.bench import Bench
+from grader.model.host import Tool
 from grader.ports import Progress, Store
 from grader.workflow.bench import Track, run_bench
 from grader.workflow.benchmemory import Weighable, Weighing
-from grader.workflow.benchrun import Arm, RunCheck
+from grader.workflow.benchrun import RunCheck
 from grader.workflow.budget import BoundedLock, Budget
+from grader.workflow.contender import Contender, two_engines, with_images, with_pairs
+
+if TYPE_CHECKING:
+    from grader.cli.bench.images import ImageHost
 
 
 def bench_session(asked: Asked) -> tuple[Bench, Path]:
     """Compare; return the result in words, and the file of its raw samples.
 
-    Raises: UsageError before anything runs; StoppedError if somebody ended it, with the samples kept.
+    Raises: UsageError before anything is timed; HostError if an engine cannot be used; StoppedError if somebody ended
+        it, with the samples kept.
     """
     meant = understood(asked)
     asked.targets.check()
-    environment = dict(os.environ)
+    environment = os.environ | meant.images.env
     programs = {arm.name: find_program(arm, environment) for arm in meant.arms}
     progress = ConsoleProgress(quiet=asked.quiet)
     if meant.url is not None and meant.url.port in (given_away := ephemeral_ports()):
@@ -51,53 +61,87 @@ def bench_session(asked: Asked) -> tuple[Bench, Path]:
     # Not through `wiring`: that loads all that a grading needs.
     store = DiskStore(asked.cache.absolute() if asked.cache is not None else cache_root(os.environ))
     log = SampleFile(asked.targets.samples or samples_file(store.root))
-    track = _track(asked, meant, programs, store, log, progress)
-    with ended_by_signals(), told_where(log, progress):
-        arms, weighable = _make_arms(asked, meant, programs, environment, progress)
+    budget = Budget(meant.given_s)
+    with ended_by_signals(), told_where(log, progress), ExitStack() as stack:
+        contenders = _commands(asked, meant, programs, environment, progress)
+        tools = tools_of(programs)
+        if meant.images.arms:
+            progress.step("images", ", ".join(image.name for image in meant.images.images))
+            images = _open_images(meant, stack.enter_context(store.scratch()), stack)
+            prepare = {name: preparation(name, meant.prepare, (), environment) for name in meant.images.arms}
+            first_byte = asked.ready == "first-byte"
+            contenders |= images.contenders(meant.expected, meant.url, prepare, first_byte=first_byte)
+            tools += images.tools
+        track = _track(asked, meant, tools, store, log, progress, budget)
+        apart = two_engines(contenders, meant.plan.baseline)
 
-        def weigh(bench: Bench, budget: Budget) -> Bench:
+        def finish(bench: Bench, left: Budget) -> Bench:
+            told = with_images(bench, contenders, apart)
             if not asked.memory:
-                return bench
-            weighing = Weighing(HostScales(), environment, meant.limits.run_s, budget, progress)
-            return weighing.read_peaks(bench, weighable)
+                return told
+            noop = _noop(environment) if programs else None
+            weighing = Weighing(noop, meant.limits.run_s, left, progress)
+            return weighing.read_peaks(told, {name: one.weighable for name, one in contenders.items()})
 
-        argvs = {arm.name: tuple(shown(word) for word in arm.argv) for arm in meant.arms}
-        bench = run_bench(meant.plan, arms, argvs, track, meant.limits, version=__version__, before_leaving=weigh)
+        bench = run_bench(
+            with_pairs(meant.plan, apart),
+            {name: one.arm for name, one in contenders.items()},
+            {name: one.argv for name, one in contenders.items()},
+            track,
+            meant.limits,
+            version=__version__,
+            before_leaving=finish,
+        )
     progress.close()
     from grader.render.benchwords import worded_bench
 
     return worded_bench(bench), log.path
 
 
-def _make_arms(
+def _commands(
     asked: Asked,
     meant: Meant,
     programs: Mapping[str, Found],
     environment: Mapping[str, str],
     progress: Progress,
-) -> tuple[dict[str, Arm], dict[str, Weighable]]:
-    """Return the arms by name, as they are timed and as they are weighed: prepared and checked alike."""
-    arms: dict[str, Arm] = {}
-    weighable: dict[str, Weighable] = {}
+) -> dict[str, Contender]:
+    """Return the arms that are commands, by name."""
+    made = {}
     for name, found in programs.items():
         cold = cold_files(found, asked.cold_files) if asked.state == "file-cold" else ()
         note_what_stays(name, cold, progress)
         prepare = preparation(name, meant.prepare, cold, environment)
         check = RunCheck(meant.expected, first_byte=asked.ready == "first-byte")
-        arms[name] = make_arm(found, meant.expected, environment, meant.url, prepare, check)
-        weighable[name] = Weighable(found.program, found.argv, check, prepare)
-    return arms, weighable
+        arm = make_arm(found, meant.expected, environment, meant.url, prepare, check)
+        weigh = partial(HostScales().weigh, found.program, found.argv, environment)
+        argv = tuple(shown(word) for word in found.argv)
+        made[name] = Contender(arm, Weighable(weigh, check, prepare), argv)
+    return made
+
+
+def _noop(environment: Mapping[str, str]) -> Weighable:
+    weigh = partial(HostScales().weigh, "/bin/true", ("true",), environment)
+    return Weighable(weigh, RunCheck(Expectation()))
+
+
+def _open_images(meant: Meant, folder: Path, stack: ExitStack) -> ImageHost:
+    """Open the daemons that the arms need until the stack ends; `folder` holds the images meanwhile."""
+    # Not above: it loads all that talks to daemons.
+    from grader.cli.bench.images import ImageHost
+
+    return ImageHost(meant.images, folder, os.environ, stack)
 
 
 def _track(
     asked: Asked,
     meant: Meant,
-    programs: Mapping[str, Found],
+    tools: Sequence[Tool],
     store: Store,
     log: SampleFile,
     progress: Progress,
+    budget: Budget,
 ) -> Track:
-    host, budget = LocalHost(), Budget(meant.given_s)
+    host = LocalHost()
     lock = FileHostLock(asked.lock or DEFAULT_LOCK, lambda holders: progress.note(waiting_note(holders)))
     return Track(
         lock=BoundedLock(lock, budget),
@@ -105,7 +149,7 @@ def _track(
         samples=log,
         progress=progress,
         store=store,
-        host=host.fingerprint(tools_of(programs)),
+        host=host.fingerprint(tools),
         # What the caller bounds is the command, what we bound ourselves begins with the first run.
         budget=lambda: budget if meant.given_s is not None else Budget(meant.whole_s),
     )
