@@ -15,6 +15,7 @@ from grader.model.lab import BuildSource, Lab
 from grader.model.run import BuildResult, Completed
 from grader.model.submission import Submission
 from grader.model.trouble import trouble
+from grader.ports import Engine, ImageBuilder
 from grader.testing import (
     FakeClock,
     FakeEngine,
@@ -50,7 +51,13 @@ class Desk:
         self.progress = FakeProgress()
 
     def measure(
-        self, fake: FakeEngine, *, use_cache: bool = True, resume: bool = False, remeasure: bool = False
+        self,
+        fake: Engine,
+        *,
+        use_cache: bool = True,
+        resume: bool = False,
+        remeasure: bool = False,
+        images: ImageBuilder | None = None,
     ) -> Measured:
         return measure_submission(
             self.submission,
@@ -66,6 +73,7 @@ class Desk:
             remeasure=remeasure,
             clock=self.clock,
             waits=self.waits,
+            images=images,
         )
 
 
