@@ -14,10 +14,13 @@ from grader.render.confounds import shares_of
 from grader.render.labels import NAMES, arm_name, name_of
 from grader.render.numerals import localised
 from grader.render.spreads import digits_half_width
-from grader.units import find_unit, format_bytes, format_percent, format_ratio, format_seconds
+from grader.units import find_unit, format_bytes, format_factor, format_percent, format_ratio, format_seconds
 
 SMALLEST_SPREAD = 1e-4
 """An interval narrower than this share of its value sets no digits: nobody reads a percentage to nine places."""
+
+AS_MUCH_DIGITS = 20
+"""A factor beside a percentage is there to be grasped: two digits do."""
 
 
 def quantity_text(
@@ -140,7 +143,7 @@ def derived_text(
     if verdict is not None and verdict.measured is not None:
         value = quantity_text(verdict.measured, language=language)
         note = _derived_note(lab, derived, verdict.measured, arms, facts, language)
-        return _with_notes(value, [note] if note else [])
+        return _with_notes(value, [*_as_much(verdict.measured, language), *([note] if note else [])])
     paired = next((f for f in facts if f.id == f"{derived.id}@{arms}" and f.state == "measured"), None)
     if paired is None:
         return None
@@ -209,7 +212,17 @@ def _derived_instead(lab: Lab, row: Row, derived: Derived, facts: Sequence[Fact]
         return None
     if not fact.comparable:
         return phrase("cell.not-comparable", language)
-    return f"{quantity_text(fact.quantity(), language=language)} ({_one_run(row.instead, fact.arm, language)})"
+    notes = [*_as_much(fact.quantity(), language), _one_run(row.instead, fact.arm, language)]
+    return _with_notes(quantity_text(fact.quantity(), language=language), notes)
+
+
+def _as_much(reduction: Quantity, language: Language) -> list[str]:
+    """Say a reduction below zero the other way too: `-888.1%` smaller is `9.9× as much`."""
+    if reduction.unit != "percent" or not isinstance(reduction.value, int | float) or reduction.value >= 0:
+        return []
+    factor = 1 - reduction.value / 100
+    shown = format_factor(factor, factor / AS_MUCH_DIGITS)
+    return [phrase("cell.as-much", language, factor=localised(shown, language))]
 
 
 def _one_run(metric: str, arms: str, language: Language) -> str:

@@ -158,6 +158,7 @@ EN: dict[str, str] = {
     ),
     "build.source-missing": "{dockerfile} line {line} builds `{file}`, which is not there",
     "build.too-large": "`{file}` has {size} bytes; at most {cap} are read",
+    "cell.as-much": "{factor}× as much",
     "cell.both-by": "both by {how}",
     "cell.engine-share": "like for like {alike}, the change of engine alone {engine}",
     "cell.engine-unknown": "two engines, whose share is not known",
@@ -343,6 +344,10 @@ EN: dict[str, str] = {
     "gobuild.shell": "Dockerfile line {line}: `{found}` needs a shell; commands may only be joined by `&&`",
     "gobuild.value": "Dockerfile line {line}: `{found}` is no value for {flag}",
     "gobuild.variable": "Dockerfile line {line}: `{found}` changes the build; allowed: {allowed}",
+    "image.archive": (
+        "Dockerfile line {line}: ADD unpacks `{found}`, an archive or a link, and how large that becomes nobody can "
+        "tell; add the files themselves, or use COPY"
+    ),
     "image.base": (
         "Dockerfile line {line}: `{found}` starts from an image that is not allowed; allowed are scratch, {allowed}"
     ),
@@ -388,8 +393,8 @@ EN: dict[str, str] = {
         "The time of a container holds all that its engine does around the program: make it, start it and take it away."
     ),
     "note.engine-share": (
-        "{ratio}: {value} is two changes at once. On one engine the ratio is {alike} ({alike_arms}); the change "
-        "of engine alone makes {engine} ({engine_arms})."
+        "{ratio}: {value} is two changes at once, of the program and of the engine. The programs on one engine "
+        "({alike_arms}) make {alike}, the change of engine alone ({engine_arms}) makes {engine}."
     ),
     "note.engine-unknown": (
         "{ratio}: the program and the engine change at once, and the share of the engine was not measured here."
@@ -404,8 +409,9 @@ EN: dict[str, str] = {
         "the index alone."
     ),
     "note.memory": (
-        "Memory is what the kernel charged to the program's own group, or what the named command shows; what a "
-        "runtime keeps beside a container comes on top of it."
+        "Memory is what the kernel charged to the program's own group (cgroup), or what the command or file in "
+        "brackets shows; what a runtime keeps beside a container comes on top of it, and is not seen where a run "
+        "ends at once."
     ),
     "note.memory-beside": "Runtime beside it",
     "note.memory-idle": "Server at rest",

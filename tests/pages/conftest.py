@@ -41,10 +41,11 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         scheme: Scheme = "light",
         language: Language = "en",
         failed: bool = False,
+        contained: bool = False,
         watch: Callable[[Page], None] = lambda page: None,
     ) -> Page:
         file = tmp_path / f"feedback-{len(contexts)}.html"
-        file.write_text(page(text, language, failed=failed), encoding="utf-8")
+        file.write_text(page(text, language, failed=failed, contained=contained), encoding="utf-8")
         context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
         contexts.append(context)
         tab = context.new_page()

@@ -40,7 +40,7 @@ def test_nothing_is_fetched_nothing_runs_and_the_console_stays_empty(opened: Ope
 @pytest.mark.parametrize(("scheme", "width"), list(itertools.product(SCHEMES, (PHONE, DESKTOP))))
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_axe_finds_no_violation(opened: Open, scheme: Scheme, width: int, language: Language) -> None:
-    found = Axe().run(opened(scheme=scheme, width=width, language=language, failed=True))
+    found = Axe().run(opened(scheme=scheme, width=width, language=language, failed=True, contained=True))
     assert found.violations_count == 0, found.generate_report()
 
 
@@ -55,7 +55,8 @@ def test_axe_would_find_one(opened: Open) -> None:
 @pytest.mark.parametrize("text", ["4.5 MiB", LONG])
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_the_page_never_scrolls_sideways(opened: Open, width: int, text: str, language: Language) -> None:
-    tab = opened(text, width=width, language=language)
+    tab = opened(text, width=width, language=language, contained=True)
+    assert tab.locator(".stack.side").count() == 2
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     outside = "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, svg')"
     inner = f"{outside} && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 90))"
@@ -123,6 +124,25 @@ def test_on_a_phone_each_value_of_the_comparison_stands_beside_its_name(opened: 
     name = "getComputedStyle(document.querySelector('.stack td'), '::before').content"
     assert tab.evaluate(name) == '"Claimed"'
     assert tab.evaluate("getComputedStyle(document.querySelector('.stack td')).display") == "grid"
+
+
+def test_on_a_phone_the_tables_of_containers_are_read_without_scrolling(opened: Open) -> None:
+    tab = opened(width=PHONE, contained=True)
+    cell = tab.locator(".stack.side td[data-label='Runtime beside it'] div").first
+    assert cell.inner_text() == "13.10\u00a0MiB"
+    assert cell.evaluate("e => e.getBoundingClientRect().right") <= PHONE
+    command = tab.locator(".stack.side tbody th").first
+    assert command.inner_text() == "docker images"  # a command keeps its letters
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_no_sentence_sticks_to_the_table_above_it(opened: Open, width: int) -> None:
+    gaps = "[...document.querySelectorAll('table + p, .scroll + p, figure + p')].map(p => p.getBoundingClientRect().top"
+    found = opened(width=width, contained=True).evaluate(
+        f"{gaps} - p.previousElementSibling.getBoundingClientRect().bottom)"
+    )
+    assert len(found) >= 3
+    assert min(found) >= 8
 
 
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])

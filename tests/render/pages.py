@@ -29,6 +29,7 @@ from grader.model.run import Campaign, Sample, ServerStarts, TimedRuns
 from grader.render.catalogue import worded
 from grader.render.labels import own_words
 from grader.render.page import feedback_html
+from tests.render.containerfacts import container_facts, container_verdicts
 
 ARMS = (("native", "process", 0.0021), ("wasm", "wasmtime", 0.31), (None, "sandbox-noop", 0.0017))
 ROUNDS = 12
@@ -125,8 +126,12 @@ def _time(subject: str | None, arm: str, seconds: float, *, timed: bool) -> Fact
     )
 
 
-def grade(text: str = "4.5 MiB", *, timed: bool = True, failed: bool = False) -> Grade:
-    """Return a grade in which `text` stands wherever a student's words can reach a page."""
+def grade(text: str = "4.5 MiB", *, timed: bool = True, failed: bool = False, contained: bool = False) -> Grade:
+    """Return a grade in which `text` stands wherever a student's words can reach a page.
+
+    Args:
+        contained: With all that a grading in containers adds.
+    """
     size = Quantity(value=4_698_112, unit="byte", arm="build")
     quote = text[:2000] or "-"
     return Grade(
@@ -143,7 +148,7 @@ def grade(text: str = "4.5 MiB", *, timed: bool = True, failed: bool = False) ->
         host=Fingerprint(os="debian 12", kernel="6.1", architecture="x86_64", cpus=2, cgroup="v2"),
         grader=GraderRef(version="0.1.0"),
         circumstances=Circumstances(sources_changed=False, known_values_apply=True, own_words=99, has_table=True),
-        facts=facts(timed=timed, failed=failed),
+        facts=(*facts(timed=timed, failed=failed), *(container_facts() if contained else ())),
         claims=(
             Claim(
                 id="native.binary_size",
@@ -172,6 +177,7 @@ def grade(text: str = "4.5 MiB", *, timed: bool = True, failed: bool = False) ->
                 measured=None,
                 reason=Message(code="verdict.no-number", params={"qualifier": text}),
             ),
+            *(container_verdicts() if contained else ()),
         ),
         findings=(
             Finding(
@@ -216,10 +222,19 @@ def the_lab() -> Lab:
     return load_lab("lab12-f25").lab
 
 
-def page(text: str = "4.5 MiB", language: Language = "en", *, timed: bool = True, failed: bool = False) -> str:
+def page(
+    text: str = "4.5 MiB",
+    language: Language = "en",
+    *,
+    timed: bool = True,
+    failed: bool = False,
+    contained: bool = False,
+) -> str:
     """Return the page of that grade."""
     lab = the_lab()
-    shown = worded(grade(text, timed=timed, failed=failed), own_words(lab, language), language=language)
+    shown = worded(
+        grade(text, timed=timed, failed=failed, contained=contained), own_words(lab, language), language=language
+    )
     runs = timed_runs(failed=failed) if timed else TimedRuns()
     cell = text.replace("\n", " ").replace("|", "\\|")[:2000]
     return feedback_html(lab, shown, runs, TABLE.format(text=cell), [(text, LOG.format(text=text))], language)

@@ -92,8 +92,8 @@ def test_the_sentence_names_what_each_factor_compares(lab: Lab) -> None:
     (about_times, note) = time_notes(lab, ALL)
     assert "make it, start it and take it away" in about_times
     assert "Docker container / containerd with the wasmtime shim: 2.0 (1.9–2.1)" in note
-    assert "0.70 (0.67–0.73) (containerd with runc / containerd with the wasmtime shim)" in note
-    assert "2.9 (2.7–3.1) (Docker container / containerd with runc)" in note
+    assert "(containerd with runc / containerd with the wasmtime shim) make 0.70 (0.67–0.73)" in note
+    assert "(Docker container / containerd with runc) makes 2.9 (2.7–3.1)" in note
 
 
 def test_without_containers_nothing_is_said_of_them(lab: Lab) -> None:

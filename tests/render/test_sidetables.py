@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import pytest
+
+from grader.model.base import Language
 from grader.model.grade import Conditions, Fact
 from grader.model.lab import Lab
 from grader.render.cells import row_text
 from grader.render.sidetables import side_tables
+from tests.render.containerfacts import container_facts
 
 
 def fact(subject: str | None, metric: str, arm: str, value: int, notion: str | None, **more: object) -> Fact:
@@ -84,6 +88,25 @@ def test_a_cell_holds_the_size_in_the_notion_of_its_own_text(lab: Lab) -> None:
     assert row(lab, "native", IMAGES) == "4.48 MiB (4,698,112 B)"
     assert row(lab, "native", IMAGES, "content") == "1.98 MiB (2,073,171 B; size of the content)"
     assert row(lab, "wasm", IMAGES) == "819.9 KiB (839,578 B; size of the content)"
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "-900.0% (10× as much; memory_peak of one run, docker / ctr-wasmtime)"),
+        ("ru", "-900,0\u00a0% (в 10× больше; "),
+    ],
+)
+def test_a_percentage_below_zero_is_said_as_a_factor_too(lab: Lab, language: Language, said: str) -> None:
+    facts = container_facts()
+    derived = [f for f in facts if f.metric == "memory_peak.reduction"]
+    ten_times = derived[0].model_copy(update={"value": -900.0})
+    memory_row = next(r for r in lab.table.rows if r.key == "memory_idle")
+    shown = row_text(
+        lab, memory_row, "derived", [*(f for f in facts if f not in derived), ten_times], [], language=language
+    )
+    assert shown is not None
+    assert shown.startswith(said)
 
 
 def test_a_peak_in_a_container_stands_beside_another_in_a_container(lab: Lab) -> None:
