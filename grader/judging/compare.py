@@ -220,6 +220,15 @@ def _in_another_form(claim: Claim, derived: Derived) -> bool:
     return any(c.isdigit() for c in words) and has_number(words, derived.unit)
 
 
+def follows_row(lab: Lab, claim: Claim, claims: Sequence[Claim]) -> bool | None:
+    """Return whether a derived cell is right for its own row; None for any other claim, and without the inputs."""
+    row = next((r for r in lab.table.rows if r.derived is not None and r.derived.id == claim.id), None)
+    if row is None or row.derived is None or row.metric is None:
+        return None
+    pairs = input_pairs(lab, row.metric, row.derived, preferred_claims(claims), claims)
+    return _follows(row.derived, claim, pairs) if pairs else None
+
+
 def _follows(derived: Derived, claim: Claim, pairs: Sequence[Pair]) -> bool:
     """Return whether a derived cell is right for one of the pairs, as written, in any convention."""
     text = claim.quote if has_number(claim.quote, derived.unit) else ""

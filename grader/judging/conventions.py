@@ -2,10 +2,10 @@
 
 `reference` is the lab's first quantity (traditional), `candidate` the second (WASM).  Of a pair (t, w) a cell may say
 
-    a factor        t / w, w / t                        "2.1x", "0.48x", "Traditional is 2.1x faster"
+    a factor        t / w, w / t                        "2.1x", "0.48x", "Traditional is 2.1x faster", "-2.1x"
     its excess      t / w - 1, w / t - 1                "1.1x faster" for 2.1x
     a reduction     (t - w) / t, (t - w) / w            "52 % smaller", "-129 % (slower)", "Traditional is 110 % larger"
-    a share         w / t, t / w in percent             "48 % of the traditional one"
+    a share         w / t, t / w in percent             "48 % of the traditional one", for a factor "48 %" alone
 
 Which side is said to be better decides what is allowed: what calls the slower one faster agrees with nothing.  A
 factor t / w below 1 says by itself that the candidate is worse, whatever word is beside it ("0.88x faster").
@@ -33,7 +33,7 @@ Range = tuple[float, float]
 _MARKS = re.compile(r"[⁰¹²³⁴-⁹†‡*`$]|\[\^[^\]]{1,20}\]|(?<!\w)_+|_+(?!\w)")
 """Footnote marks, emphasis and code marks: the digits of `3.4x²` are 3.4."""
 
-_SHARE = re.compile(r"\s*(?:of|от)\b", re.IGNORECASE)
+_SHARE = re.compile(r"\s*(?:of|от|the (?:size|time)|as (?:large|big|long|much))\b", re.IGNORECASE)
 
 _TEXT_LIMIT = 500
 
@@ -69,9 +69,18 @@ def agrees(text: str, better: bool | None, pair: Pair, *, unit: str) -> bool:
     """
     plain = _MARKS.sub("", text[:_TEXT_LIMIT])
     return any(
-        _number_agrees(number, better, pair, share=_SHARE.match(plain[number.end :]) is not None)
+        _number_agrees(number, better, pair, share=_may_be_share(number, plain, better, unit))
         for number in _numbers(plain, unit)
     )
+
+
+def _may_be_share(number: Printed, plain: str, better: bool | None, unit: str) -> bool:
+    """Return whether a percentage may tell the whole and not the difference.
+
+    Its words say so, or nothing speaks against it: a factor in percent, or more than any reduction can be.
+    """
+    said = _SHARE.match(plain[number.end :]) is not None
+    return said or (better is None and (unit == "ratio" or number.low > 100))
 
 
 def has_number(text: str, unit: str) -> bool:
@@ -107,7 +116,9 @@ def _number_agrees(number: Printed, better: bool | None, pair: Pair, *, share: b
         low, high = (-high, -low) if signed else (low, high)
         slack: float = PERCENT_POINTS
     else:
-        if high <= 0:
+        if high < 0:  # the sign is the word: "-1.3x" is 1.3x slower
+            low, high, better = -high, -low, False
+        if high == 0:
             return False
         low, forms, slack = max(low, 0.0), _factors(pair), 0.0
     return any(

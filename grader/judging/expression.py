@@ -125,7 +125,7 @@ class Operand:
     `low` and `high` default to the value itself.  Of a claim, each None where it cannot be told:
     `known`: a value that is measured or known explains it.
     `confirmed`: output that the report shows agrees with it.
-    `sound`: what its own quote says fits together.
+    `sound`: what its own quote says fits together; a derived cell follows from its row.
     """
 
     value: float | str | None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from grader.judging.compare import is_explained
+from grader.judging.compare import follows_row, is_explained
 from grader.judging.expression import Operand, evaluate_condition
 from grader.judging.ownoutput import disagreeing, printed_of
 from grader.judging.soundness import is_sound
@@ -105,8 +105,14 @@ def _claim_operand(
         quote=claim.quote,
         known=is_explained(lab, claim, facts, circumstances),
         confirmed=_is_confirmed(claim, claims),
-        sound=is_sound(lab, claim),
+        sound=_is_sound(lab, claim, claims),
     )
+
+
+def _is_sound(lab: Lab, claim: Claim, claims: Sequence[Claim]) -> bool | None:
+    """Return whether a quote agrees with itself, and a derived cell with its row; None where nothing tells."""
+    follows = follows_row(lab, claim, claims)
+    return is_sound(lab, claim) if follows is None else follows
 
 
 def _is_confirmed(claim: Claim, claims: Sequence[Claim]) -> bool | None:

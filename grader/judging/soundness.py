@@ -16,16 +16,19 @@ _WEEKDAYS = (
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
-_WEEKDAY = "|".join(name for names in _WEEKDAYS for name in names)
+_WEEKDAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?|пн|вт|ср|чт|пт|сб|вс"
+"""Whole names only: `monitor` and `month` are no Monday."""
 _ISO = re.compile(
-    rf"(?<!\w)(?P<weekday>{_WEEKDAY})[a-z]{{0,6}},? +(?P<year>20\d\d)-(?P<month>\d\d)-(?P<day>\d\d)(?!\d)",
+    rf"(?<!\w)(?P<weekday>{_WEEKDAY})\.?,? +(?P<year>20\d\d)-(?P<month>\d\d)-(?P<day>\d\d)(?!\d)",
     re.IGNORECASE,
 )
 _MONTH = "|".join(_MONTHS)
+_CLOCK = r"(?:[ ,]{1,3}(?:\d\d?:\d\d(?::\d\d)?(?:\.\d{1,9})?|[AP]M|[A-Z]{2,5}|[+-]\d\d(?::?\d\d)?)){0,3}"
+"""What a clock prints between day and year: time, half of the day and zone; prose there may name another year."""
 _NAMED = re.compile(
-    rf"(?<!\w)(?P<weekday>{_WEEKDAY})[a-z]{{0,6}},? +"
+    rf"(?<!\w)(?P<weekday>{_WEEKDAY})\.?,? +"
     rf"(?:(?P<name>{_MONTH})[a-z]* +(?P<day>\d\d?)|(?P<day_first>\d\d?) +(?P<name_last>{_MONTH})[a-z]*)"
-    r"(?P<between>[^\n]{0,30}?)[ ,](?P<year>20\d\d)(?!\d)",
+    rf"{_CLOCK}[ ,]{{1,3}}(?P<year>20\d\d)(?!\d)",
     re.IGNORECASE,
 )
 """`date` prints `Wed Apr 22 13:22:11 UTC 2026`, mail and HTTP `Wed, 22 Apr 2026`."""
@@ -68,7 +71,7 @@ def _weekday_is_right(quote: str) -> bool | None:
 def _pair(match: re.Match[str]) -> tuple[int, date] | None:
     parts = match.groupdict()
     name = parts["weekday"].casefold()
-    weekday = next(names.index(name) for names in _WEEKDAYS if name in names)
+    weekday = next(n for names in _WEEKDAYS for n, short in enumerate(names) if name.startswith(short))
     month_name = parts.get("name") or parts.get("name_last")
     month = _MONTHS.index(month_name.casefold()) + 1 if month_name else int(parts["month"])
     try:

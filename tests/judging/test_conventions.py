@@ -26,10 +26,13 @@ def conventions(t: float, w: float) -> list[tuple[str, bool | None, str]]:
         (f"{100 * abs(t - w) / t:.1f} % {'smaller' if better else 'larger'}", better, "percent"),
         (f"{100 * abs(t - w) / w:.1f}% {word}", better, "ratio"),
         (f"`{100 * w / t:.1f}% of the traditional one`", None, "percent"),
+        (f"{100 * w / t:.1f}% the size", None, "percent"),
+        (f"{100 * t / w:.1f}%", None, "ratio"),
         (f"{t / w:.3f}x smaller", None if w > t else True, "percent"),
     ]
     if not better:
         ways.append((f"-{100 * (w - t) / t:.1f}% (slower)", False, "ratio"))
+        ways.append((f"-{w / t:.3f}x", None, "ratio"))
         ways.append((f"{t / w:.3f}x faster", True, "ratio"))  # the factor below 1 tells the direction
     return ways
 
@@ -63,7 +66,13 @@ def test_another_factor_is_right_in_no_convention(factor: float, wrong: float) -
 
 @pytest.mark.parametrize(
     ("text", "better"),
-    [("2.3x faster", True), ("129% faster", True), ("Traditional is 2.3x slower", True), ("56% faster", True)],
+    [
+        ("2.3x faster", True),
+        ("129% faster", True),
+        ("Traditional is 2.3x slower", True),
+        ("56% faster", True),
+        ("44% faster", True),
+    ],
 )
 def test_the_wrong_side_is_never_right(text: str, better: bool) -> None:
     assert not agrees(text, better, SLOWER, unit="ratio")
@@ -72,6 +81,17 @@ def test_the_wrong_side_is_never_right(text: str, better: bool) -> None:
 @pytest.mark.parametrize("text", ["0.44x faster", "0.44x slower", "0.44×", "x0.44"])
 def test_a_factor_below_one_tells_its_own_direction(text: str) -> None:
     assert agrees(text, "faster" in text, SLOWER, unit="ratio")
+
+
+def test_a_sign_says_slower_and_is_wrong_of_the_faster_one() -> None:
+    assert agrees("-2.3x", None, SLOWER, unit="ratio")
+    assert not agrees("-1.9x", None, SMALLER, unit="ratio")
+
+
+def test_a_share_without_a_word_is_no_reduction_unless_it_can_be_none() -> None:
+    assert not agrees("53.3%", None, SMALLER, unit="percent")
+    assert agrees("187%", None, SMALLER, unit="percent")
+    assert not agrees("187% smaller", True, SMALLER, unit="percent")
 
 
 def test_a_footnote_is_no_digit() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from grader.adapters.labfile import load_lab
+from grader.claims.reader import read_report
 from grader.judging.rules import MOST_FINDINGS, judge_rules, suspicions
 from grader.model.base import Message
 from grader.model.grade import Circumstances, Fact, Interval
@@ -178,3 +180,27 @@ def test_output_that_is_called_an_example_confirms_nothing() -> None:
 def test_a_finding_says_how_to_settle_it() -> None:
     lab = small_lab(rules=[rule("claim(wasm.binary_size).value < 100", reproduce="ls -l main.wasm")])
     assert [f.reproduce for f in judge_rules(lab, [size(42)], [], HERE)] == ["ls -l main.wasm"]
+
+
+SHARES = "| Metric | Traditional Container | WASM Container | Improvement |\n|---|---|---|---|\n| {} |\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "rules"),
+    [
+        ("Image Size | 4.70 MB | 0.84 MB | 147 % smaller", ["image-reduction-over-all"]),
+        ("Binary Size | 4.48 MiB | 2.34 MiB | 147.8 %", ["binary-reduction-over-all"]),
+        ("Image Size | 4.70 MB | 0.84 MB | Traditional is 460% larger", []),
+        ("Image Size | 4.70 MB | 0.84 MB | 460 %", []),
+        ("Image Size | 4.70 MB | 0.84 MB | 560 % of WASM", []),
+        ("Image Size | 4.70 MB | 0.84 MB | 560 %", []),
+        ("Image Size | 4.70 MB | N/A | 460 %", []),
+    ],
+)
+def test_more_than_all_is_an_error_only_where_its_row_gives_no_such_number(row: str, rules: list[str]) -> None:
+    """The other side is 460 % larger is right arithmetic, and no error may accuse it."""
+    loaded = load_lab("lab12-f25")
+    reading = read_report(SHARES.format(row).encode(), loaded.lab, "")
+    found = judge_rules(loaded.lab, reading.claims, [], HERE)
+    assert [f.rule for f in found] == rules
+    assert all(f.quote == row.rpartition(" | ")[2] for f in found)

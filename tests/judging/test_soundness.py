@@ -48,12 +48,24 @@ def test_a_weekday_is_right_for_its_own_date_alone(lab: Lab, day: date, shift: i
         f"{name} {day:%Y-%m-%d} 13:00",
         f"{name} {day:%b} {day.day} 13:22:11 UTC {day.year}",
         f"{name}, {day.day:02} {day:%b} {day.year} 10:00:00 GMT",
+        f"{name} {day.day} {day:%b} 01:22:11 PM MSK {day.year}",
+        f"{day:%A} {day:%B} {day.day}, {day.year}" if shift == 0 else f"{name}. {day:%Y-%m-%d}",
     ):
         assert is_sound(lab, quoted("printed.date", text)) is (shift == 0), text
 
 
 @pytest.mark.parametrize(
-    "text", ["Monday is a holiday", "Fri 2026-13-40", "Wed Feb 30 10:00:00 UTC 2026", "May 2026", "Sun 20261-01-01"]
+    "text",
+    [
+        "Month 2026-04-20",
+        "monitor 2026-04-20 10:00:00",
+        "Wed Apr 22, as in the course of 2025",
+        "Monday is a holiday",
+        "Fri 2026-13-40",
+        "Wed Feb 30 10:00:00 UTC 2026",
+        "May 2026",
+        "Sun 20261-01-01",
+    ],
 )
 def test_no_date_is_neither_right_nor_wrong(lab: Lab, text: str) -> None:
     assert is_sound(lab, quoted("printed.date", text)) is None

@@ -64,4 +64,4 @@ def test_a_case_that_does_not_do_as_it_says_is_told(broken: Case, said: str) -> 
 def test_a_solution_that_loses_points_or_earns_a_warning_is_told() -> None:
     spoilt = REPORT.replace(b"| 47.8 % smaller |", b"| 147 % smaller |")
     problems = results(report=spoilt)["solution"].problems
-    assert any("finding reduction-over-all" in problem for problem in problems)
+    assert any("finding binary-reduction-over-all" in problem for problem in problems)
