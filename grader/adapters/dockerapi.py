@@ -105,11 +105,26 @@ class _State(_Answer):
     pid: int = Field(alias="Pid")
 
 
+class _GraphDriver(_Answer):
+    data: dict[str, str] | None = Field(default=None, alias="Data")
+
+
 class ContainerInfo(_Answer):
     """A container; `state.pid` is 0 unless it runs."""
 
     id: str = Field(alias="Id")
     state: _State = Field(alias="State")
+    graph: _GraphDriver | None = Field(default=None, alias="GraphDriver")
+
+    @property
+    def layer(self) -> str | None:
+        """The folder of this host that holds what the container wrote; None where the daemon's store has none."""
+        return ((self.graph.data if self.graph else None) or {}).get("UpperDir")
+
+
+class _Mount(_Answer):
+    kind: str = Field(default="", alias="Type")
+    name: str = Field(default="", alias="Name")
 
 
 class ListedContainer(_Answer):
@@ -118,6 +133,12 @@ class ListedContainer(_Answer):
     id: str = Field(alias="Id")
     labels: dict[str, str] | None = Field(default=None, alias="Labels")
     written: int = Field(default=0, alias="SizeRw", description="Bytes; 0 unless sizes were asked for.")
+    mounts: tuple[_Mount, ...] | None = Field(default=None, alias="Mounts")
+
+    @property
+    def volumes(self) -> tuple[str, ...]:
+        """The names of its volumes, which `written` does not count."""
+        return tuple(mount.name for mount in self.mounts or () if mount.kind == "volume" and mount.name)
 
 
 class ListedNetwork(_Answer):

@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from grader.adapters.containerfile import host_platform, image_of
-from grader.adapters.disk import growth
+from grader.adapters.disk import empty_files, growth, usage
 from grader.adapters.docker import Docker
+from grader.adapters.dockerapi import ListedImage
 from grader.adapters.dockerrun import client_variables
 from grader.adapters.ociarchive import MAX_BYTES, OciArchive
 from grader.adapters.owner import LABEL, own_name, owner
@@ -90,7 +91,7 @@ class DockerBuild:
         (work / "Dockerfile").write_text(labelled(text, LABEL, owner()), "utf-8")
         tag = f"{own_name()}:build"
         try:
-            done = self._run(argv, source, tag, work / "Dockerfile", context)
+            done = self._run(argv, source, tag, work / "Dockerfile", context, bases)
             if done.outcome != "ok":
                 return _failed(subject, argv, done, stand_in=stand_in)
             made = api.image(tag)
@@ -103,7 +104,16 @@ class DockerBuild:
                 self._clean(tag)
         return ImageResult(subject=subject, state="built", image=image, argv=argv, log=_log(done))
 
-    def _run(self, argv: tuple[str, ...], source: ImageSource, tag: str, file: Path, context: Path) -> Completed:
+    def _run(
+        self,
+        argv: tuple[str, ...],
+        source: ImageSource,
+        tag: str,
+        file: Path,
+        context: Path,
+        bases: tuple[str, ...],
+    ) -> Completed:
+        base = max((found.size for name in bases if (found := self._docker.api.image(name)) is not None), default=0)
         limits = _LIMITS.model_copy(update={"timeout_s": source.timeout_s})
         with self._docker.parents.fresh(limits) as parent:
             own = (f"--tag={tag}", f"--cgroup-parent={parent.name}", f"--file={file}", str(context))
@@ -112,12 +122,26 @@ class DockerBuild:
                 client_variables(self._docker.socket),
                 timeout_s=limits.timeout_s,
                 output_bytes=limits.output_bytes,
-                watch=growth(Path(self._docker.info.root), limits.disk_bytes, self._written),
+                watch=growth(Path(self._docker.info.root), limits.disk_bytes, lambda: self._written(base)),
             )
 
-    def _written(self) -> int:
-        """Return what the containers of this build have written so far, bytes."""
-        return sum(one.written for one in self._docker.api.containers(f"{LABEL}={owner()}", sizes=True))
+    def _written(self, base: int) -> int:
+        """Return what this build has written so far, bytes: its container, and what it has finished already.
+
+        Args:
+            base: Of the largest image that it starts from, which is in the size of what was made of it.
+        """
+        api = self._docker.api
+        finished = sum(max(0, image.size - base) for image in self._nameless())
+        containers = api.containers(f"{LABEL}={owner()}", sizes=True)
+        volumes = Path(self._docker.info.root, "volumes")
+        folders = [str(volumes / name / "_data") for one in containers for name in one.volumes]
+        return finished + usage(folders, _LIMITS.disk_bytes) + sum(one.written for one in containers)
+
+    def _nameless(self) -> list[ListedImage]:
+        """Return what a build under way has made so far, the last of each stage."""
+        ours = [one for one in self._docker.api.images() if (one.labels or {}).get(LABEL) == owner()]
+        return [one for one in ours if all(tag == "<none>:<none>" for tag in one.tags or ())]
 
     def _image(self, subject: str, archive: Path, image: str, inspected: int) -> Image:
         """Read what was built; sizes that depend on the daemon's store are the daemon's."""
@@ -148,19 +172,22 @@ class DockerBuild:
     def _clean(self, tag: str) -> None:
         """Remove the image by its name, and whatever a build that was cut short has left.
 
-        The daemon ends a build some time after its client is gone.
+        The daemon ends a build some time after its client is gone.  If it is just making a layer of what a command
+        wrote, it goes on to the end of that, and writes every byte of files with holes, terabytes if they say so.
+        So there must be nothing left to read.
         """
         api = self._docker.api
         api.remove_image(tag)
         deadline = time.monotonic() + _SETTLE_S
         while time.monotonic() < deadline:
-            containers = api.containers(f"{LABEL}={owner()}")
-            ours = [one for one in api.images() if (one.labels or {}).get(LABEL) == owner()]
-            images = [one for one in ours if all(tag == "<none>:<none>" for tag in one.tags or ())]
+            containers, images = api.containers(f"{LABEL}={owner()}"), self._nameless()
             if not containers and not images:
                 return
             for container in containers:
+                found = api.container(container.id)
                 api.remove_container(container.id)
+                if found is not None and found.layer is not None:
+                    empty_files(Path(found.layer), Path(self._docker.info.root))
             for image in images:
                 api.remove_image(image.id)
             time.sleep(_SETTLE_PAUSE_S)

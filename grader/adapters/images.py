@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from grader.adapters.addedarchives import added_archives
 from grader.adapters.artifacts import take_file
 from grader.adapters.buildah import Buildah
 from grader.adapters.containerfile import odd_volume
@@ -129,6 +130,9 @@ class ImageBuilding:
         found = check_image_build(text, source.bases, runs=not _is_wasm(source))
         if not isinstance(found, ImageBuild):
             return tuple(refusal.message for refusal in found)
+        archives = added_archives(found.added, source_dir)
+        if archives:
+            return archives
         if found.needs_buildkit:
             return (Message(code="image.needs-buildkit", params={"file": source.file}),)
         return _Recipe(text, found)

@@ -45,11 +45,22 @@ _REFERENCE = re.compile(
 _DOCKER_HUB = ("docker.io/library/", "docker.io/", "index.docker.io/library/", "library/")
 
 
+class Added(Record):
+    """A source of an ADD: a name in the context, or a pattern of names."""
+
+    line: int
+    source: str
+
+
 class ImageBuild(Record):
-    """What a build will need.  `bases` are the images that it starts from, variables put in, in order of appearance."""
+    """What a build will need.
+
+    `bases` are the images that it starts from, variables put in, in order of appearance; `added` is what ADD names.
+    """
 
     bases: tuple[str, ...]
     needs_buildkit: bool
+    added: tuple[Added, ...] = ()
 
 
 def check_image_build(text: str, allowed: Sequence[str], *, runs: bool = True) -> ImageBuild | tuple[Refusal, ...]:
@@ -68,12 +79,14 @@ def check_image_build(text: str, allowed: Sequence[str], *, runs: bool = True) -
     refusals = (*((syntax,) if syntax else ()), *check.all())
     if refusals:
         return refusals
-    used = {flag for stage in parsed.stages for i in stage.instructions for flag, _ in _flags(i)}
-    return ImageBuild(bases=tuple(check.bases), needs_buildkit=not used.isdisjoint(_BUILDKIT_FLAGS))
+    instructions = [instruction for stage in parsed.stages for instruction in stage.instructions]
+    used = {flag for instruction in instructions for flag, _ in _flags(instruction)}
+    added = [Added(line=i.line, source=source) for i in instructions if i.keyword == "ADD" for source in _sources(i)]
+    return ImageBuild(bases=tuple(check.bases), needs_buildkit=not used.isdisjoint(_BUILDKIT_FLAGS), added=tuple(added))
 
 
 def labelled(text: str, name: str, value: str) -> str:
-    """Return a Dockerfile that gives every image on its way a label, as its first instruction after each FROM.
+    """Return a Dockerfile that gives every image on its way a label, whatever labels it sets itself.
 
     Args:
         text: One that `check_image_build` lets pass.
@@ -82,13 +95,13 @@ def labelled(text: str, name: str, value: str) -> str:
     parsed = parse_dockerfile(text)
     assert isinstance(parsed, Dockerfile)  # it has passed
     lines = text.split("\n")
-    starts = [stage.line for stage in parsed.stages[1:]]
-    places = [
-        stage.instructions[0].line if stage.instructions else following
-        for stage, following in zip(parsed.stages, [*starts, len(lines) + 1], strict=True)
-    ]
-    for place in reversed(places):
-        lines.insert(place - 1, f'LABEL {name}="{value}"')
+    starts = [*(stage.line for stage in parsed.stages[1:]), len(lines) + 1]
+    for stage, following in reversed(list(zip(parsed.stages, starts, strict=True))):
+        before = ["LABEL", *(instruction.keyword for instruction in stage.instructions)]
+        places = [*(instruction.line for instruction in stage.instructions), following]
+        for keyword, place in reversed(list(zip(before, places, strict=True))):
+            if keyword == "LABEL":  # which could be ours, by another value
+                lines.insert(place - 1, f'LABEL {name}="{value}"')
     return "\n".join(lines)
 
 
@@ -181,10 +194,13 @@ class _Check:
 
 def _added(instruction: Instruction) -> Iterator[Refusal]:
     """ADD takes addresses too, and a variable, or a word with a backslash in it, may become one."""
-    *sources, _ = instruction.words or tuple(instruction.value.split()) or ("",)
-    for source in sources:
+    for source in _sources(instruction):
         if _REMOTE.match(source) or _REWRITTEN & set(source):
             yield refuse("image.remote-add", instruction.line, found=source[:80])
+
+
+def _sources(instruction: Instruction) -> tuple[str, ...]:
+    return (instruction.words or tuple(instruction.value.split()))[:-1]
 
 
 def _flags(instruction: Instruction) -> Iterator[tuple[str, str]]:

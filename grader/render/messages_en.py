@@ -348,6 +348,10 @@ EN: dict[str, str] = {
         "Dockerfile line {line}: ADD unpacks `{found}`, an archive or a link, and how large that becomes nobody can "
         "tell; add the files themselves, or use COPY"
     ),
+    "image.archive": (
+        "Dockerfile line {line}: ADD unpacks `{found}`, an archive or a link, and how large that becomes nobody can "
+        "tell; add the files themselves, or use COPY"
+    ),
     "image.base": (
         "Dockerfile line {line}: `{found}` starts from an image that is not allowed; allowed are scratch, {allowed}"
     ),

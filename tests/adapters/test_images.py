@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import subprocess
 from collections.abc import Mapping
@@ -10,9 +11,11 @@ import pytest
 from grader.adapters import dockerbuild
 from grader.adapters.buildah import Buildah
 from grader.adapters.containerfile import host_platform
+from grader.adapters.disk import usage
 from grader.adapters.docker import Docker
 from grader.adapters.images import ImageBuilding
 from grader.adapters.ociarchive import OciArchive
+from grader.adapters.owner import LABEL
 from grader.errors import HostError, TimeLimitError
 from grader.model.base import Message
 from grader.model.image import ImageResult
@@ -23,6 +26,7 @@ from grader.recipes.oci import Platform
 from grader.testing import FakeStore
 from tests.adapters.test_docker import docker as docker
 from tests.engines.engines import Engines
+from tests.engines.keeper import wait_until
 from tests.samplelab import small_lab
 
 pytestmark = [pytest.mark.serial, pytest.mark.once]
@@ -71,9 +75,11 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def build(building: ImageBuilding, tmp_path: Path, dockerfile: str, **files: bytes) -> ImageResult:
+def build(
+    building: ImageBuilding, tmp_path: Path, dockerfile: str, *, timeout_s: float = 8, **files: bytes
+) -> ImageResult:
     source = folder(tmp_path, {"Dockerfile": dockerfile, "busybox": BUSYBOX, **files})
-    timed = LINUX.model_copy(update={"timeout_s": 8})
+    timed = LINUX.model_copy(update={"timeout_s": timeout_s})
     result = building.build_image("native", timed, source, None, out(tmp_path))
     kept = [path.name for path in (tmp_path / "out").iterdir()]
     assert kept == (["image.tar"] if result.image else [])
@@ -149,15 +155,53 @@ def test_a_build_that_fails_or_never_ends_leaves_nothing(
     assert (result.state, result.reason.code) == (state, code)
 
 
-def test_a_build_that_fills_the_disk_is_ended(
-    building: ImageBuilding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+GROW = "/bin/busybox dd if=/dev/zero of={0} bs=1M count=60 2>/dev/null && /bin/busybox sync"
+WAIT = "while :; do /bin/busybox sleep 1; done"
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        f"RUN {GROW.format('/a')} && {GROW.format('/b')} && {WAIT}",
+        f"RUN {GROW.format('/a')}\nRUN {GROW.format('/b')}\nRUN {WAIT}",
+        f"VOLUME /v\nRUN {GROW.format('/v/a')} && {GROW.format('/v/b')} && {WAIT}",
+        f"LABEL {LABEL}=somebody\nRUN {GROW.format('/a')} && {GROW.format('/b')} && {WAIT}",
+        "RUN /bin/busybox truncate -s 100G /holes",
+    ],
+    ids=["at once", "in layers", "in a volume", "under another's label", "holes that the daemon writes out"],
+)
+def test_a_build_that_fills_the_disk_is_ended_and_the_daemon_writes_no_more(
+    building: ImageBuilding, docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
     capped = dockerbuild._LIMITS.model_copy(update={"disk_bytes": 100 << 20})
     monkeypatch.setattr(dockerbuild, "_LIMITS", capped)
-    grow = "while :; do /bin/busybox dd if=/dev/zero of=/big bs=1M count=10 conv=notrunc oflag=append 2>/dev/null; done"
-    result = build(building, tmp_path, f"{SHELL}RUN {grow}\n")
+    result = build(building, tmp_path, f"{SHELL}{recipe}\n", timeout_s=120)
     assert result.reason is not None
     assert (result.state, result.reason.code) == ("failed", "run.disk-limit")
+    assert wait_until(lambda: usage([docker.info.root], 1 << 40) < 50 << 20, 60)
+
+
+def test_what_a_recipe_says_of_labels_hides_nothing_from_who_cleans_up(
+    building: ImageBuilding, engines: Engines, tmp_path: Path
+) -> None:
+    listed = (engines.docker, "images", "--all", "--quiet")
+    before = engines.run(*listed).stdout
+    result = build(building, tmp_path, f"{SHELL}LABEL {LABEL}=somebody\nRUN /bin/busybox touch /a\nRUN exit 3\n")
+    assert result.state == "failed"
+    assert engines.run(*listed).stdout == before
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "Dockerfile.wasm"])
+def test_an_archive_is_not_unpacked(
+    building: ImageBuilding, wasm_building: ImageBuilding, tmp_path: Path, file: str
+) -> None:
+    source = folder(
+        tmp_path, {file: "FROM scratch\nCOPY a.tar.gz /\nADD a.tar.gz /\n", "a.tar.gz": gzip.compress(b"x")}
+    )
+    kind, builder = (LINUX, building) if file == "Dockerfile" else (WASM, wasm_building)
+    result = builder.build_image("native", kind, source, None, out(tmp_path))
+    assert result.reason is not None
+    assert (result.state, result.reason.code, result.reason.params["line"]) == ("refused", "image.archive", 3)
 
 
 def test_the_time_limit_of_a_run_ends_a_build_too(docker: Docker, tmp_path: Path) -> None:

@@ -155,6 +155,20 @@ def test_a_label_stands_first_in_every_stage_and_nothing_else_changes(text: str)
         assert (new.base, new.name) == (old.base, old.name)
 
 
+def test_a_label_stands_again_behind_every_label_of_the_recipe() -> None:
+    text = "FROM a\nLABEL own.name=x \\\n b=c\n# words\nRUN y\nFROM b\nLABEL own.name=x\n"
+    after = parse_dockerfile(labelled(text, "own.name", "1-2-3"))
+    assert isinstance(after, Dockerfile)
+    ours = 'own.name="1-2-3"'
+    found = [[i.value.split()[0] for i in stage.instructions] for stage in after.stages]
+    assert found == [[ours, "own.name=x", ours, "y"], [ours, "own.name=x", ours]]
+
+
+def test_what_add_takes_is_named() -> None:
+    found = needs('FROM scratch\nADD --chown=1 a b* /\nADD ["c d", "/"]\nCOPY e /\n').added
+    assert [(one.line, one.source) for one in found] == [(2, "a"), (2, "b*"), (3, "c d")]
+
+
 @given(st.text(st.sampled_from("ADRUNFOMhtps:/.$\\\"'`-=# \t\n\r\x85\u2028"), max_size=60))
 def test_no_text_below_a_base_hides_a_remote_add(noise: str) -> None:
     """Whatever stands above it, a line that the builder would take for `ADD https://…` is refused somehow."""
