@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from typing import Literal
 
 Dimension = Literal["byte", "second", "percent", "ratio"]
@@ -129,16 +130,19 @@ _QUANTITY = re.compile(
     re.VERBOSE,
 )
 _GROUPS = re.compile(r"\d{1,3}(?:([.,])\d{3})(?:\1\d{3})*")
+_SPACING = re.compile(r"[\s'’\u00a0\u2007\u2009\u202f]")
+_MARK = re.compile(r"[.,]")
 
 
-def find_quantities(text: str, *, base: Base = "binary") -> tuple[Printed, ...]:
+def find_quantities(text: str, *, base: Base = "binary", most: int | None = None) -> tuple[Printed, ...]:
     """Read every number in `text`, in order; those without a unit have no dimension.
 
     Args:
         base: What `KB`, `MB`, `GB` and `K`, `M`, `G` stand for in `value`; the range covers both.  `kB`, which only
             SI writes so, is 1000 bytes in `value` whatever the base.
+        most: How many are read at most; None for all.
     """
-    return tuple(_quantities(text, base))
+    return tuple(islice(_quantities(text, base), most))
 
 
 def parse_quantity(text: str, dimension: Dimension, *, base: Base = "binary") -> Printed | None:
@@ -179,6 +183,7 @@ def label_scales(unit: str) -> tuple[int, int] | None:
 
 
 def _quantities(text: str, base: Base) -> Iterator[Printed]:
+    # Whole numbers over one denominator instead of fractions: a log has a hundred thousand numbers.
     for match in _QUANTITY.finditer(text):
         written = (match["unit"] or "").strip(" \t\u00a0\u2007\u2009\u202f\\-") or None
         if written is None and match["times"]:
@@ -188,22 +193,24 @@ def _quantities(text: str, base: Base) -> Iterator[Printed]:
         if read is None:
             continue
         magnitude, decimals, digits = read
-        exponent = int(match["exponent"][1:]) if match["exponent"] else 0
-        unit_in_last_place = Fraction(10) ** (exponent - decimals)
-        sign = -1 if match["sign"] in ("-", "\u2212") else 1
-        number = sign * (magnitude * Fraction(10) ** exponent + 60 * int(match["minutes"] or 0))
-        half = unit_in_last_place / 2
-        if label is not None and label.dimension == "byte" and label.scale == 1 and unit_in_last_place == 1:
-            half = Fraction(0)  # bytes are counted: the last digit of a whole count is not rounded
-        scale, other = (Fraction(1), Fraction(1)) if label is None else _scales(label, written or "", base)
-        ends = [(number + side) * s for side in (-half, half) for s in (scale, other)]
-        low = min(ends)
-        if label is not None and label.dimension in ("byte", "second") and sign > 0:
-            low = max(low, Fraction(0))
+        place = (int(match["exponent"][1:]) if match["exponent"] else 0) - decimals
+        last_digit, over = 10 ** max(place, 0), 10 ** max(-place, 0)
+        number = magnitude * last_digit + 60 * int(match["minutes"] or 0) * over
+        negative = match["sign"] in ("-", "\u2212")
+        number = -number if negative else number
+        half = last_digit  # over `2 * over`
+        if label is not None and label.dimension == "byte" and label.scale == 1 and place == 0:
+            half = 0  # bytes are counted: the last digit of a whole count is not rounded
+        scale, other, scale_over = (1, 1, 1) if label is None else _whole_scales(label, written or "", base)
+        low, high = 2 * number - half, 2 * number + half
+        low, high = min(low * scale, low * other), max(high * scale, high * other)
+        if label is not None and label.dimension in ("byte", "second") and not negative:
+            low = max(low, 0)
+        over *= scale_over
         yield Printed(
-            value=_number(number * scale),
-            low=_number(low),
-            high=_number(max(ends)),
+            value=_quotient(number * scale, over),
+            low=_quotient(low, 2 * over),
+            high=_quotient(high, 2 * over),
             dimension=label.dimension if label else None,
             written_unit=written,
             start=match.start(),
@@ -212,6 +219,12 @@ def _quantities(text: str, base: Base) -> Iterator[Printed]:
             signed=bool(match["sign"]),
             ambiguous=scale != other,
         )
+
+
+def _whole_scales(label: _Label, written: str, base: Base) -> tuple[int, int, int]:
+    """Return both scales as whole numbers over a common third; labels with two meanings are whole already."""
+    scale, other = _scales(label, written, base)
+    return scale.numerator, other.numerator, scale.denominator
 
 
 def _scales(label: _Label, written: str, base: Base) -> tuple[Fraction, Fraction]:
@@ -223,10 +236,15 @@ def _scales(label: _Label, written: str, base: Base) -> tuple[Fraction, Fraction
     return label.binary, label.scale
 
 
-def _read_number(written: str, label: _Label | None) -> tuple[Fraction, int, int] | None:
-    """Return value, decimals and significant digits; None for what only looks like a number (`0.39.0`)."""
-    plain = re.sub(r"[\s'’\u00a0\u2007\u2009\u202f]", "", written)
-    marks = re.findall(r"[.,]", plain)
+def _read_number(written: str, label: _Label | None) -> tuple[int, int, int] | None:
+    """Return all digits as one whole number, how many are decimals, and how many are significant.
+
+    None for what only looks like a number (`0.39.0`).
+    """
+    if written.isdecimal():
+        return int(written), 0, max(1, len(written.lstrip("0")))
+    plain = _SPACING.sub("", written)
+    marks = _MARK.findall(plain)
     if len(marks) > 1 and marks[-1] not in marks[:-1]:
         whole, _, fraction = plain.rpartition(marks[-1])
         if not _GROUPS.fullmatch(whole):
@@ -239,8 +257,8 @@ def _read_number(written: str, label: _Label | None) -> tuple[Fraction, int, int
         whole, fraction = plain, ""
     else:
         whole, _, fraction = plain.partition(marks[0]) if marks else (plain, "", "")
-    digits = re.sub(r"[.,]", "", whole) + fraction
-    return Fraction(int(digits), 10 ** len(fraction)), len(fraction), max(1, len(digits.lstrip("0")))
+    digits = _MARK.sub("", whole) + fraction
+    return int(digits), len(fraction), max(1, len(digits.lstrip("0")))
 
 
 def _is_thousands(plain: str, label: _Label | None) -> bool:
@@ -253,8 +271,13 @@ def _is_thousands(plain: str, label: _Label | None) -> bool:
 
 
 def _number(exact: Fraction) -> Number:
-    """Return a whole number as int, else the nearest float (which keeps the order of exact values)."""
-    return exact.numerator if exact.denominator == 1 else float(exact)
+    return _quotient(exact.numerator, exact.denominator)
+
+
+def _quotient(number: int, over: int) -> Number:
+    """Return a whole quotient as int, else the nearest float (which keeps the order of exact values)."""
+    whole, rest = divmod(number, over)
+    return number / over if rest else whole
 
 
 _BYTE_STEPS = (("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 from markdown_it import MarkdownIt
@@ -109,11 +110,11 @@ def read_document(data: bytes, name: str = "report") -> Document:
     """
     text, encoding = _decode(data, name)
     lines, starts = _split_lines(text, encoding, len(UTF8_BOM) if data.startswith(UTF8_BOM) else 0)
-    rows, tokens = _block_structure(lines)
-    fences = [t for t in tokens if t.type == "fence" and t.map]
-    code = frozenset(n for t in tokens if t.type in ("fence", "code_block") and t.map for n in range(*t.map))
-    bare = Document(encoding, lines, starts, (), code, any(_is_broken(t, lines) for t in fences))
-    return Document(encoding, lines, starts, _tables(rows, lines, bare), code, bare.broken_fences)
+    rows, blocks = _block_structure(lines)
+    code = frozenset(n for block in blocks for n in block.lines)
+    broken = any(_is_broken(block, lines) for block in blocks if block.marker)
+    bare = Document(encoding, lines, starts, (), code, broken)
+    return Document(encoding, lines, starts, _tables(rows, bare), code, broken)
 
 
 def tables_in_broken_fences(document: Document) -> tuple[SourceTable, ...]:
@@ -123,7 +124,7 @@ def tables_in_broken_fences(document: Document) -> tuple[SourceTable, ...]:
     """
     lines = ["" if _FENCE_MARKER.match(x) or _LONE_TAG.match(x) else x for x in document.lines]
     rows, _ = _block_structure(lines)
-    return _tables(rows, lines, document)
+    return _tables(rows, document)
 
 
 def _decode(data: bytes, name: str) -> tuple[str, str]:
@@ -168,26 +169,76 @@ def _width(text: str, encoding: str) -> int:
 
 
 _RowSource = tuple[int, int, int]
-"""Line from 0, first and past-the-last character of a table's row within the joined lines."""
+"""Line from 0, first and past-the-last character of a table's row within the line."""
 
 
-def _block_structure(lines: Sequence[str]) -> tuple[list[list[_RowSource]], list[Token]]:
-    """Run markdown-it's block rules; return the row sources of every table, and the tokens of code blocks."""
+@dataclass(frozen=True, slots=True)
+class _CodeBlock:
+    """Lines of a code block, from 0, its fences among them; `marker` is the opening fence, empty where indented."""
+
+    lines: range
+    marker: str
+
+
+def _block_structure(lines: Sequence[str]) -> tuple[list[list[_RowSource]], list[_CodeBlock]]:
+    """Run markdown-it's block rules; return the row sources of every table, and the code blocks."""
     found: list[list[_RowSource]] = []
+    kept = _structural(lines)
+    ends = [*kept, len(lines)]
+    offsets = list(accumulate((len(lines[n]) + 1 for n in kept), initial=0))
 
     def recording_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         if not table_rule(state, start, end, True):
             return False
         if not silent:
             state.line = _table_end(state, start, end)
-            found.append([(n, state.bMarks[n] + state.tShift[n], state.eMarks[n]) for n in range(start, state.line)])
+            found.append([])
+            for n in range(start, state.line):
+                first = state.bMarks[n] + state.tShift[n] - offsets[n]
+                found[-1].append((kept[n], first, state.eMarks[n] - offsets[n]))
+                if n + 1 < state.line:  # what was left out as more of the same are rows as well
+                    found[-1].extend(_row(lines, left_out) for left_out in range(kept[n] + 1, kept[n + 1]))
         return True
 
     parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable("table").disable("reference")
     parser.block.ruler.at("table", recording_table, {"alt": ["paragraph", "reference"]})
-    state = _LeanState("\n".join(lines), parser, {}, [])
+    state = _LeanState("\n".join(lines[n] for n in kept), parser, {}, [])
     parser.block.tokenize(state, state.line, state.lineMax)
-    return found, state.tokens
+    blocks = [
+        _CodeBlock(range(kept[token.map[0]], ends[token.map[1]]), token.markup if token.type == "fence" else "")
+        for token in state.tokens
+        if token.map
+    ]
+    return found, blocks
+
+
+_MORE_OF_THE_SAME = re.compile(r"(?P<containers>[ \t>*+-]*)(?:[^\W\d_]|\d{1,20}(?![\d.)]))[^>]*")
+"""A line of text with the markers of the containers that it is in; `>` might end a block of HTML."""
+
+
+def _row(lines: Sequence[str], number: int) -> _RowSource:
+    text = _MORE_OF_THE_SAME.fullmatch(lines[number])
+    return number, text.end("containers") if text else 0, len(lines[number])
+
+
+def _structural(lines: Sequence[str]) -> list[int]:
+    """Return the lines that can matter to the structure of blocks.
+
+    From the second of several lines of text in the same containers on, each leaves a parser of blocks where the one
+    before it did: in a paragraph, a code block, a table.  All but the first two and the last are left out: deep
+    quotes and lists cost a pass over all lines below them for each level.
+    """
+    kept: list[int] = []
+    before, length = None, 0
+    for number, line in enumerate(lines):
+        found = _MORE_OF_THE_SAME.fullmatch(line)
+        containers = found["containers"] if found else None
+        length = length + 1 if containers is not None and containers == before else 1
+        before = containers
+        if length > 3:
+            kept.pop()
+        kept.append(number)
+    return kept
 
 
 class _LeanState(StateBlock):
@@ -216,32 +267,19 @@ def _table_end(state: StateBlock, start: int, end: int) -> int:
     return line
 
 
-def _tables(
-    found: Sequence[Sequence[_RowSource]], joined: Sequence[str], document: Document
-) -> tuple[SourceTable, ...]:
-    """Read the cells of every table; row sources count characters in the `joined` lines, some of them blanked."""
-    offsets = _joined_offsets(joined) if found else []
+def _tables(found: Sequence[Sequence[_RowSource]], document: Document) -> tuple[SourceTable, ...]:
     tables: list[SourceTable] = []
     for number, sources in enumerate(found):
-        header = tuple(_cells(sources[0], offsets, document, None))
-        body = tuple(tuple(_cells(source, offsets, document, len(header))) for source in sources[2 : 2 + MAX_ROWS])
+        header = tuple(_cells(sources[0], document, None))
+        body = tuple(tuple(_cells(source, document, len(header))) for source in sources[2 : 2 + MAX_ROWS])
         tables.append(SourceTable(number, header, body, range(sources[0][0], sources[-1][0] + 1)))
     return tuple(tables)
 
 
-def _joined_offsets(lines: Sequence[str]) -> list[int]:
-    offsets, position = [], 0
-    for line in lines:
-        offsets.append(position)
-        position += len(line) + 1
-    return offsets
-
-
-def _cells(source: _RowSource, offsets: Sequence[int], document: Document, limit: int | None) -> Iterator[SourceCell]:
+def _cells(source: _RowSource, document: Document, limit: int | None) -> Iterator[SourceCell]:
     r"""Split one row as GFM does: at every pipe without a backslash before it, code spans included."""
-    line, start, end = source
+    line, left, right = source
     text = document.lines[line]
-    left, right = start - offsets[line], end - offsets[line]
     row = text[left:right]
     left += len(row) - len(row.lstrip())
     right = left + len(row.strip())
@@ -267,15 +305,14 @@ def _segments(text: str, left: int, right: int) -> Iterator[tuple[int, int]]:
         yield begin, right
 
 
-def _is_broken(fence: Token, lines: Sequence[str]) -> bool:
+def _is_broken(fence: _CodeBlock, lines: Sequence[str]) -> bool:
     """Return whether a fence is never closed, or holds what looks like the opening of another of its length."""
-    assert fence.map is not None
-    first, end = fence.map
+    first, end = fence.lines.start, fence.lines.stop
     last = _FENCE_MARKER.match(lines[min(end, len(lines)) - 1])
     if end - first < 2 or last is None or last["info"].strip():
         return True
     for line in lines[first + 1 : end - 1]:
         marker = _FENCE_MARKER.match(line)
-        if marker and marker["marker"].startswith(fence.markup):
+        if marker and marker["marker"].startswith(fence.marker):
             return True
     return False

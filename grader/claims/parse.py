@@ -25,6 +25,12 @@ from grader.units import Base, Dimension, Number, Printed, find_quantities, in_u
 CELL_LIMIT = 4000
 """Characters of a cell that are read; none of a person's is longer."""
 
+MAX_NUMBERS = 40
+"""Numbers of a cell that are read; a person writes three."""
+
+NEAR = 60
+"""Characters before a number in which a mark of an estimate or a bound ends."""
+
 WORDS_LIMIT = 80
 """Characters kept of an answer in words."""
 
@@ -100,12 +106,15 @@ _MARKUP = re.compile(
     """,
     re.VERBOSE,
 )
+_ANY_MARKUP = re.compile(r"[<\[⁰¹²³⁴-⁹†‡`$*_\\]|[ \t]{2}")
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf)\s*\{([^{}]{0,80})\}|\\(times|approx|sim)(?![a-z])|\\([,;: ])")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
 def plain_text(source: str) -> str:
     """Return a cell's text without emphasis, code marks, HTML tags, footnote marks, formulas and escapes."""
+    if not _ANY_MARKUP.search(source, 0, CELL_LIMIT):
+        return source[:CELL_LIMIT].strip()
     symbols = {"times": "×", "approx": "≈", "sim": "~"}
     text = _LATEX.sub(lambda m: m[1] or symbols.get(m[2] or "", " "), source[:CELL_LIMIT])
     return re.sub(r"[ \t]{2,}", " ", _MARKUP.sub(_removed, _ESCAPE.sub(r"\1", text))).strip()
@@ -201,7 +210,7 @@ _ABOVE = re.compile(r"(?:[>≥]=?|more than|over|above|at least|более|бо�
 
 def _readings(plain: str, expected: Expectation) -> Iterator[Reading]:
     """Yield the numbers of the wanted dimension in order, ranges joined, bare ones completed where that is safe."""
-    quantities = find_quantities(plain, base=expected.base)
+    quantities = find_quantities(plain, base=expected.base, most=MAX_NUMBERS)
     with_unit = any(q.dimension == expected.dimension for q in quantities)
     skip = False
     for index, quantity in enumerate(quantities):
@@ -220,7 +229,7 @@ def _readings(plain: str, expected: Expectation) -> Iterator[Reading]:
         if reading is not None:
             end = following.end if skip and following else quantity.end
             after = next((q.start for q in quantities[index + 1 + skip :]), len(plain))
-            reading = _qualified(reading, plain[: quantity.start], plain[end:after])
+            reading = _qualified(reading, plain[max(0, quantity.start - NEAR) : quantity.start], plain[end:after])
             yield replace(reading, words=plain[0 if index == 0 else end : after])
 
 

@@ -24,6 +24,7 @@ COMMAND_REACH = 80
 _HEADING = re.compile(r"\s{0,3}(#{1,6})(?:\s+|(?=[^\s#]))(?P<words>.*?)\s*#*\s*$")
 _BOLD_ALONE = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+)?(\*\*|__)(?P<words>[^*_]{2,120})\1\s*:?\s*$")
 _LABEL_END = re.compile(r"[:：]\s*$")
+_QUOTE = re.compile(r" {0,3}(?:>[ \t]{0,3})+")
 _FENCE = re.compile(r"[\s>]*(?:`{3,}|~{3,})[^`]*$")
 _PROMPT = re.compile(
     r"\s*(?:[$%>❯➜]\s|PS\s|\([\w.-]+\)\s|[\w.-]+@[\w.-]+[^$#%]{0,200}[$#%]\s|[A-Z]:\\[^>]{0,200}>|\$\w[\w:]*\s*=|1\.\.\d)",
@@ -91,17 +92,20 @@ def placed_lines(document: Document, vocabulary: Vocabulary, title: str = "") ->
     for number, raw in enumerate(document.lines):
         if not raw or raw.isspace() or _FENCE.match(raw):
             continue
-        line = raw[:LINE_LIMIT]
         in_code = number in document.code
+        line = raw[:LINE_LIMIT] if in_code else _QUOTE.sub("", raw[:LINE_LIMIT], count=1)
         heading = _HEADING.match(line) if not in_code or _after_blank(document, number) else None
         if heading and len(heading[1]) == 1 and state.after_command:
             heading = None  # `# Average: 0.5 s` below a command outside a fence is a comment of the shell
         text = plain_text(heading["words"] if heading else line)
         if heading is None and (state.open_command or _is_command(line, in_code, vocabulary)):
             whole = f"{state.open_command} {line}"[:LINE_LIMIT] if state.open_command else line
-            state.command = _command(number, whole, vocabulary) or _continued(state.command, line, number)
             state.after_command = True
-            state.open_command = whole if line.rstrip().endswith(_CONTINUES) else ""
+            if line.rstrip().endswith(_CONTINUES):
+                state.open_command = whole
+            else:  # a command of several lines is looked up once: it may have a hundred thousand
+                state.open_command = ""
+                state.command = _command(number, whole, vocabulary) or _continued(state.command, line, number)
             continue
         yield Placed(number, text, state.above(number), in_code, heading is not None)
         if heading:
@@ -136,7 +140,7 @@ def _is_command(line: str, in_code: bool, vocabulary: Vocabulary) -> bool:
     if _PROMPT.match(line):
         return in_code or not _prose(line)
     program = _PROGRAM.match(line) and (in_code or not _prose(line))
-    if not program and not (in_code and any(pattern.search(line) for pattern, _ in vocabulary.commands)):
+    if not program and not (in_code and any(pattern.found_in(line) for pattern, _ in vocabulary.commands)):
         return False
     # `docker images 4.7MB` and `time 0.58 s` are results
     return not any(q.dimension in ("byte", "second") for q in find_quantities(line))
@@ -152,7 +156,7 @@ def _prose(line: str) -> bool:
 
 def _command(number: int, line: str, vocabulary: Vocabulary) -> Scope | None:
     for pattern, spec in vocabulary.commands:
-        if pattern.search(line):
+        if pattern.found_in(line):
             return Scope(number, line, spec)
     return None
 

@@ -135,7 +135,7 @@ def _is_alone(placed: Placed) -> bool:
     if len(placed.text) > 60:
         return False
     text = _MARKER.sub("", placed.text, count=1)
-    numbers = find_quantities(text)
+    numbers = find_quantities(text, most=2)
     if len(numbers) != 1 or numbers[0].dimension not in (None, "second"):
         return False
     if numbers[0].dimension is None and not _has_decimals(text, numbers[0]):
@@ -196,7 +196,7 @@ class _Reader:
         stops = [m.start() for m in _SENTENCE_END.finditer(text)] if compared else []
         end, last = 0, None
         previous: Printed | None = None
-        for quantity in find_quantities(text)[:MAX_NUMBERS]:
+        for quantity in find_quantities(text, most=MAX_NUMBERS):
             if quantity.start < skip or quantity.dimension in ("percent", "ratio"):
                 continue
             completed = self._completed(quantity, text, placed)
@@ -340,7 +340,7 @@ class _Reader:
             base = usual_base(metric, target.subject or "", notion, quantity)
         read = quantity
         if base == "decimal":
-            again = (q for q in find_quantities(text, base=base) if q.start == quantity.start)
+            again = (q for q in find_quantities(text, base=base, most=MAX_NUMBERS) if q.start == quantity.start)
             read = next((q for q in again if q.dimension), quantity)
         reading = Reading(read.value, read.low, read.high, read.dimension, read.written_unit)
         reading = replace(reading, qualifier=estimate(before, after))

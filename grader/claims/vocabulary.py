@@ -25,6 +25,43 @@ class Name:
     length: int
 
 
+class InOrder:
+    """A pattern whose parts between `.*` are found one behind the other, each at its first place.
+
+    Searched as a whole, `a.*b.*c` tries every pair of an `a` and a `b` in a line without a `c`.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self._parts = [re.compile(part, re.IGNORECASE) for part in _parts(pattern)]
+
+    def found_in(self, text: str) -> bool:
+        """Return whether the text has all the parts in order."""
+        end = 0
+        for part in self._parts:
+            found = part.search(text, end)
+            if found is None:
+                return False
+            end = found.end()
+        return True
+
+
+_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\.\*(?![?+])|.", re.DOTALL)
+
+
+def _parts(pattern: str) -> list[str]:
+    """Split at each `.*` outside brackets; a pattern of alternatives is left whole."""
+    parts, depth = [""], 0
+    for piece in _PIECE.findall(pattern):
+        depth += (piece == "(") - (piece == ")")
+        if depth == 0 and piece == "|":
+            return [pattern]
+        if depth == 0 and piece == ".*":
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
+
+
 class Words:
     """Finds the names of several keys; a name begins where a word begins, the longest one at a place counts."""
 
@@ -70,7 +107,7 @@ class Vocabulary:
     quantities: tuple[Quantity, ...]
     names: Words
     subjects: Words
-    commands: tuple[tuple[re.Pattern[str], PrintedAfter], ...]
+    commands: tuple[tuple[InOrder, PrintedAfter], ...]
     listings: tuple[tuple[re.Pattern[str], Listing], ...]
 
     headings: tuple[tuple[re.Pattern[str], str], ...]
@@ -106,7 +143,7 @@ def vocabulary(lab: Lab) -> Vocabulary:
         quantities=tuple(quantities),
         names=Words(names),
         subjects=Words(subjects),
-        commands=tuple((re.compile(c.pattern, re.IGNORECASE), c) for c in spoken.commands),
+        commands=tuple((InOrder(c.pattern), c) for c in spoken.commands),
         headings=tuple((re.compile(pattern, re.IGNORECASE), s) for s, pattern in spoken.headings.items()),
         listings=tuple((re.compile(entry.name, re.IGNORECASE), entry) for entry in spoken.listings),
     )

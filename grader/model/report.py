@@ -94,7 +94,8 @@ PLACEHOLDERS = frozenset({"empty", "TODO", "TBD", "XXX", "___"})
 
 def own_text(cell: str) -> str:
     """Return the student's own text of a cell: what stands before an annotation of ours."""
-    return ANNOTATION.split(cell, maxsplit=1)[0].rstrip()
+    found = ANNOTATION.search(cell) if "→" in cell or "&#8594;" in cell else None
+    return (cell[: found.start()] if found else cell).rstrip()
 
 
 def preferred_claims(claims: Iterable[Claim]) -> dict[str, Claim]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +12,7 @@ from grader.claims.reader import read_report
 from grader.errors import IntakeError
 from grader.model.lab import Lab
 from grader.model.report import ReportReading
+from tests.claims.bombs import BOMBS
 
 LAB: Lab = load_lab("lab12-f25").lab
 
@@ -84,33 +83,9 @@ def test_any_bytes_of_a_report_or_a_file_beside_it_are_read_or_refused(report: b
         assert error.hint  # noqa: PT017
 
 
-HOSTILE: dict[str, Callable[[int], str]] = {
-    "spaces": lambda n: " " * n,
-    "digits": lambda n: "1" * n,
-    "digits and points": lambda n: "1." * (n // 2),
-    "pipes": lambda n: "|" * n,
-    "rows": lambda n: "| Metric | Traditional | WASM |\n|---|---|---|\n" + "| Startup | 1 s | 2 s |\n" * (n // 23),
-    "a cell": lambda n: f"| Metric | Traditional | WASM |\n|---|---|---|\n| Startup | {'9' * n} s | 2 s |\n",
-    "tabs": lambda n: "a\tb\tc\n" * (n // 6),
-    "strokes": lambda n: "a | b | c\n" * (n // 10),
-    "headings": lambda n: "# Startup traditional\n" * (n // 22),
-    "averages": lambda n: "Average: 0.5 seconds\n" * (n // 21),
-    "commands": lambda n: "$ docker run x\nAverage: 0.5 s\n" * (n // 30),
-    "listings": lambda n: "-rwxr-xr-x 1 u g 4.5M Apr  9 13:24 main.wasm\n" * (n // 45),
-    "long listing": lambda n: "-rwxr-xr-x 1 u g 4.5M " + "Apr " * (n // 4),
-    "sizes": lambda n: "Image size: 4.5 MB / " * (n // 21),
-    "quotes": lambda n: "> " * 1000 + "x\n" + "y\n" * (n // 2),
-    "brackets": lambda n: "(" * n,
-    "objects": lambda n: '{"moscow_time": "a", "timestamp": 1}\n' * (n // 37),
-    "open objects": lambda n: "{" * n,
-    "labels": lambda n: "startup time wasm: " * (n // 19),
-    "fences": lambda n: "```\n" * (n // 4),
-}
-
-
-@pytest.mark.parametrize("kind", sorted(HOSTILE))
+@pytest.mark.parametrize("kind", sorted(BOMBS))
 def test_a_long_report_of_one_kind_is_read_within_its_bounds(kind: str) -> None:
-    data = HOSTILE[kind](12_000).encode()
+    data = BOMBS[kind](12_000).encode()
     reading = read_report(data, LAB, "")
     counts = {c.id: 0 for c in reading.claims}
     for claim in reading.claims:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from grader.claims.markdown import Document, read_document, tables_in_broken_fences
+from grader.claims.markdown import MAX_NESTING, Document, read_document, tables_in_broken_fences
 from grader.errors import IntakeError
 
 BOM = b"\xef\xbb\xbf"
@@ -120,11 +120,26 @@ pieces = st.sampled_from(PIECES.split(";"))
 documents = st.lists(pieces, max_size=60).map("".join)
 
 
+def run_of(containers: str, words: list[str]) -> str:
+    return "".join(f"{containers}{word}\n" for word in words)
+
+
+repeated = st.builds(
+    run_of,
+    st.sampled_from(["", "> ", "- ", "  ", "    ", "> > ", "* - "]),
+    st.lists(st.sampled_from(["a", "b | c", "Ж", "12", "1. x", "d>"]), min_size=1, max_size=7),
+)
+long_documents = st.lists(st.one_of(repeated, documents), max_size=8).map("".join)
+
+
 @settings(max_examples=400)
-@given(documents)
-def test_tables_are_where_markdown_it_sees_them(text: str) -> None:
+@given(st.one_of(documents, long_documents))
+def test_tables_and_code_are_where_markdown_it_sees_them(text: str) -> None:
+    """Whatever lines of a long text are not shown to it."""
     document = read_document(text.encode())
-    plain = MarkdownIt("commonmark").enable("table").parse(text)
+    plain = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable("table").disable("reference").parse(text)
+    blocks = [t.map for t in plain if t.type in ("fence", "code_block") and t.map]
+    assert document.code == {line for first, end in blocks for line in range(first, end)}
     expected = [t.map for t in plain if t.type == "table_open"]
     assert [[t.lines.start, t.lines.stop] for t in document.tables] == expected
     assert_spans_hold(text.encode(), document)

@@ -90,6 +90,16 @@ def test_a_comment_below_a_command_is_output_and_no_heading(spoken: Lab) -> None
     }
 
 
+def test_what_stands_in_a_quote_is_read_as_text(spoken: Lab) -> None:
+    text = "## Task 2\n\n> Startup: 0.5 s\n\n> > - Memory usage: 1.5 MiB\n\n> docker run --rm app |\n> cat\n"
+    assert values(text, spoken) == {"native.startup_time": 0.5, "native.memory_idle": 1.5 * MIB}
+
+
+def test_a_command_of_several_lines_is_one(spoken: Lab) -> None:
+    text = "```\n$ docker run --rm \\\n    -e MODE=once \\\n    app\nAverage: 0.50 seconds\n```\n"
+    assert values(text, spoken) == {"native.startup_time": 0.5}
+
+
 def test_a_mean_is_read_without_its_spread(spoken: Lab) -> None:
     text = "```\n$ hyperfine 'docker run app'\n  Time (mean ± σ):     350.0 ms ±  12.1 ms    [User: 9 ms]\n```\n"
     assert values(text, spoken) == {"native.startup_time": 0.35}
