@@ -153,7 +153,8 @@ def similar(
         typer.echo(one_line(f"{pair.first} and {pair.second}"))
         for shared in pair.shared:
             share = f", {shared.share:.0%} of the shorter" if shared.share is not None else ""
-            typer.echo(one_line(f"  {SHARED[shared.kind]}: {shared.count}{share}  {'; '.join(shared.examples)}"))
+            examples = one_line("; ".join(shared.examples))
+            typer.echo(f"  {SHARED[shared.kind]}: {shared.count}{share}  {examples}".rstrip())
     typer.echo(f"grader: {len(found)} pairs among {len(grades)}; a reason to look, never a score", err=True)
 
 

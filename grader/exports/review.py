@@ -27,6 +27,8 @@ HINT = "fill in `points` and `note` of the file that `grader review export` wrot
 MOST_ROWS = 200_000
 """A course of a thousand with sixty criteria has a third of it."""
 
+_TEXTS = ("id", "note", "grade", "submission", "criterion", "outcome")
+
 _SEPARATORS = (",", ";", "\t")
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -119,7 +121,7 @@ def _from_json(text: str, name: str) -> tuple[ReviewAnswer, ...]:
             answers.append(_unread(f"item {number}", "it is no object"))
             continue
         cells = {str(key): "" if value is None else value for key, value in item.items()}
-        wrong = next((k for k in ("id", "note", "grade") if not isinstance(cells.get(k, ""), str)), None)
+        wrong = next((k for k in _TEXTS if not isinstance(cells.get(k, ""), str)), None)
         if wrong is not None:
             answers.append(_unread(f"item {number}", f"`{wrong}` is no text"))
         elif "id" not in cells:
@@ -150,6 +152,9 @@ def _answer(place: str, cells: dict[str, str]) -> ReviewAnswer:
             place=place,
             id=cells["id"].strip(),
             grade=cells.get("grade", "").strip(),
+            submission=cells.get("submission", "").strip(),
+            criterion=cells.get("criterion", "").strip(),
+            outcome=cells.get("outcome", "").strip(),
             points=numbers["points"],
             max=numbers["max"],
             suggested=numbers["suggested"],

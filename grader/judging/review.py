@@ -58,8 +58,9 @@ def ask(lab: Lab, lab_sha256: str, grades: Sequence[Question], version: str, *, 
 def take_back(lab: Lab, grades: Sequence[StoredGrade], answers: Sequence[ReviewAnswer]) -> Merged:
     """Return the marks that a review file gives to each grade; a row without points gives none.
 
-    A row is refused if it is about no criterion of these grades, if a column that is not the person's was changed,
-    if its points are outside 0 to the maximum, or if another row of the same id says something else.
+    A row is refused if it is about no criterion of these grades, if a column that is not the person's was changed or
+    slipped to another row, if its points are outside 0 to the maximum, or if another row of the same id says
+    something else.
     """
     marks: tuple[dict[str, ManualMark], ...] = tuple({} for _ in grades)
     asked = {spec.id: spec.points for spec in lab.rubric}
@@ -103,6 +104,11 @@ def _problem(
         return f"unknown id `{answer.id[:80]}`: it is of none of these grades"
     if criterion not in asked:
         return f"unknown criterion `{criterion[:80]}`"
+    if answer.criterion not in ("", criterion):
+        return f"`criterion` says `{answer.criterion[:80]}`, `id` says `{criterion}`: the columns were moved apart"
+    digests = {stored.grade.submission.id.rpartition("-")[2] for stored in grades}  # the name before it may change
+    if answer.submission and answer.submission.rpartition("-")[2] not in digests:
+        return f"`id` is not of the submission `{answer.submission[:80]}`: the columns were moved apart"
     if answer.max is not None and answer.max != asked[criterion]:
         return f"`max` says {answer.max:g}, the lab says {asked[criterion]:g}; only `points` and `note` are yours"
     for stored in grades:
@@ -111,6 +117,8 @@ def _problem(
             continue  # judged again since: what was suggested then may be something else now
         if answer.suggested != suggestion(now):
             return "`suggested` was changed; only `points` and `note` are yours"
+        if answer.outcome not in ("", now.outcome):
+            return "`outcome` was changed, which gives no points; only `points` and `note` are yours"
     if answer.points is None:
         return "a note without points would be lost: give the points too" if answer.note else None
     if not 0 <= answer.points <= asked[criterion]:
@@ -130,7 +138,7 @@ def _item(lab: Lab, question: Question, criterion: Criterion) -> ReviewItem:
     grade = question.stored.grade
     rules = {rule.id for rule in lab.rules if criterion.id in rule.criteria}
     findings = [f for f in grade.findings if f.rule in rules]
-    line = next((f.line for f in findings if f.line), None) or _line(criterion)
+    line = next((f.line for f in findings if f.line), None) or _line(criterion) or _line_of_task(lab, criterion, grade)
     quote = next((f.quote for f in findings if f.quote), "") or next(
         (c.quote for c in grade.claims if c.line == line), ""
     )
@@ -159,6 +167,13 @@ def _line(criterion: Criterion) -> int | None:
         if place != number and number.isdigit() and int(number) > 0:
             return int(number)
     return None
+
+
+def _line_of_task(lab: Lab, criterion: Criterion, grade: Grade) -> int | None:
+    """Return where the report shows the first number or output of the criterion's task: prose stands near it."""
+    task = next((spec.task for spec in lab.rubric if spec.id == criterion.id), None)
+    wanted = lab.handed_in[task].claims if task in lab.handed_in else ()
+    return min((c.line for c in grade.claims if c.preferred and c.id in wanted and c.stated), default=None)
 
 
 def _context(report: str, line: int | None) -> str:

@@ -50,12 +50,15 @@ class ReviewFile(Record):
 class ReviewAnswer(Record):
     """One row of a review file as it came back; `place` names it to the person (`row 4`).
 
-    `max` and `suggested` are as written, None where the file leaves them out or empty.
+    `max` and `suggested` are as written, None where the file leaves them out or empty; so are the texts, empty.
     """
 
     place: str
     id: str
     grade: str = ""
+    submission: str = ""
+    criterion: str = ""
+    outcome: str = ""
     max: float | None = None
     suggested: float | None = None
     points: float | None = None

@@ -47,6 +47,7 @@ def test_what_goes_out_comes_back(write: object, note: str, points: float | None
     assert [(a.id, a.points, a.note, a.suggested, a.max) for a in answers] == [
         ("0123456789abcdef:t1.explain", points, note.strip(), 0.25, 0.5)
     ]
+    assert [(a.submission, a.criterion, a.outcome) for a in answers] == [("handed-in-01234567", "t1.explain", "review")]
 
 
 @given(text=st.sampled_from("=+-@\t\r").flatmap(lambda first: texts.map(lambda rest: first + rest)))

@@ -8,6 +8,7 @@ from grader.judging.review import Question, ask, suggestion, take_back
 from grader.model.base import Message
 from grader.model.grade import Criterion, Finding, Grade, ManualMark, StoredGrade
 from grader.model.lab import Lab
+from grader.model.report import Claim
 from grader.model.review import ReviewAnswer
 from tests.render.pages import grade
 
@@ -70,6 +71,18 @@ def test_a_question_shows_the_finding_with_its_lines(lab: Lab) -> None:
     assert item.context == "28: line 28\n29: line 29\n30: line 30\n31: line 31\n32: line 32"
 
 
+def test_prose_is_looked_for_where_its_task_shows_its_first_output(lab: Lab) -> None:
+    """A person who reads an explanation is shown a place to begin, not an empty cell."""
+    about = {"value": "x", "source": "output", "span": {"start": 0, "end": 1}}
+    claims = tuple(
+        Claim.model_validate(about | {"id": name, "quote": f"quote {line}", "line": line, "preferred": line != 3})
+        for name, line in (("spin.url", 2), ("native.cli_output", 3), ("native.cli_output", 20))
+    )
+    asked = Question(stored=stored("a", *WAITING, claims=claims), report=REPORT)
+    found = {i.criterion: (i.line, i.quote) for i in ask(lab, "0" * 64, [asked], "1").items}
+    assert found == {"t1.explain": (20, "quote 20"), "t4.questions": (None, "")}
+
+
 @pytest.mark.parametrize(
     ("given", "points"),
     [
@@ -102,6 +115,9 @@ def test_marks_go_to_the_submission_that_they_are_for(lab: Lab) -> None:
         ({"points": -1.0}, "points -1; allowed: 0 to 0.5"),
         ({"max": 5.0}, "`max` says 5, the lab says 0.5"),
         ({"grade": "a" * 16, "suggested": 0.5}, "`suggested` was changed"),
+        ({"grade": "a" * 16, "outcome": "pass"}, "`outcome` was changed"),
+        ({"criterion": "t4.questions"}, "the columns were moved apart"),
+        ({"submission": f"another-{'b' * 8}"}, "the columns were moved apart"),
         ({"points": None}, "a note without points would be lost"),
         ({"trouble": "`points` is no number"}, "`points` is no number"),
     ],
@@ -115,7 +131,8 @@ def test_a_row_that_cannot_be_taken_is_named(lab: Lab, changed: dict[str, object
 
 
 def test_a_suggestion_of_an_older_grade_is_no_reason_to_refuse(lab: Lab) -> None:
-    assert not take_back(lab, [stored("a", *WAITING)], [answer(grade="b" * 16, suggested=0.5)]).problems
+    old = answer(grade="b" * 16, suggested=0.5, outcome="fail", submission="old-name-01234567")
+    assert not take_back(lab, [stored("a", *WAITING)], [old]).problems
 
 
 def test_two_rows_that_disagree_are_refused_and_two_equal_ones_are_one(lab: Lab) -> None:
