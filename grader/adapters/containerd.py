@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from grader.adapters.aotimage import check_mode
 from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.containerfile import host_platform
 from grader.adapters.ctr import ASK_S, CONTAINER, NAME, Ctr, CtrRunner, listener, sweep
-from grader.adapters.host import file_digest, tool
+from grader.adapters.host import SYSTEM_PATH, file_digest, tool
 from grader.adapters.imageengine import (
     KINDS,
     ImageEngine,
@@ -43,7 +44,6 @@ _CAPABILITIES = (
     "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
 )  # fmt: skip
 """What `ctr` gives a container; it has no word for all.  Source: containerd, oci/spec.go `defaultUnixCaps`."""
-_SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _RUNC = "io.containerd.runc.v2"
 
 
@@ -92,7 +92,7 @@ class Containerd:
             path = next((word[5:].decode() for word in own if word.startswith(b"PATH=")), "")
             return os.pathsep.join((path, str(Path(f"/proc/{pid}/exe").readlink().parent)))
         except OSError:
-            return _SEARCH
+            return SYSTEM_PATH
 
     def missing(self, arm: Arm) -> Message | None:
         """Return what an arm lacks here, None if nothing."""
@@ -108,7 +108,7 @@ class Containerd:
         return Path(found) if found else None
 
     def _missing_crun(self, program: str) -> Message | None:
-        found = shutil.which(program, path=_SEARCH)
+        found = shutil.which(program, path=SYSTEM_PATH)
         if found is None:
             return Message(code="engine.tool-missing", params={"tool": program})
         said = spawn((found, "--version"), {}, timeout_s=ASK_S, output_bytes=1 << 16).stdout
@@ -125,7 +125,7 @@ class Containerd:
             if shim is not None:
                 found.append(_tool(shim))
         for name in ("runc", *sorted({arm.binary for arm in arms_of(NAME).values() if arm.binary})):
-            path = shutil.which(name, path=_SEARCH)
+            path = shutil.which(name, path=SYSTEM_PATH)
             if path is not None:
                 found.append(_tool(Path(path)))
         return tuple(found)
@@ -165,6 +165,11 @@ class ContainerdEngine(ImageEngine):
     def tools(self) -> tuple[Tool, ...]:
         """Return the client, the shims and the runtimes."""
         return self._containerd.tools
+
+    def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
+        """Return the image as it is.  Raises: SubmissionError if it would run in another mode than the arm's."""
+        check_mode(arm, artifact, WASM)
+        return artifact
 
     def command(
         self, arm: str, artifact: Artifact | None, probe: Probe, limits: Limits, get: HttpGet | None = None

@@ -18,6 +18,7 @@ _PLAIN_FOLDER = re.compile(r"/(?!(?:dev|proc|sys)(?:/|$))[A-Za-z0-9_][A-Za-z0-9_
 MAX_PROGRAM = 256 << 20
 """Of the file that an image runs; as for any artifact."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""By what the kernel calls a processor, what image documents call it."""
 
 
 def host_platform() -> Platform:

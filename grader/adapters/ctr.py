@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Final
 
 from grader.adapters.cgroupparents import CgroupParents, Parent
+from grader.adapters.host import SYSTEM_PATH
 from grader.adapters.network import NetworkSockets, connect
 from grader.adapters.owner import fresh_name, is_leftover, own_name
 from grader.adapters.serving import How, NeverServed, ProgramServer
 from grader.adapters.shims import ShimSampler, shim_memory
-from grader.adapters.spawn import Followed, not_started, spawn, start
+from grader.adapters.spawn import Followed, as_told, not_started, spawn, start
 from grader.errors import HostError
 from grader.model.base import Message
 from grader.model.run import Command, Completed, MemoryReading
@@ -67,7 +68,7 @@ class Ctr:
 
     def variables(self) -> dict[str, str]:
         """Return all variables that `ctr` gets."""
-        return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
+        return {"PATH": SYSTEM_PATH, "LANG": "C"}
 
     def ask(self, *words: str, timeout_s: float = ASK_S, missing: str = _GONE) -> str:
         """Return what a command prints; empty if it says that its object is not there.
@@ -163,7 +164,7 @@ class CtrRunner:
             try:
                 program = stack.enter_context(start(run.line, self._ctr.variables(), output_bytes=limits.output_bytes))
             except (OSError, ValueError) as error:
-                yield NeverServed(_as_told(command, not_started(run.line, error)))
+                yield NeverServed(as_told(command, not_started(run.line, error)))
                 return
             followed = stack.enter_context(Followed.let_go(program, limits.timeout_s))
 
@@ -228,7 +229,7 @@ class CtrRunner:
 
         Raises: HostError if the container never came about.
         """
-        done = _as_told(command, done)
+        done = as_told(command, done)
         if done.outcome == "ok":
             return done
         created = run.pid() is not None
@@ -309,11 +310,6 @@ def sweep(ctr: Ctr) -> None:
 
 def _option(argv: Sequence[str], name: str) -> str:
     return argv[argv.index(name) + 1]
-
-
-def _as_told(command: Command, done: Completed) -> Completed:
-    """Return what became of a command in the words in which it was told."""
-    return done.model_copy(update={"argv": command.argv})
 
 
 def _said(done: Completed) -> str:

@@ -14,7 +14,7 @@ from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.containerfile import host_platform
 from grader.adapters.dockerapi import DaemonInfo, DockerApi
 from grader.adapters.dockerrun import INTERNAL, NAME, DockerRunner, client_variables, sweep
-from grader.adapters.host import file_digest, tool
+from grader.adapters.host import SYSTEM_PATH, file_digest, tool
 from grader.adapters.imageengine import (
     KINDS,
     ImageEngine,
@@ -119,7 +119,7 @@ class Docker:
     def tools(self) -> tuple[Tool, ...]:
         """The client and the daemon; the daemon's file is known only where it is the one that is installed here."""
         client = tool(NAME, self.client, (str(self.client), "--version"))
-        installed = shutil.which("dockerd", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin")
+        installed = shutil.which("dockerd", path=SYSTEM_PATH)
         digest = ""
         if installed is not None:
             own = tool("dockerd", Path(installed), (installed, "--version"))

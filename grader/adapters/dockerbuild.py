@@ -18,6 +18,7 @@ from grader.adapters.dockerrun import client_variables
 from grader.adapters.ociarchive import MAX_BYTES, OciArchive
 from grader.adapters.owner import LABEL, own_name, owner
 from grader.adapters.spawn import spawn
+from grader.adapters.standin import LABEL as STAND_IN
 from grader.errors import HostError
 from grader.model.base import Message
 from grader.model.image import Image, ImageResult, ImageSize
@@ -29,9 +30,6 @@ from grader.recipes.oci import as_docker_prints
 
 ARCHIVE = "image.tar"
 MAX_LOG = 64 << 10
-STAND_IN = "lab-grader.stand-in"
-"""The label of an image that stands in for one that cannot be had without the internet; what is built on it has it."""
-
 _LIMITS = Limits(memory_bytes=4 << 30, pids=1024, output_bytes=8 << 20, disk_bytes=4 << 30)
 """Go's compiler takes 1 GiB, and its official image unpacks to 1 GiB; a build that needs more has no end in sight."""
 _SETTLE_S = 10.0

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from grader.adapters.cgroupparents import CgroupParents, Parent
 from grader.adapters.dockerapi import DockerApi
+from grader.adapters.host import SYSTEM_PATH
 from grader.adapters.network import NetworkSockets, connect
 from grader.adapters.owner import LABEL, fresh_name, is_left, is_leftover, own_name, owner
 from grader.adapters.serving import How, NeverServed, ProgramServer
 from grader.adapters.shims import ShimSampler, shim_memory
-from grader.adapters.spawn import Followed, not_started, spawn, start
+from grader.adapters.spawn import Followed, as_told, not_started, spawn, start
 from grader.errors import HostError
 from grader.model.base import Message
 from grader.model.run import Command, Completed, MemoryReading
@@ -85,7 +86,7 @@ class DockerRunner:
             try:
                 program = stack.enter_context(start(line, self._variables, output_bytes=limits.output_bytes))
             except (OSError, ValueError) as error:
-                yield NeverServed(_as_told(command, not_started(line, error)))
+                yield NeverServed(as_told(command, not_started(line, error)))
                 return
             followed = stack.enter_context(Followed.let_go(program, limits.timeout_s))
             container = _Running(self._api, name, parent, sockets)
@@ -149,9 +150,9 @@ class DockerRunner:
         Raises: HostError if the container never started.
         """
         if done.outcome == "ok":
-            return _as_told(command, done)
+            return as_told(command, done)
         self._api.remove_container(name)
-        done = _as_told(command, done)
+        done = as_told(command, done)
         if done.outcome != "failed" or done.exit_code not in (_CLIENT_FAILED, *_NOT_INVOKED, _KILLED):
             return done
         # Until now and no later: the daemon would wait for what is to come.
@@ -205,7 +206,7 @@ def client_variables(address: Path) -> Mapping[str, str]:
         "DOCKER_HOST": f"unix://{address}",
         "HOME": "/nonexistent",
         "LANG": "C",
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": SYSTEM_PATH,
     }
 
 
@@ -244,11 +245,6 @@ class _Running:
         )  # fmt: skip
         found = self._api.container(self._name)
         return (*self._parent.usage(), *stats, *(shim_memory(found.id) if found is not None else ()))
-
-
-def _as_told(command: Command, done: Completed) -> Completed:
-    """Return what became of a command in the words in which it was told."""
-    return done.model_copy(update={"argv": command.argv})
 
 
 def _said(done: Completed) -> str:

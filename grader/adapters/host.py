@@ -22,6 +22,10 @@ _VERSION = re.compile(r"\d+(?:\.\d+)+(?:[-+~][0-9A-Za-z.+~-]+)?")
 _VERSION_S = 20.0
 
 
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs of the host lie, whatever the caller's own PATH says."""
+
+
 class LocalHost:
     """The `Host` that this process runs on.
 

@@ -8,7 +8,7 @@ import io
 import posixpath
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,6 @@ from grader.recipes.oci import (
     as_ctr_prints,
     find_image,
     listed_size,
-    platform_of,
     read_config,
     saved_image,
 )
@@ -100,10 +99,6 @@ class OciArchive:
             return self._of_save(wanted)
         raise SubmissionError("an archive without `index.json` or `manifest.json` holds no image")
 
-    def file_size(self) -> int:
-        """Return the bytes of the archive itself."""
-        return self._file.seek(0, io.SEEK_END)
-
     def document(self, name: str) -> bytes:
         """Return a member that is no larger than a document may be.  Raises: SubmissionError."""
         return self._small(name)
@@ -171,7 +166,7 @@ class OciArchive:
                 method=f"what `ctr images ls` counts on {host}",
                 printed=as_ctr_prints(listed),
             ),
-            ImageSize(notion="oci_archive", size_bytes=self.file_size(), method="size of the archive"),
+            ImageSize(notion="oci_archive", size_bytes=self._file.seek(0, io.SEEK_END), method="size of the archive"),
         )
         return ArchivedImage(
             form="layout",
@@ -187,7 +182,7 @@ class OciArchive:
         saved = saved_image(self._small("manifest.json"))
         data = self._small(saved.config)
         config = read_config(data, saved.config)
-        platform = platform_of(config)
+        platform = config.plain()
         if not wanted.accepts(platform):
             raise SubmissionError(f"the archive holds no image for {wanted}, only for {platform}", where=saved.config)
         stored = len(data) + sum(member.size for member in {self._member(layer) for layer in saved.layers})
@@ -348,13 +343,3 @@ def _kept(chunks: Iterator[bytes], target: Path, cap: int) -> bool:
 
 def _damaged(descriptor: Descriptor) -> SubmissionError:
     return SubmissionError("a blob is not what its digest says", where=descriptor.digest, hint="save or build it again")
-
-
-def sizes_of(path: Path, wanted: Platform, host: Platform) -> Sequence[ImageSize]:
-    """Return every size that an archive alone decides.  Raises: SubmissionError, OSError."""
-    with OciArchive.open(path) as archive:
-        image = archive.image(wanted, host)
-        unpacked = ImageSize(
-            notion="unpacked", size_bytes=archive.unpacked(image), method="sum of the files in its layers"
-        )
-        return (*image.sizes, unpacked)

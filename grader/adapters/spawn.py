@@ -23,7 +23,7 @@ from pathlib import Path
 from grader.adapters.interrupts import held_back, start_aside
 from grader.errors import StillRunningError
 from grader.model.base import Message
-from grader.model.run import Completed, Outcome
+from grader.model.run import Command, Completed, Outcome
 
 GATE_FD = 3
 FIRST_FREE_FD = 64
@@ -114,6 +114,11 @@ def not_started(argv: Sequence[str], error: OSError | ValueError) -> Completed:
     why = (error.strerror or "unknown") if isinstance(error, OSError) else str(error)
     reason = Message(code="run.not-started", params={"program": argv[0], "error": why})
     return _completed(argv, "not-started", None, None, 0, 0, reason)
+
+
+def as_told(command: Command, done: Completed) -> Completed:
+    """Return what became of a command in the words in which it was told, not in those of the line that was run."""
+    return done.model_copy(update={"argv": command.argv})
 
 
 @contextmanager

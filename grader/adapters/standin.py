@@ -21,8 +21,6 @@ LABEL = "lab-grader.stand-in"
 """On the stand-in and on what is built from it; its value is the name of the real image."""
 GO_IMAGE = "golang:1.21-alpine"
 GO_VERSION = "1.21."
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-"""By what the kernel calls a processor, what image documents call it."""
 _NOT_COPIED = re.compile(
     r"(?:^|/)(?:testdata|__pycache__)(?:/|$)|_test\.go$|^(?:test|misc|api|doc|__init__\.py)(?:/|$)"
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -91,8 +90,9 @@ def _filled(names: tuple[str, ...], registry: Registry) -> Iterator[Mirrored]:
 
 
 def _push_stand_in(name: str, target: str, registry: Registry) -> str | None:
+    from grader.adapters.containerfile import host_platform
     from grader.adapters.imagelayout import Layout
-    from grader.adapters.standin import ARCHITECTURES, GO_IMAGE, write_go_image
+    from grader.adapters.standin import GO_IMAGE, write_go_image
     from grader.adapters.toolchains import find_go
 
     if name != GO_IMAGE:
@@ -104,7 +104,7 @@ def _push_stand_in(name: str, target: str, registry: Registry) -> str | None:
         raise HostError("there is no busybox to make a stand-in of", hint="install busybox-static")
     with tempfile.TemporaryDirectory(prefix="lab-grader-image-") as folder:
         layout = Layout(Path(folder))
-        architecture = ARCHITECTURES.get(platform.machine(), platform.machine())
+        architecture = host_platform().architecture
         written = write_go_image(layout, go_root=go.root, busybox=Path(busybox), architecture=architecture)
         return registry.push(layout, written, target)
 

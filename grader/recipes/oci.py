@@ -15,7 +15,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from grader.errors import SubmissionError
-from grader.model.base import Record
+from grader.model.base import Record, first_mistake
 
 MAX_JSON_BYTES = 4 << 20
 """What registries accept of a manifest (OCI Distribution Specification 1.1, "Pushing Manifests")."""
@@ -64,6 +64,7 @@ class _PlatformOf(_Foreign):
     variant: str = ""
 
     def plain(self) -> Platform:
+        """Return the platform that it names."""
         return Platform(os=self.os, architecture=self.architecture, variant=self.variant)
 
 
@@ -193,11 +194,6 @@ def read_config(data: bytes, where: str) -> ImageConfig:
     return _parsed(ImageConfig, data, where)
 
 
-def platform_of(config: ImageConfig) -> Platform:
-    """Return the platform that a configuration names."""
-    return config.plain()
-
-
 def listed_size(target: Descriptor, read: ReadBlob, host: Platform) -> int:
     """Return the bytes that `ctr images ls` counts for an image that has this target.
 
@@ -277,7 +273,7 @@ def _image(target: Descriptor, manifest: Descriptor, read: ReadBlob) -> OciImage
         config_descriptor=document.config,
         config=config,
         layers=document.layers,
-        platform=stated if stated is not None and stated.os else platform_of(config),
+        platform=stated if stated is not None and stated.os else config.plain(),
     )
 
 
@@ -287,6 +283,4 @@ def _parsed(model: type[_Model], data: bytes, where: str) -> _Model:
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise SubmissionError(f"it is no image document: {field or 'JSON'}: {first['msg']}", where=where) from error
+        raise SubmissionError(f"it is no image document: {first_mistake(error)}", where=where) from error

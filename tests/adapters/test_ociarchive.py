@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.adapters.ociarchive import OciArchive, sizes_of
+from grader.adapters.ociarchive import OciArchive
 from grader.errors import SubmissionError
 from grader.model.base import Message
 from grader.recipes.oci import Platform
@@ -18,7 +18,9 @@ LAYER = tar({"main.wasm": MODULE})
 
 
 def sizes(path: Path, wanted: Platform) -> dict[str, int]:
-    return {size.notion: size.size_bytes for size in sizes_of(path, wanted, LINUX)}
+    with OciArchive.open(path) as archive:
+        image = archive.image(wanted, LINUX)
+        return {"unpacked": archive.unpacked(image)} | {str(size.notion): size.size_bytes for size in image.sizes}
 
 
 def extracted(path: Path, name: str, target: Path, wanted: Platform = WASM, cap: int = 1 << 20) -> bytes | str:

@@ -5,16 +5,16 @@ Tests that use them carry `@pytest.mark.serial` and `@pytest.mark.once`: the eng
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from grader.adapters.containerfile import host_platform
 from grader.adapters.imagelayout import Layout
 from grader.adapters.registry import Registry
-from grader.adapters.standin import ARCHITECTURES, GO_IMAGE, write_go_image
+from grader.adapters.standin import GO_IMAGE, write_go_image
 from grader.adapters.toolchains import find_go
 from tests.engines import shim
 from tests.engines.engines import PROGRAMS, Engines, EnginesError, missing, running
@@ -74,7 +74,7 @@ def go_image(session_engines: Engines, tmp_path_factory: pytest.TempPathFactory)
         pytest.skip("needs: go: the embedded extra is not installed")
     layout = Layout(tmp_path_factory.mktemp("go-image"))
     written = write_go_image(
-        layout, go_root=go.root, busybox=Path(PROGRAMS["busybox"]), architecture=ARCHITECTURES[platform.machine()]
+        layout, go_root=go.root, busybox=Path(PROGRAMS["busybox"]), architecture=host_platform().architecture
     )
     with session_engines.inside():
         Registry(f"http://{session_engines.registry}").push(layout, written, f"library/{GO_IMAGE}")

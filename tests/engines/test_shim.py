@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
-import platform
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from grader.adapters.containerfile import host_platform
 from grader.adapters.imagelayout import Layout, Member, Settings
-from grader.adapters.standin import ARCHITECTURES
 from tests.engines.engines import PROGRAMS, Engines
 from tests.engines.wasm import ECHO, TRAP, wasm_archive
 
@@ -83,9 +82,7 @@ def test_a_native_program_gets_the_shims_environment_and_nothing_of_the_containe
     layout = Layout(tmp_path / "layout")
     layer = layout.layer([Member("busybox", Path(PROGRAMS["busybox"]))])
     name = "example.org/native:1"
-    layout.image(
-        name, [layer], Settings(os="linux", architecture=ARCHITECTURES[platform.machine()], env=("MODE=once",))
-    )
+    layout.image(name, [layer], Settings(os="linux", architecture=host_platform().architecture, env=("MODE=once",)))
     layout.archive(tmp_path / "native.tar")
     ctr = (PROGRAMS["ctr"], "--namespace", NAMESPACE)
     engines.run(*ctr, "images", "import", str(tmp_path / "native.tar"))
