@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -35,6 +35,7 @@ class Arm(Record):
 
 
 _RUNC = "io.containerd.runc.v2"
+_COMPAT = "module.wasm.image/variant=compat"
 
 
 def _container(name: str, engine: EngineName, mode: Mode, **changes: str) -> Arm:
@@ -63,8 +64,9 @@ _ALL = (
         "interpreted",
         runtime=_RUNC,
         binary="crun",
-        annotation="module.wasm.image/variant=compat",
+        annotation=_COMPAT,
     ),
+    _container("ctr-crun-wasmedge-aot", "containerd", "aot", runtime=_RUNC, binary="crun", annotation=_COMPAT),
     _container("shim-native", "containerd", "native", runtime="io.containerd.wasmtime.v1"),
     Arm(name="spin", engine="spin"),
 )
@@ -86,9 +88,3 @@ def runs_image(arm: str) -> bool:
 def in_container(arm: str) -> bool:
     """Return whether an arm starts a container; a grade from elsewhere may hold arms that are not known here."""
     return arm in ARMS and ARMS[arm].container
-
-
-def in_containers(arms: Sequence[str]) -> bool | None:
-    """Return whether a container is started for all of these arms or for none; None where they are not alike."""
-    there = {ARMS[arm].container for arm in arms}
-    return there.pop() if len(there) == 1 else None

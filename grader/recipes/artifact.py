@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from grader.model.base import Message
 
 _WASM_MAGIC = b"\0asm"
@@ -28,12 +30,38 @@ def wasm_problem(data: bytes) -> Message | None:
     if data[4:8] not in _WASM_KINDS:
         return Message(code="artifact.wasm-version", params={"found": data[4:8].hex()})
     at = 8
+    for _, start, size in _sections(data):
+        at = start + size
+    if at < len(data):
+        return Message(code="artifact.wasm-cut", params={"offset": at, "size": len(data)})
+    return None
+
+
+def is_compiled_for_wasmedge(data: bytes) -> bool:
+    """Return whether a module carries native code for WasmEdge, which then runs that and interprets nothing.
+
+    Source: WasmEdge, lib/loader/ast/section.cpp: a custom section `wasmedge` of a "universal" module.
+    """
+    if data[:4] != _WASM_MAGIC:
+        return False
+    names = (_name(data, start) for kind, start, _ in _sections(data) if kind == 0)
+    return any(name == b"wasmedge" for name in names)
+
+
+def _sections(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the whole sections from the first on: id, where the content begins, and its size."""
+    at = 8
     while at < len(data):
         size, start = _leb128(data, at + 1)
         if data[at] > _MAX_SECTION_ID or size is None or start + size > len(data):
-            return Message(code="artifact.wasm-cut", params={"offset": at, "size": len(data)})
+            return
+        yield data[at], start, size
         at = start + size
-    return None
+
+
+def _name(data: bytes, at: int) -> bytes:
+    size, start = _leb128(data, at)
+    return data[start : start + (size or 0)]
 
 
 def describe(data: bytes) -> str:

@@ -348,10 +348,6 @@ EN: dict[str, str] = {
         "Dockerfile line {line}: ADD unpacks `{found}`, an archive or a link, and how large that becomes nobody can "
         "tell; add the files themselves, or use COPY"
     ),
-    "image.archive": (
-        "Dockerfile line {line}: ADD unpacks `{found}`, an archive or a link, and how large that becomes nobody can "
-        "tell; add the files themselves, or use COPY"
-    ),
     "image.base": (
         "Dockerfile line {line}: `{found}` starts from an image that is not allowed; allowed are scratch, {allowed}"
     ),
@@ -604,6 +600,7 @@ NAMES: dict[str, str] = {
     "arm.build": "our own build",
     "arm.committed": "the file in the submission",
     "arm.ctr-crun-wasmedge": "containerd with crun and WasmEdge",
+    "arm.ctr-crun-wasmedge-aot": "containerd with crun and WasmEdge, precompiled",
     "arm.ctr-runc": "containerd with runc",
     "arm.ctr-wasmedge": "containerd with the WasmEdge shim",
     "arm.ctr-wasmtime": "containerd with the wasmtime shim",

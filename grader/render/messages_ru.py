@@ -356,10 +356,6 @@ RU: dict[str, str] = {
         "Dockerfile, строка {line}: ADD распаковывает `{found}` (архив или ссылка), и каким станет размер, неизвестно; "
         "добавьте сами файлы или возьмите COPY"
     ),
-    "image.archive": (
-        "Dockerfile, строка {line}: ADD распаковывает `{found}` (архив или ссылка), и каким станет размер, неизвестно; "
-        "добавьте сами файлы или возьмите COPY"
-    ),
     "image.base": (
         "Dockerfile, строка {line}: `{found}` берёт за основу неразрешённый образ; разрешены scratch, {allowed}"
     ),
@@ -610,6 +606,7 @@ NAMES: dict[str, str] = {
     "arm.build": "наша сборка",
     "arm.committed": "файл из работы",
     "arm.ctr-crun-wasmedge": "containerd с crun и WasmEdge",
+    "arm.ctr-crun-wasmedge-aot": "containerd с crun и WasmEdge, готовый код",
     "arm.ctr-runc": "containerd с runc",
     "arm.ctr-wasmedge": "containerd с шимом WasmEdge",
     "arm.ctr-wasmtime": "containerd с шимом wasmtime",

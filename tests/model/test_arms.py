@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from grader.model.arms import ARMS, in_container, in_containers, runs_image
+from grader.model.arms import ARMS, in_container, runs_image
 
 
 def test_every_arm_that_starts_a_container_runs_an_image() -> None:
@@ -17,9 +17,3 @@ def test_an_arm_that_is_not_known_here_starts_no_container() -> None:
     assert in_container("docker")
     assert not in_container("wasmtime")
     assert not in_container("of another version")
-
-
-def test_arms_are_alike_if_all_or_none_of_them_start_a_container() -> None:
-    assert in_containers(["docker", "ctr-wasmtime"]) is True
-    assert in_containers(["process", "wasmtime"]) is False
-    assert in_containers(["docker", "wasmtime"]) is None

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.recipes.artifact import describe, elf_problem, wasm_problem
+from grader.recipes.artifact import describe, elf_problem, is_compiled_for_wasmedge, wasm_problem
 
 EMPTY_MODULE = b"\0asm\x01\0\0\0"
 CUSTOM_SECTION = b"\0\x05\x04name"
+COMPILED = b"\0\x0b\x08wasmedge\1\2"
 ELF = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\0" + bytes(46)
 
 
@@ -20,6 +21,22 @@ def test_whole_modules_and_components_pass() -> None:
     assert code(EMPTY_MODULE) is None
     assert code(EMPTY_MODULE + CUSTOM_SECTION * 3) is None
     assert code(b"\0asm\x0d\0\x01\0" + CUSTOM_SECTION) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (EMPTY_MODULE + CUSTOM_SECTION + COMPILED, True),
+        (EMPTY_MODULE + CUSTOM_SECTION, False),
+        (EMPTY_MODULE + b"\x0a\x09\x08wasmedge", False),  # a section of another kind
+        (EMPTY_MODULE + COMPILED[:-1], False),  # cut
+        (EMPTY_MODULE + b"\0\0", False),  # no name
+        (ELF + COMPILED, False),
+        (b"", False),
+    ],
+)
+def test_native_code_for_wasmedge_is_found_by_the_name_of_its_section(data: bytes, expected: bool) -> None:
+    assert is_compiled_for_wasmedge(data) == expected
 
 
 @pytest.mark.parametrize(

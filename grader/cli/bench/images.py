@@ -17,7 +17,7 @@ from grader.adapters.imagesource import ImageSources, Unfit
 from grader.cli.bench.arms import CHECKED_BYTES
 from grader.cli.bench.imageargs import ImagePlan, NamedImage
 from grader.cli.containers import reachable
-from grader.errors import HostError, UsageError
+from grader.errors import HostError, SubmissionError, UsageError
 from grader.judging.expected import Expectation
 from grader.model.arms import ARMS
 from grader.model.base import Message
@@ -46,6 +46,7 @@ class ImageHost:
 
     def __init__(self, plan: ImagePlan, folder: Path, environ: Mapping[str, str], stack: ExitStack) -> None:
         self._plan = plan
+        self._folder = folder
         self._probe = StdoutJsonProbe(metric="start", env=plan.env, args=plan.args, arms={})
         wanted = {ARMS[arm].engine for arm in plan.arms}
         search_path, parents = environ.get("PATH", ""), CgroupParents.find()
@@ -80,6 +81,7 @@ class ImageHost:
         made = {}
         for arm, (named, artifact) in found.items():
             engine = self._engines[ARMS[arm].engine]
+            self._check(engine, arm, named, artifact)
             command = engine.command(arm, artifact, self._probe, Limits(output_bytes=CHECKED_BYTES))
             check = RunCheck(expected, first_byte=first_byte)
             once = ImageArm(engine, command, check, prepare=prepare[arm])
@@ -87,6 +89,14 @@ class ImageHost:
             image = _told(arm, named, artifact)
             made[arm] = Contender(timed, Weighable(once.weigh, check, prepare[arm]), command.argv, image)
         return made
+
+    def _check(self, engine: Engine, arm: str, named: NamedImage, artifact: Artifact) -> None:
+        """Raises: UsageError if the image would run otherwise than the arm says."""
+        try:
+            engine.prepare(arm, artifact, self._folder)
+        except SubmissionError as error:
+            hint = "`ctr-crun-wasmedge-aot` runs what `wasmedge compile` made, other arms a plain module"
+            raise UsageError(f"`{arm}` cannot run `{named.name}`: {error.what}", where="--image", hint=hint) from error
 
     def _image_of(self, arm: str) -> tuple[NamedImage, Artifact]:
         """Return the image that is named for an arm, or else the first that is for its platform."""
