@@ -20,15 +20,25 @@ _HOW = "Pss of smaps_rollup of the container's shim processes"
 
 
 def shims_of(container: str) -> list[int]:
-    """Return the processes of a container's shim: those that were started for its id, and their copies."""
+    """Return the processes of a container's shim: those that were started for its id, and their copies.
+
+    A module runs in such a copy too, with the command line of its shim; that one is in the container's own cgroup.
+    """
     wanted, found = container.encode(), list[int]()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError, ValueError, IndexError):
                 words = (entry / "cmdline").read_bytes().split(b"\0")
-                if b"shim" in words[0] and words[words.index(b"-id") + 1] == wanted:
+                is_shim = b"shim" in words[0] and words[words.index(b"-id") + 1] == wanted
+                if is_shim and not _is_inside(container, (entry / "cgroup").read_text()):
                     found.append(int(entry.name))
     return found
+
+
+def _is_inside(container: str, groups: str) -> bool:
+    """Return whether a process with these cgroups is in one that is named after a container."""
+    parts = {part for line in groups.splitlines() for part in line.partition("/")[2].split("/")}
+    return any(part == container or part.endswith(f"-{container}.scope") for part in parts)
 
 
 def shim_memory(container: str) -> tuple[MemoryReading, ...]:

@@ -23,7 +23,7 @@ from grader.model.run import Artifact, Completed, Limits
 from grader.recipes.oci import Platform
 from tests.adapters.containers import image, once, server, shell
 from tests.engines.engines import Engines
-from tests.engines.wasm import ECHO, ENDLESS, TRAP, wasm_archive
+from tests.engines.wasm import ECHO, ENDLESS, HOLDS, TRAP, wasm_archive
 from tests.images import Blobs, tar, zipped
 from tests.samplelab import small_lab
 
@@ -233,6 +233,16 @@ def test_the_memory_of_a_module_is_read_from_its_cgroup(engine: ContainerdEngine
 
 
 @pytest.mark.usefixtures("wasm_shim")
+def test_the_memory_of_a_module_is_not_that_of_its_shim_although_it_runs_in_a_copy_of_it(
+    engine: ContainerdEngine, tmp_path: Path
+) -> None:
+    limits = WASM_LIMITS.model_copy(update={"timeout_s": 4})
+    done = engine.memory(engine.command("ctr-wasmtime", wasm(tmp_path, HOLDS), once(), limits))
+    sizes = {reading.notion: reading.size_bytes for reading in done.memory_peak}
+    assert sizes["cgroup"] > 100 << 20
+    assert 1 << 20 < sizes["shim"] < 100 << 20
+
+
 def test_a_module_without_a_start_is_no_trouble_of_ours(engine: ContainerdEngine, tmp_path: Path) -> None:
     done = engine.run_once(engine.command("ctr-wasmtime", wasm(tmp_path, "(module)"), once(), WASM_LIMITS))
     assert done.outcome in ("failed", "not-started")

@@ -38,6 +38,13 @@ TRAP = """(module (func (export "_start") unreachable))"""
 
 ENDLESS = """(module (func (export "_start") (loop br 0)))"""
 
+HOLDS = """
+(module
+  (memory 1600)
+  (func (export "_start") (memory.fill (i32.const 0) (i32.const 1) (i32.const 104857600)) (loop br 0)))
+"""
+"""Fills 100 MiB and never ends."""
+
 
 def wasm_image(layout: Layout, name: str, text: str, *, env: tuple[str, ...] = ()) -> Written:
     """Write the image of a program in WebAssembly's text format, as `Dockerfile.wasm` of the lab makes one."""
