@@ -73,10 +73,12 @@ def _labels() -> dict[str, _Label]:
             decimal, binary = Fraction(1000) ** power, Fraction(1024) ** power
             table[letter + byte] = _Label("byte", decimal, binary, whole=power == 1)
             table[letter + middle + byte] = _Label("byte", binary, whole=power == 1)
+            if byte == "b":
+                table[letter + middle] = table[letter + middle + byte]  # `4.5 Mi`, as Kubernetes writes it
     for names, dimension, scale, whole in (
         ("byte bytes байт байта байтов", "byte", Fraction(1), True),
         ("sec secs second seconds сек секунд секунды секунда", "second", Fraction(1), False),
-        ("ms msec msecs millisecond milliseconds мс миллисекунд", "second", Fraction(1, 1000), True),
+        ("ms msec msecs millis millisecond milliseconds мс миллисекунд", "second", Fraction(1, 1000), True),
         ("us µs μs usec microseconds мкс микросекунд", "second", Fraction(1, 10**6), True),
         ("ns nanoseconds нс", "second", Fraction(1, 10**9), True),
         ("min mins minute minutes мин минут", "second", Fraction(60), False),

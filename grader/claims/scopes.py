@@ -24,10 +24,10 @@ COMMAND_REACH = 80
 _HEADING = re.compile(r"\s{0,3}(#{1,6})(?:\s+|(?=[^\s#]))(?P<words>.*?)\s*#*\s*$")
 _BOLD_ALONE = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+)?(\*\*|__)(?P<words>[^*_]{2,120})\1\s*:?\s*$")
 _LABEL_END = re.compile(r"[:：]\s*$")
-_QUOTE = re.compile(r" {0,3}(?:>[ \t]{0,3})+")
+_QUOTE = re.compile(r"^ {0,3}(?:>[ \t]{0,3})+")
 _FENCE = re.compile(r"[\s>]*(?:`{3,}|~{3,})[^`]*$")
 _PROMPT = re.compile(
-    r"\s*(?:[$%>❯➜]\s|PS\s|\([\w.-]+\)\s|[\w.-]+@[\w.-]+[^$#%]{0,200}[$#%]\s|[A-Z]:\\[^>]{0,200}>|\$\w[\w:]*\s*=|1\.\.\d)",
+    r"\s*(?:[$%>❯➜]\s|PS[\s>]|\([\w.-]+\)\s|[\w.-]+@[\w.-]+[^$#%]{0,200}[$#%]\s|[A-Z]:\\[^>]{0,200}>|\$\w[\w:]*\s*=|1\.\.\d)",
     re.IGNORECASE,
 )
 _PROGRAM = re.compile(
@@ -42,6 +42,7 @@ _CONTINUES = ("\\", "`", "|", "&&")
 """Ends of a command's line that goes on in the next one, in a Unix shell or PowerShell."""
 
 _MAX_LABEL = 200
+_LONGEST_NAME = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def placed_lines(document: Document, vocabulary: Vocabulary, title: str = "") ->
         yield Placed(number, text, state.above(number), in_code, heading is not None)
         if heading:
             _enter(state, len(heading[1]), Scope(number, text[:_MAX_LABEL], is_heading=True))
-        elif _is_label(line, text):
+        elif _is_label(line, text) or _is_name(text, vocabulary):
             state.label = Scope(number, text[:_MAX_LABEL], is_label=True)
         state.after_command = state.after_command and heading is None and (in_code or line.lstrip().startswith("#"))
 
@@ -134,6 +135,14 @@ def _is_label(line: str, text: str) -> bool:
     return bool(_LABEL_END.search(text)) or bool(_BOLD_ALONE.match(line))
 
 
+def _is_name(text: str, vocabulary: Vocabulary) -> bool:
+    """True for a line of nothing but the name of a quantity, above its output."""
+    if not text or len(text) > _LONGEST_NAME:
+        return False
+    names = vocabulary.names.find(text)
+    return len(names) == 1 and names[0].length == names[0].end == len(text)
+
+
 def _is_command(line: str, in_code: bool, vocabulary: Vocabulary) -> bool:
     if _CODE_WORDS.search(line) and (in_code or not re.match(r"\s*[-*+]\s|\s*\d+[.)]\s|\s*\|", line)):
         return not _prose(line)
@@ -151,7 +160,7 @@ _PROSE = re.compile(r"`[^`]+`|\*\*|[.:]\s*$")
 
 def _prose(line: str) -> bool:
     """True for a sentence that quotes a command: code marks, emphasis or a full stop at its end."""
-    return bool(_PROSE.search(line)) and not re.match(r"\s*[$%>]\s|PS\s", line)
+    return bool(_PROSE.search(line)) and not re.match(r"\s*[$%>]\s|PS[\s>]", line)
 
 
 def _command(number: int, line: str, vocabulary: Vocabulary) -> Scope | None:

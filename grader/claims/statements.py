@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from grader.claims.listings import Listings
 from grader.claims.markdown import Document, SourceTable
+from grader.claims.output import normal_line
 from grader.claims.parse import LIMIT, LIMIT_FROM, Reading, estimate, no_answer, plain_text
 from grader.claims.scopes import LINE_LIMIT, Placed, Scope, placed_lines
 from grader.claims.table import DECIMAL_NOTIONS, DOCKER_DIGITS, notions_in, stated_unit, usual_base
@@ -68,9 +69,9 @@ _NUMBERED = re.compile(r"\W*(?:run|запуск|прогон|попытка|atte
 _CLOSE_BEHIND = re.compile(
     r"\W{0,3}(?:\(|from|by|via|with|in|по|через|из|в)\W{0,3}[^\d,;]{0,60}|\s*\w+ \w+", re.IGNORECASE
 )
-_COMMENT = re.compile(r"\s*(?:#+|//|>)\s(?=\s*\S)")
+_COMMENT = re.compile(r"^\s*(?:#+|//|>)\s(?=\s*\S)")
 _NAME_BEHIND = re.compile(r"[^\d.,;:]{0,60}")
-_MARKER = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)]|#|//|>)\s+")
+_MARKER = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)]|#|//|>)\s+")
 _ALONE = re.compile(r"[\W_]*")
 _PER_MIB = re.compile(r"1024\s*/\s*1024|1024\s*\*\*\s*2|1048576|/\s*1MB", re.IGNORECASE)
 _PER_KIB = re.compile(r"/\s*1024\b|/\s*1KB", re.IGNORECASE)
@@ -109,7 +110,7 @@ def statement_claims(
     lines = list(placed_lines(document, words, _title(file)))
     alone = [_is_alone(placed) for placed in lines]
     for index, placed in enumerate(lines):
-        if " ".join(document.lines[placed.line].split()).casefold() in template:
+        if normal_line(document.lines[placed.line]) in template:
             continue
         if placed.line in starts:
             reader.read_table(starts[placed.line], placed.above)
@@ -217,6 +218,9 @@ class _Reader:
             if target is not None and target.subject is None and len(text) > PROSE_FROM:
                 target = None  # `a cold start in the cloud takes 5 ms` within a paragraph tells of the world
                 self._reject(NO_NAME, placed.line)
+            if target is not None and self._is_beyond(target, completed):
+                target = None  # `16 GB RAM` is the machine's
+                self._reject(NO_NAME, placed.line)
             if target is not None:
                 self._state(target, completed, text, before, placed, source, span)
                 previous = completed
@@ -303,6 +307,20 @@ class _Reader:
         self._reject(NO_NAME, placed.line)
         return None
 
+    def _is_beyond(self, target: Quantity, quantity: Printed) -> bool:
+        """True for a size that no measurement of the metric can be."""
+        metric = self.lab.metrics.get(target.name)
+        ceiling = metric.ceiling if metric is not None and metric.unit == "byte" else None
+        return ceiling is not None and quantity.value > ceiling
+
+    def _only_names(self, text: str, printed: Quantity) -> bool:
+        """True where a text beside a command's number only names what the command prints, or its kin: `Cold: 1.1`."""
+        kin = {q.name for q in self.words.quantities if q.unit == printed.unit}
+        for name in reversed(self.words.names.find(text)):
+            if name.key in kin:
+                text = text[: name.end - name.length] + text[name.end :]
+        return _only_generic(text)
+
     def _by_id(self, claim_id: str) -> Quantity | None:
         return next((q for q in self.words.quantities if q.id == claim_id), None)
 
@@ -311,12 +329,17 @@ class _Reader:
         if quantity.dimension is not None:
             return quantity
         nearest = placed.above[0] if placed.above else None
-        if nearest is None or not _only_generic(text[: quantity.start] + text[quantity.end :]):
+        others = text[: quantity.start] + text[quantity.end :]
+        if nearest is None:
             return None
         if nearest.command is not None:
             found = self._by_id(nearest.command.id)
+            if found is not None and not _only_generic(others) and not self._only_names(others, found):
+                return None
             unit = None if found is None else _printed_unit(found, nearest.words, quantity, text)
         else:
+            if not _only_generic(others):
+                return None
             unit = stated_unit(nearest.words) or (_unit_of_title(nearest.words) if nearest.line < 0 else None)
         return in_unit(quantity, unit) if unit else None
 

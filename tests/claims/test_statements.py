@@ -33,6 +33,7 @@ def only(text: str, lab: Lab) -> Claim:
         ("WASM memory usage: 1.5 MiB out of 3.8 GiB", "wasm.memory_idle", 1.5 * MIB),
         ("Traditional container binary (extracted from the image): 4.5 MiB", "native.binary_size", 4.5 * MIB),
         ("Traditional binary: 4.5M (`4698112` bytes)", "native.binary_size", 4698112),
+        ("- Traditional binary size - 4.5 MiB", "native.binary_size", 4.5 * MIB),
         ("4.5 MiB traditional binary size", "native.binary_size", 4.5 * MIB),
         ("Cold start in the cloud: 185 ms", "cloud.cold_time", 0.185),
         ("Average startup of WASM over 5 runs is 0.342 seconds", "wasm.startup_time", 0.342),
@@ -93,6 +94,28 @@ def test_a_comment_below_a_command_is_output_and_no_heading(spoken: Lab) -> None
 def test_what_stands_in_a_quote_is_read_as_text(spoken: Lab) -> None:
     text = "## Task 2\n\n> Startup: 0.5 s\n\n> > - Memory usage: 1.5 MiB\n\n> docker run --rm app |\n> cat\n"
     assert values(text, spoken) == {"native.startup_time": 0.5, "native.memory_idle": 1.5 * MIB}
+
+
+def test_an_arrow_or_a_bound_in_a_line_is_no_quote(spoken: Lab) -> None:
+    assert values("Traditional memory -> 1.5 MiB\n", spoken) == {"native.memory_idle": 1.5 * MIB}
+
+
+def test_a_line_of_nothing_but_a_name_is_a_label(spoken: Lab) -> None:
+    text = "# Traditional\nStartup\n```\n0.4\n0.6\nAverage: 0.5000 seconds\n```\n"
+    assert values(text, spoken) == {"native.startup_time": 0.5}
+
+
+def test_a_bare_number_beside_a_name_of_its_kind_has_the_unit_of_its_command(spoken: Lab) -> None:
+    text = "## Cloud\n\n```\n$ docker run app | awk ...\nCold start: 1.087\nRetries: 3.5\n```\n"
+    assert values(text, spoken) == {"cloud.cold_time": 1.087}
+
+
+def test_a_size_above_what_the_metric_can_be_is_another_things(spoken: Lab) -> None:
+    whole = spoken.model_dump(by_alias=True)
+    memory = {**whole["metrics"]["memory_idle"], "ceiling": 1 << 30}
+    lab = Lab.model_validate({**whole, "metrics": {**whole["metrics"], "memory_idle": memory}})
+    assert values("Traditional memory: 16 GB\n", lab) == {}
+    assert values("Traditional memory: 1.5 MiB\n", lab) == {"native.memory_idle": 1.5 * MIB}
 
 
 def test_a_command_of_several_lines_is_one(spoken: Lab) -> None:
