@@ -22,6 +22,15 @@ def test_an_image_that_could_not_be_built_is_an_engine_that_broke() -> None:
     assert broken_engines([fact("oci", "infra.image-broke", "image_size")]).keys() == {"image"}
 
 
+def test_an_engine_is_not_blamed_for_an_image_that_another_could_not_build() -> None:
+    facts = [fact("ctr-runc", "infra.image-broke"), fact("ctr-wasmtime", "infra.run-broke")]
+    found = broken_engines(facts)
+    assert {engine: reason.params["detail"] for engine, reason in found.items()} == {
+        "image": "ctr-runc",
+        "containerd": "ctr-wasmtime",
+    }
+
+
 def test_what_needs_no_container_and_what_was_only_missing_break_nothing() -> None:
     facts = [fact("process", "infra.run-broke"), fact("docker", "engine.no-daemon"), fact("docker", "limit.time")]
     assert broken_engines([*facts, fact("docker", "infra.stand-in-lacks", "image_size")]) == {}
