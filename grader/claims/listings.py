@@ -8,19 +8,16 @@ permissions or the group `staff` tells the second, and where nothing tells the r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from grader.claims.parse import Reading
 from grader.claims.vocabulary import Vocabulary
-from grader.model.lab import Listing
+from grader.model.lab import Listing, ListingKind
 from grader.units import Base, Printed, find_quantities, label_scales
 
-Shape = Literal["files", "docker_images", "docker_stats", "ctr_images"]
-
 LS_NOTION = "file"
-TOOL_NOTIONS = {
+TOOL_NOTIONS: Mapping[ListingKind, str] = {
     "files": LS_NOTION,
     "docker_images": "docker_images",
     "docker_stats": "docker_stats",
@@ -59,7 +56,7 @@ class Listings:
     vocabulary: Vocabulary
     images_header: tuple[int, bool] | None = None
     stats_header: int | None = None
-    _patterns: dict[Shape, list[tuple[re.Pattern[str], Listing]]] = field(default_factory=dict)
+    _patterns: dict[ListingKind, list[tuple[re.Pattern[str], Listing]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for pattern, entry in self.vocabulary.listings:
@@ -82,7 +79,7 @@ class Listings:
                 return tuple(found)
         return None
 
-    def _named(self, kind: Shape, name: str) -> Iterator[Listing]:
+    def _named(self, kind: ListingKind, name: str) -> Iterator[Listing]:
         for pattern, entry in self._patterns.get(kind, []):
             if pattern.search(name):
                 yield entry

@@ -142,10 +142,7 @@ def _from_kib(option: Claim, other: Claim | None = None) -> bool:
 
 
 def _meet(option: Claim, other: Claim) -> bool:
-    assert isinstance(option.value, int | float)
-    assert isinstance(other.value, int | float)
-    low, high = (option.value if end is None else end for end in (option.low, option.high))
-    other_low, other_high = (other.value if end is None else end for end in (other.low, other.high))
+    (low, high), (other_low, other_high) = option.bounds, other.bounds
     return low <= other_high and other_low <= high
 
 

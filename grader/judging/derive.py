@@ -119,9 +119,7 @@ def _readings(claim_id: str, stated: Mapping[str, Claim], claims: Sequence[Claim
 
 def _meanings(claim: Claim) -> tuple[Range, ...]:
     """Return the ranges of a number, decimal first where its label has two meanings."""
-    assert isinstance(claim.value, int | float)  # the caller took only numbers
-    low = claim.value if claim.low is None else claim.low
-    high = claim.value if claim.high is None else claim.high
+    low, high = claim.bounds  # the caller took only numbers
     scales = _scales(claim.written_unit) if claim.unit == "byte" else None
     if scales is None:
         return ((low, high),)

@@ -45,9 +45,6 @@ def same_number(claim: Claim, other: Claim) -> bool:
     assert isinstance(other.value, int | float)
     if (claim.value == 0) != (other.value == 0):
         return False
-    low = claim.value if claim.low is None else claim.low
-    high = claim.value if claim.high is None else claim.high
-    other_low = other.value if other.low is None else other.low
-    other_high = other.value if other.high is None else other.high
+    (low, high), (other_low, other_high) = claim.bounds, other.bounds
     near = abs(claim.value - other.value) <= SAME * max(abs(claim.value), abs(other.value))
     return near or (low <= other_high and other_low <= high)

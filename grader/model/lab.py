@@ -305,10 +305,13 @@ class PrintedAfter(Record):
     once: bool = False
 
 
+ListingKind = Literal["files", "docker_images", "docker_stats", "ctr_images"]
+
+
 class Listing(Record):
     """A row that a tool prints, by the file or image that it names (`name`, a regular expression)."""
 
-    kind: Literal["files", "docker_images", "docker_stats", "ctr_images"]
+    kind: ListingKind
     name: str = ""
     id: Identifier
     notion: str = Field(default="", description="Empty: the tool's own.")

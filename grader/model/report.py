@@ -69,6 +69,16 @@ class Claim(Record):
         return self
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """What the printed digits may stand for; the value itself where nothing says how far off it is.
+
+        Raises: ValueError for a claim without a number.
+        """
+        if not isinstance(self.value, int | float):
+            raise ValueError(f"{self.id} states no number: {self.value!r}")
+        return (self.value if self.low is None else self.low), (self.value if self.high is None else self.high)
+
+    @property
     def stated(self) -> bool:
         """True if the report gives a value."""
         return self.value is not None
