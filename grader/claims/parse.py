@@ -10,7 +10,8 @@ Direction of a factor
     reference / candidate whatever the words (`0.65x slower`).  The words' subject is the candidate if none is named.
 Sign of a percentage
     A reduction: `smaller` gives a positive number, `larger` a negative one, whatever sign is printed.  Without such
-    a word the printed sign counts, reversed in a column of changes (`Δ`, where -47 % is a reduction).
+    a word the printed sign counts, reversed in a column of changes (`Δ`, where -47 % is a reduction) and where the
+    row's own two cells give the same number with the other sign.
 """
 
 from __future__ import annotations
@@ -74,11 +75,13 @@ class Comparison:
     """Whose quantities a derived cell compares: names of the reference and of the candidate, lower case.
 
     `change` is True where the column is one of changes, in which a minus is a decrease.
+    `reduction` is what the row's own two cells give, in percent; None where they hold no two numbers.
     """
 
     reference: Sequence[str] = ()
     candidate: Sequence[str] = ()
     change: bool = False
+    reduction: float | None = None
 
 
 def read_cell(source: str, expected: Expectation) -> tuple[Reading, ...]:
@@ -191,9 +194,13 @@ LIMIT = re.compile(r"\s*(?:/|out of|of|из)\s*", re.IGNORECASE)
 LIMIT_FROM = 20
 """How many times the memory used what `docker stats` prints behind the stroke is at least."""
 
+SIGN_WITHIN = 2
+"""Points between a printed percentage and the one of the row's own cells that then settle the sign of the first."""
+
 ESTIMATE_REACH = 24
 """Characters before and behind a number in which a word calls it an estimate."""
 
+_UNIT_BEHIND = re.compile(r"\s?[(\[]\s*([^\W\d_]{1,7}|%)\s*[)\]]")
 _PLUS_MINUS = re.compile(r"\s*(?:±|\+/-|\+-)\s*")
 _APPROXIMATE = re.compile(
     r"(?:[~≈∼≃]|(?:\b(?:about|around|approx(?:\.|imately)?|roughly|circa|ca\.|near(?:ly)?"
@@ -265,7 +272,15 @@ def _joined(plain: str, first: Printed, second: Printed | None, expected: Expect
 
 
 def _completed(bare: Printed, plain: str, expected: Expectation) -> Printed | None:
-    """Return a bare number with the unit of its row or column; None where it may count anything (`5 runs`)."""
+    """Return a bare number with the unit behind it in brackets or that of its row or column.
+
+    None where it may count anything (`5 runs`).
+    """
+    behind = _UNIT_BEHIND.match(plain, bare.end)
+    if behind:
+        completed = in_unit(bare, behind[1], base=expected.base)
+        if completed is not None and completed.dimension == expected.dimension:
+            return completed
     if expected.unit is not None:
         completed = in_unit(bare, expected.unit, base=expected.base)
         return completed if completed and completed.dimension == expected.dimension else None
@@ -343,7 +358,10 @@ def _directed(reading: Reading, plain: str, dimension: Dimension | None, compari
             return replace(reading, value=1 / value, low=1 / high, high=1 / low, qualifier=qualifier)
         return reading
     negative = value < 0
-    if candidate_better is None:
+    own = comparison.reduction
+    if candidate_better is None and own is not None and negative and abs(abs(own) - abs(value)) <= SIGN_WITHIN:
+        flip = own > 0
+    elif candidate_better is None:
         flip = comparison.change and value != 0 and bool(re.search(r"[-+−]\s?\d", plain))
     else:
         flip = candidate_better == negative and value != 0

@@ -25,7 +25,7 @@ from grader.claims.parse import (
 )
 from grader.model.lab import Columns, Lab, Metric, Row
 from grader.model.report import Cell, CellAddress, Claim, ComparisonTable, TableRow, own_text
-from grader.units import Base, Printed, find_quantities, label_scales
+from grader.units import Base, Dimension, Printed, find_quantities, in_unit, label_scales
 
 METRIC, DERIVED, OTHER = "metric", "derived", "other"
 MAX_COLUMNS = 40
@@ -312,19 +312,21 @@ def _model_cell(table: SourceTable, row: int, column: int) -> Cell:
 def _claims(table: SourceTable, roles: Mapping[str, int], rows: Sequence[_MatchedRow], lab: Lab) -> Iterator[Claim]:
     for row, index, is_best in rows:
         cells = table.rows[index]
+        read: dict[str, list[tuple[Reading, str | None]]] = {}
+        for role, column in roles.items():
+            if role in lab.subjects and row.metric in lab.metrics and column < len(cells):
+                metric = lab.metrics[row.metric]
+                read[role] = list(
+                    _read_subject(cells[column], metric, role, _unit(table, roles, index, column, metric))
+                )
         for role, column in sorted(roles.items(), key=lambda pair: pair[1]):
             claim_id = claim_id_of(row, role, lab)
             if claim_id is None or column >= len(cells):
                 continue
-            unit = stated_unit(table.header[column].text) or stated_unit(cells[roles[METRIC]].text)
-            address = table.address(index, column)
             if role == DERIVED:
-                readings = _read_derived(cells[column], table.header[column], row, unit, lab)
-            else:
-                assert row.metric is not None
-                readings = _read_subject(cells[column], lab.metrics[row.metric], role, unit)
-            for reading, notion in readings:
-                yield _claim(claim_id, reading, notion, cells[column], address, is_best)
+                read[role] = list(_read_derived(cells[column], table.header[column], row, read, lab))
+            for reading, notion in read.get(role, ()):
+                yield _claim(claim_id, reading, notion, cells[column], table.address(index, column), is_best)
 
 
 def claim_id_of(row: Row, role: str, lab: Lab) -> str | None:
@@ -334,14 +336,58 @@ def claim_id_of(row: Row, role: str, lab: Lab) -> str | None:
     return f"{role}.{row.metric}" if role in lab.subjects and row.metric in lab.metrics else None
 
 
-_STATED_UNIT = re.compile(r"(?:^|\s)[(\[]\s*([^\W\d_]{1,7}|%)\s*[)\]]|,\s*([^\W\d_]{1,7}|%)\s*$")
+_IN_BRACKETS = re.compile(r"(?:^|\s)[(\[]([^()\[\]]{1,40})[)\]]|,\s*([^\W\d_]{1,7}|%)\s*$")
+_UNIT_WORD = re.compile(r"[^\W\d_]{1,7}|%")
+SAME_UNIT_WITHIN = 30
+"""How many times larger one side's bare number may be than the other side's, whose unit it is given."""
 
 
-def stated_unit(label: str) -> str | None:
-    """Return the unit that a header or a row label gives in brackets or behind a comma (`Startup time (ms)`)."""
-    found = _STATED_UNIT.search(plain_text(label[:MAX_LABEL]))
-    unit = (found[1] or found[2]) if found else None
-    return unit if unit and any(q.dimension for q in find_quantities(f"1 {unit}")) else None
+def stated_unit(label: str, dimension: Dimension | None = None) -> str | None:
+    """Return the unit that a header or a row label gives in brackets or behind a comma (`Startup time (ms)`).
+
+    Args:
+        dimension: That of the unit; None for any.
+    """
+    for found in _IN_BRACKETS.finditer(plain_text(label[:MAX_LABEL])):
+        words = _UNIT_WORD.findall(found[1] or found[2])
+        for word in words:
+            if len(words) > 1 and word == "min":
+                continue  # `(min, max)`
+            if any(q.dimension and dimension in (None, q.dimension) for q in find_quantities(f"1 {word}")):
+                return word
+    return None
+
+
+def _unit(table: SourceTable, roles: Mapping[str, int], index: int, column: int, metric: Metric) -> str | None:
+    """Return the unit of a bare number in a cell: its column's, its row's, else that of the row's other side."""
+    cells = table.rows[index]
+    label = cells[roles[METRIC]].text if roles[METRIC] < len(cells) else ""
+    for text in (table.header[column].text, label):
+        unit = stated_unit(text, metric.unit)
+        if unit is not None:
+            return unit
+    others = [cell for n, cell in enumerate(cells[:MAX_COLUMNS]) if n not in roles.values()]
+    for cell in others:
+        word = plain_text(cell.text[:MAX_LABEL])
+        if _UNIT_WORD.fullmatch(word) and any(q.dimension == metric.unit for q in find_quantities(f"1 {word}")):
+            return word
+    sides = [n for role, n in roles.items() if role not in (METRIC, DERIVED, OTHER) and n != column and n < len(cells)]
+    return next((unit for n in sides if (unit := _unit_of_other(cells[column], cells[n], metric))), None)
+
+
+def _unit_of_other(cell: SourceCell, other: SourceCell, metric: Metric) -> str | None:
+    """Return the unit of the other side's number where this one is bare and not far from it: `4.5 MB | 2.4`."""
+    plain = plain_text(cell.text[:MAX_LABEL])
+    bare = find_quantities(plain, most=2)
+    if len(bare) != 1 or bare[0].dimension is not None or re.search(r"[^\W\d_]", plain):
+        return None
+    named = next((q for q in find_quantities(plain_text(other.text[:MAX_LABEL]), most=2) if q.dimension), None)
+    if named is None or named.dimension != metric.unit or named.written_unit is None or named.value <= 0:
+        return None
+    completed = in_unit(bare[0], named.written_unit)
+    if completed is None or not 1 / SAME_UNIT_WITHIN <= completed.value / named.value <= SAME_UNIT_WITHIN:
+        return None
+    return named.written_unit
 
 
 def _read_subject(
@@ -358,17 +404,35 @@ def _meant(reading: Reading, base: Base) -> Reading:
     return replace(reading, meaning=base) if ambiguous and reading.value is not None and not reading.spread else reading
 
 
+_CHANGE = re.compile(r"[Δδ]|\b(?:delta|change|diff)|изменени|разниц", re.IGNORECASE)
+_IMPROVEMENT = re.compile(r"\b(?:improve|reduc|saving|gain)|улучшени|экономи|выигрыш", re.IGNORECASE)
+
+
 def _read_derived(
-    cell: SourceCell, header: SourceCell, row: Row, unit: str | None, lab: Lab
+    cell: SourceCell, header: SourceCell, row: Row, sides: Mapping[str, Sequence[tuple[Reading, str | None]]], lab: Lab
 ) -> Iterator[tuple[Reading, str | None]]:
     assert row.derived is not None
     names = [n for n in re.findall(r"[a-z][\w-]*", row.derived.formula) if n in lab.subjects]
+    first, second = (*dict.fromkeys(names), "", "")[:2]
     subjects = lab.table.columns.subjects
-    reference, candidate = (subjects.get(n, ()) for n in (*dict.fromkeys(names), "", "")[:2])
-    change = bool(re.search(r"[Δδ]|\b(?:delta|change)|изменени", header.text, re.IGNORECASE))
-    comparison = Comparison(tuple(n.lower() for n in reference), tuple(n.lower() for n in candidate), change)
+    comparison = Comparison(
+        tuple(n.lower() for n in subjects.get(first, ())),
+        tuple(n.lower() for n in subjects.get(second, ())),
+        change=bool(_CHANGE.search(header.text)) and not _IMPROVEMENT.search(header.text),
+        reduction=_reduction(sides.get(first, ()), sides.get(second, ())),
+    )
+    unit = stated_unit(header.text, row.derived.unit)
     for reading in read_derived_cell(cell.text, Expectation(row.derived.unit, unit=unit), comparison):
         yield reading, None
+
+
+def _reduction(
+    reference: Sequence[tuple[Reading, str | None]], candidate: Sequence[tuple[Reading, str | None]]
+) -> float | None:
+    """Return by how many percent the candidate's preferred number is the smaller one, None without both."""
+    ends = [next((r.value for r, _ in side if r.preferred), None) for side in (reference, candidate)]
+    whole, part = (end if isinstance(end, int | float) else None for end in ends)
+    return None if whole is None or part is None or whole <= 0 else 100 * (whole - part) / whole
 
 
 def default_base(metric: Metric, subject: str, text: str) -> Base:

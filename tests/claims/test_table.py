@@ -97,6 +97,52 @@ def test_a_label_gives_bare_numbers_their_unit(lab: Lab) -> None:
     assert stated_unit("Size, MB") == "MB"
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "native", "wasm"),
+    [
+        (["Metric", "Traditional (MB / ms)", "WASM, ms"], ["Startup", "580", "300"], 0.58, 0.3),
+        (["Metric", "Unit", "Traditional", "WASM"], ["Startup", "ms", "580", "300"], 0.58, 0.3),
+        (["Metric", "Traditional", "WASM"], ["Startup", "0.58", "0.30 s"], 0.58, 0.3),
+        (["Metric", "Traditional", "WASM"], ["Startup", "580 (ms)", "**300** [ms]"], 0.58, 0.3),
+        (["Metric", "Traditional", "WASM"], ["Startup (min, max, s)", "0.58", "0.3"], 0.58, 0.3),
+        (
+            ["Metric", "Traditional", "WASM"],
+            ["Startup", "0.58 s", "300"],
+            0.58,
+            None,
+        ),  # 300 s: what unit it is, nobody knows
+        (["Metric", "Traditional", "WASM"], ["Startup", "5 runs", "300 ms"], None, 0.3),
+    ],
+)
+def test_a_bare_number_has_the_unit_that_its_column_its_row_or_the_other_side_gives(
+    lab: Lab, header: list[str], row: list[str], native: float | None, wasm: float | None
+) -> None:
+    found = find(table(header, row), lab)
+    assert (claim(found, "native.startup_time").value, claim(found, "wasm.startup_time").value) == (native, wasm)
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "value"),
+    [
+        ("Improvement", "-46.7%", 46.7),  # the row's own cells say which is smaller
+        ("Improvement", "-12%", -12),
+        ("Difference", "-12%", 12),
+        ("Improvement / Difference", "-12%", -12),
+        ("Difference", "46.7%", 46.7),
+    ],
+)
+def test_the_sign_of_a_percentage_is_that_of_the_rows_own_cells_else_that_of_its_column(
+    lab: Lab, header: str, cell: str, value: float
+) -> None:
+    text = table(["Metric", "Traditional", "WASM", header], ["Binary size", "4.5 MiB", "2.4 MiB", cell])
+    assert claim(find(text, lab), "binary_size.reduction").value == pytest.approx(value)
+
+
+def test_the_unit_of_a_row_is_not_that_of_its_factor(lab: Lab) -> None:
+    text = table(["Metric", "Traditional", "WASM", "Improvement"], ["Startup (ms)", "480", "300", "1.6"])
+    assert claim(find(text, lab), "startup_time.ratio").value == 1.6
+
+
 def test_of_two_rows_with_one_meaning_the_closer_label_is_preferred_and_both_are_kept(lab: Lab) -> None:
     text = table(
         ["Metric", "Traditional", "WASM"],
