@@ -18,6 +18,7 @@ import pytest
 from grader.adapters.labfile import labs_directory
 from grader.adapters.sandbox import Sandbox
 from grader.adapters.toolchains import find_go
+from tests.engines.fixtures import engines as engines
 from tests.engines.fixtures import go_image as go_image
 from tests.engines.fixtures import own_engines as own_engines
 from tests.engines.fixtures import session_engines as session_engines

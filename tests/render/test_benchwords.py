@@ -7,7 +7,7 @@ import re
 import pytest
 
 from grader.model.base import Language, Message
-from grader.model.bench import Bench, BenchMemory, BenchNoise, NoiseReading
+from grader.model.bench import Bench, BenchImage, BenchMemory, BenchNoise, NoiseReading
 from grader.model.grade import Interval, Spread
 from grader.render.benchwords import (
     arm_words,
@@ -156,6 +156,29 @@ def test_how_memory_was_read_is_told_with_its_floor(result: Bench) -> None:
     assert "4 runs" in note
     assert "256.0 KiB" in note
     assert not any("memory" in n for n in notes(result))
+
+
+def test_memory_of_containers_has_no_floor_and_none_is_told(result: Bench) -> None:
+    memory = BenchMemory(notion="cgroup", runs=3, method="memory.peak of the container's parent cgroup")
+    (note,) = [n for n in notes(result.model_copy(update={"memory": memory})) if "memory.peak" in n]
+    assert "empty program" not in note
+    assert "—" not in note
+
+
+@pytest.mark.parametrize(("language", "mode"), [("en", "compiled at start"), ("ru", "компиляция при запуске")])
+def test_what_an_arms_containers_were_made_of_is_told_and_what_hides_an_engine(
+    result: Bench, language: Language, mode: str
+) -> None:
+    digest = f"sha256:{'0123456789abcdef' * 4}"
+    image = BenchImage(name="app.tar", digest=digest, platform="wasi/wasm", engine="containerd", mode="jit")
+    first, *others = result.arms
+    two = Message(code="bench.two-engines", params={"ratio": "a / b", "alike": "c / b", "engine": "a / c"})
+    arms = (first.model_copy(update={"image": image}), *others)
+    told = notes(result.model_copy(update={"arms": arms, "notes": (two,)}), language)
+    (about,) = [note for note in told if "app.tar" in note]
+    assert all(part in about for part in (first.name, "wasi/wasm", mode, "sha256:0123456789ab"))
+    assert digest not in about
+    assert [note for note in told if "c / b" in note and "a / c" in note]
 
 
 def test_a_peak_of_memory_that_was_not_read_is_told_with_its_reason(result: Bench) -> None:

@@ -101,6 +101,16 @@ def test_a_failed_arm_has_the_run_and_what_it_said_and_no_number_anywhere() -> N
     assert [one.arm for one in bench.other_tools.hyperfine] == ["a", "c"]
 
 
+def test_a_pair_beside_the_baseline_has_a_ratio_of_the_same_rounds() -> None:
+    made = plan().model_copy(update={"beside": (("b", "c"),)})
+    bench = judged(made, Host(truth=TRUTH, seed=1))
+    beside = {(r.numerator, r.denominator): r for r in bench.ratios}
+    assert list(beside) == [("b", "a"), ("c", "a"), ("b", "c")]
+    assert (beside["b", "c"].n, beside["b", "c"].verdict) == (12, "slower")
+    with pytest.raises(ValidationError, match="what is no arm"):
+        ExperimentPlan(arms=("a",), baseline="a", seed=0, beside=(("a", "d"),))
+
+
 def test_without_its_baseline_the_others_have_numbers_and_no_ratio() -> None:
     bench = judged(plan(), Host(truth=TRUTH, seed=1, broken={"a": 1}))
     assert (bench.ratios, arm(bench, "b").state, arm(bench, "a").state) == ((), "measured", "failed")

@@ -112,8 +112,10 @@ class ImageHost:
         if not wrong:
             raise UsageError(f"`{arm}` has no image", where="--arms", hint=f"give it one: `--image {arm}=IMAGE`")
         why = "; ".join(f"`{name}`: {reason}" for name, reason in wrong.items())
-        where_else = "`ctr-wasmtime` and its like run WebAssembly, and Docker never does"
-        hint = where_else if ARMS[arm].mode == "native" else "`docker` and `ctr-runc` run native images"
+        hint = "save or build it again"
+        if any(" only for " in reason for reason in wrong.values()):
+            where_else = "`ctr-wasmtime` and its like run WebAssembly, and Docker never does"
+            hint = where_else if ARMS[arm].mode == "native" else "`docker` and `ctr-runc` run native images"
         raise UsageError(f"`{arm}` runs images for {_platform(arm)}; {why}", where="--image", hint=hint)
 
     def _refuse_missing(self) -> None:
