@@ -23,6 +23,8 @@ LONGEST_LOOSE_LINE = 4000
 _BORDER = re.compile(r"[\s|+\-=:·─━│┃┌┐└┘├┤┬┴┼╔╗╚╝╠╣╦╩╬═║]*")
 _STROKE = re.compile(r"(?<!\\)[|│┃║]")
 _TAB = re.compile(r"\t")
+_ALIGNED = re.compile(r"(?<=\S)(?: {2,}| ?\t[ \t]*)(?=\S)")
+_SEMICOLON, _COMMA = re.compile(r";"), re.compile(r",")
 _FEWEST_CELLS = 3
 
 
@@ -50,13 +52,33 @@ def split_at_headers(table: SourceTable, is_header: Callable[[tuple[SourceCell, 
 
 def loose_tables(document: Document, first_number: int, taken: frozenset[int]) -> tuple[SourceTable, ...]:
     """Return runs of lines of at least three cells between tabs or strokes, none of which is in `taken` (from 0)."""
+    return _runs(document, first_number, taken, (_TAB, _STROKE), over_blanks=False)
+
+
+def looser_tables(document: Document, first_number: int, taken: frozenset[int]) -> tuple[SourceTable, ...]:
+    """Return what may be a table of columns of spaces, of values between commas, or with blank lines between its rows.
+
+    So may a listing or a sentence: only one that holds the comparison is to be read.
+    """
+    return _runs(document, first_number, taken, (_STROKE, _ALIGNED, _SEMICOLON, _COMMA), over_blanks=True)
+
+
+def _runs(
+    document: Document,
+    first_number: int,
+    taken: frozenset[int],
+    separators: Sequence[re.Pattern[str]],
+    *,
+    over_blanks: bool,
+) -> tuple[SourceTable, ...]:
     found: list[SourceTable] = []
-    for separator in (_TAB, _STROKE):
+    for separator in separators:
         run: list[tuple[int, tuple[SourceCell, ...]]] = []
         for number in range(len(document.lines) + 1):
-            cells = (
-                _cells(document, number, separator) if number < len(document.lines) and number not in taken else None
-            )
+            inside = number < len(document.lines) and number not in taken
+            if inside and over_blanks and not document.lines[number].strip():
+                continue
+            cells = _cells(document, number, separator) if inside else None
             if cells is None:
                 found += _table(run, first_number + len(found))
                 run = []
@@ -84,7 +106,7 @@ def _cells(document: Document, number: int, separator: re.Pattern[str]) -> tuple
         return ()
     edges = [0, *(edge for found in separator.finditer(line) for edge in found.span()), len(line)]
     pieces = list(zip(edges[::2], edges[1::2], strict=True))
-    if separator is not _TAB:
+    if separator is _STROKE:
         pieces = [p for i, p in enumerate(pieces) if 0 < i < len(pieces) - 1 or line[p[0] : p[1]].strip(" >")]
     if len(pieces) < _FEWEST_CELLS:
         return None

@@ -16,6 +16,7 @@ Sign of a percentage
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -109,18 +110,20 @@ _MARKUP = re.compile(
     """,
     re.VERBOSE,
 )
-_ANY_MARKUP = re.compile(r"[<\[⁰¹²³⁴-⁹†‡`$*_\\]|[ \t]{2}")
+_ENTITY = re.compile(r"&(?:[A-Za-z]{2,10}|#\d{2,5}|#[xX][0-9A-Fa-f]{2,4});")
+_ANY_MARKUP = re.compile(r"[<&\[⁰¹²³⁴-⁹†‡`$*_\\]|[ \t]{2}")
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf)\s*\{([^{}]{0,80})\}|\\(times|approx|sim)(?![a-z])|\\([,;: ])")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
 def plain_text(source: str) -> str:
-    """Return a cell's text without emphasis, code marks, HTML tags, footnote marks, formulas and escapes."""
+    """Return a cell's text without emphasis, code marks, HTML tags and entities, footnote marks, formulas, escapes."""
     if not _ANY_MARKUP.search(source, 0, CELL_LIMIT):
         return source[:CELL_LIMIT].strip()
     symbols = {"times": "×", "approx": "≈", "sim": "~"}
     text = _LATEX.sub(lambda m: m[1] or symbols.get(m[2] or "", " "), source[:CELL_LIMIT])
-    return re.sub(r"[ \t]{2,}", " ", _MARKUP.sub(_removed, _ESCAPE.sub(r"\1", text))).strip()
+    text = _ENTITY.sub(lambda m: html.unescape(m[0]), _MARKUP.sub(_removed, _ESCAPE.sub(r"\1", text)))
+    return re.sub(r"[ \t]{2,}", " ", text).strip()
 
 
 def _removed(mark: re.Match[str]) -> str:

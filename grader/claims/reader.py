@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
-from grader.claims.layout import loose_tables
+from grader.claims.htmltable import html_tables
+from grader.claims.layout import loose_tables, looser_tables
 from grader.claims.markdown import Document, SourceTable, read_document, tables_in_broken_fences
 from grader.claims.meaning import with_meanings, with_possible_units
 from grader.claims.output import EXAMPLE_WORD, json_claims, normal_line, text_claims, with_one_preferred
@@ -100,16 +101,21 @@ def find_tables(document: Document, lab: Lab) -> tuple[FoundComparison | None, t
 
     Code and plain text are searched only where Markdown's own tables hold no comparison.
     """
-    tables, note = document.tables, []
+    written = (*document.tables, *html_tables(document, len(document.tables)))
+    tables, note = written, []
     found = find_comparison(tables, lab, example_tables(document, tables))
     if found is None and document.broken_fences:
         tables = tables_in_broken_fences(document)
         found = find_comparison(tables, lab, example_tables(document, tables))
         note = [NOTE_BROKEN_FENCE]
     if found is None:
-        taken = frozenset(line for table in document.tables for line in table.lines)
-        tables = (*document.tables, *loose_tables(document, len(document.tables), taken))
+        taken = frozenset(line for table in written for line in table.lines)
+        tables = (*written, *loose_tables(document, len(written), taken))
         found = find_comparison(tables, lab, example_tables(document, tables))
+        if found is None:
+            looser = looser_tables(document, len(tables), taken)
+            found = find_comparison(looser, lab, example_tables(document, looser))
+            tables = (*tables, *(t for t in looser if found is not None and not found.lines.isdisjoint(t.lines)))
         in_code = found is not None and not found.lines.isdisjoint(document.code)
         note = [NOTE_BROKEN_FENCE] if in_code else []
     return found, tables, note if found else []

@@ -349,7 +349,7 @@ def stated_unit(label: str, dimension: Dimension | None = None) -> str | None:
         dimension: That of the unit; None for any.
     """
     for found in _IN_BRACKETS.finditer(plain_text(label[:MAX_LABEL])):
-        words = _UNIT_WORD.findall(found[1] or found[2])
+        words: list[str] = _UNIT_WORD.findall(found[1] or found[2])
         for word in words:
             if len(words) > 1 and word == "min":
                 continue  # `(min, max)`

@@ -19,7 +19,7 @@ from grader.model.report import ReportReading
 
 MIB, KIB = 1 << 20, 1 << 10
 LAB: Lab = load_lab("lab12-f25").lab
-FEW = settings(max_examples=30)
+FEW = settings(max_examples=20)
 """A report takes some 10 ms, and each layout has its own test."""
 
 
@@ -181,7 +181,39 @@ def with_decoys(header: list[str], rows: list[list[str]]) -> str:
     )
 
 
+def html(header: list[str], rows: list[list[str]]) -> str:
+    def line(tag: str, cells: list[str]) -> str:
+        return "  <tr>\n" + "".join(f"    <{tag}>{cell}</{tag}>\n" for cell in cells) + "  </tr>\n"
+
+    return "<table>\n" + line("th", header) + "".join(line("td", row) for row in rows) + "</table>\n"
+
+
+def terse_html(header: list[str], rows: list[list[str]]) -> str:
+    lines = ("<th>".join(("", *header)), *("<td>".join(("", *row)) for row in rows))
+    return "<TABLE border=1>" + "".join(f"<tr>{line}\n" for line in lines)
+
+
+def aligned(header: list[str], rows: list[list[str]]) -> str:
+    widths = [max(len(line[column]) for line in (header, *rows)) for column in range(len(header))]
+    return "\n".join(
+        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in (header, *rows)
+    )
+
+
+def semicolons(header: list[str], rows: list[list[str]]) -> str:
+    return "```csv\n" + "\n".join(";".join(line) for line in (header, *rows)) + "\n```\n"
+
+
+def spread_out(header: list[str], rows: list[list[str]]) -> str:
+    return pipes(header, rows).replace("\n", "\n\n")
+
+
 LAYOUTS = [
+    html,
+    terse_html,
+    aligned,
+    semicolons,
+    spread_out,
     pipes,
     tabs,
     split,
