@@ -154,7 +154,10 @@ def _in_order(claims: list[Claim]) -> list[Claim]:
     """
     from_table = {c.id for c in claims if c.source == "table" and c.preferred and c.cell and _is_answer(c)}
     ranked = (
-        c.model_copy(update={"preferred": False}) if c.source != "table" and c.id in from_table else c for c in claims
+        c.model_copy(update={"preferred": False})
+        if (c.id in from_table if c.source != "table" else not _is_answer(c))
+        else c
+        for c in claims
     )
     return sorted(with_one_preferred(tuple(ranked)), key=lambda c: (c.file or "", c.span.start))
 

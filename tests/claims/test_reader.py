@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader.adapters.labfile import load_lab
 from grader.claims.reader import read_report
 from grader.errors import IntakeError
 from grader.model.lab import Lab
@@ -205,3 +206,13 @@ def test_repeated_rows_and_lines_are_kept_in_part(lab: Lab) -> None:
     text += "\n" + "tinygo version 0.39.0\n" * 5000
     reading = read_report(text.encode(), lab, TEMPLATE, max_bytes=2_000_000)
     assert max(Counter(c.id for c in reading.claims).values()) <= 200
+
+
+@pytest.mark.parametrize(("cell", "value"), [("TODO ms", 0.4), ("", 0.4), ("N/A", None), ("390 ms", 0.39)])
+def test_an_empty_cell_is_no_answer_and_what_the_report_shows_counts(cell: str, value: float | None) -> None:
+    table = f"| Metric | Traditional | WASM |\n|---|---|---|\n| Startup Time | {cell} | 520 ms |\n"
+    loop = "$ /usr/bin/time -f %e docker run --rm -e MODE=once moscow-time-traditional"
+    text = f"# Task 2\n\n```console\n{loop}\nAverage: 0.4000 seconds\n```\n\n# Task 4\n\n{table}"
+    claim = read_report(text.encode(), load_lab("lab12-f25").lab, "").preferred("native.startup_time")
+    assert claim is not None
+    assert claim.value == value
