@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import unicodedata
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,8 @@ from grader.model.submission import REPORT_ENTRY, Copied, IntakeCaps, ManifestEn
 _PART_BYTES = 255  # NAME_MAX of every file system that Linux has
 _LINK_STEPS = 1000  # parts walked for one link, all hops together; the kernel stops at 40 hops
 _LEFT_OUT = frozenset({".git", "grader-out"})
+_BACKUP = re.compile(r".+\.md\.bak\d*")
+"""What `fill --in-place` leaves beside a report: ours, as `grader-out` is."""
 
 
 class Copier:
@@ -59,7 +62,8 @@ class Copier:
                 where=shown(path),
                 hint="hand in only the lab's own files",
             )
-        return _LEFT_OUT.isdisjoint(checked_parts(path, self._caps))
+        parts = checked_parts(path, self._caps)
+        return _LEFT_OUT.isdisjoint(parts) and not _BACKUP.fullmatch(parts[-1])
 
     def folder(self, path: str) -> None:
         """Note a folder, so that a file of that name is refused; only folders with files in them are made."""

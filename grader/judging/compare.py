@@ -80,12 +80,19 @@ def _judge_measured(
         reason=Message(code="verdict.missing"),
     )
     if claim is None or claim.placeholder:
-        return base
+        return _missing(base, circumstances)
     if claim.value is None:
         return _decide(base, "unverifiable", "verdict.no-number", qualifier=claim.qualifier or "")
     if metric.tolerance == "printed":
         return _judge_size(lab, metric, base, claim, facts, circumstances)
     return _judge_usable(lab, base, claim, claims, fact)
+
+
+def _missing(base: Verdict, circumstances: Circumstances) -> Verdict:
+    """Leave it `missing`, and say so where the cell holds what a filling wrote."""
+    if base.id not in circumstances.filled_claims:
+        return base
+    return _decide(base, "missing", "verdict.filled-by-grader")
 
 
 def _judge_size(
@@ -175,7 +182,7 @@ def _judge_derived(
         reason=Message(code="verdict.missing"),
     )
     if claim is None or claim.placeholder:
-        return base
+        return _missing(base, circumstances)
     if claim.value is None and not _in_another_form(claim, derived):
         return _decide(base, "unverifiable", "verdict.no-number", qualifier=claim.qualifier or "")
     measured = fact is not None and claim.value is not None and _derived_agrees(derived, claim, fact)

@@ -237,7 +237,7 @@ def _claimed(spec: CriterionSpec, evidence: Evidence) -> Decision:
 def _size(claim_id: str, evidence: Evidence) -> Decision:
     verdict = evidence.verdicts.get(claim_id)
     if verdict is None or verdict.claimed is None:
-        return "fail", Message(code="criterion.not-stated", params={"id": claim_id})
+        return _not_stated(claim_id, evidence)
     if verdict.verdict == "contradicted":
         outcome: CriterionOutcome = "fail" if verdict.basis == "artifact" else "review"
         return outcome, verdict.reason
@@ -246,11 +246,18 @@ def _size(claim_id: str, evidence: Evidence) -> Decision:
     return _gap(verdict.reason)
 
 
+def _not_stated(claim_id: str, evidence: Evidence) -> Decision:
+    """Fail; a cell that `grader fill` wrote may still be backed by what a person sees in the report."""
+    if claim_id in evidence.circumstances.filled_claims:
+        return "review", Message(code="criterion.filled-by-grader", params={"id": claim_id})
+    return "fail", Message(code="criterion.not-stated", params={"id": claim_id})
+
+
 def _measurement(claim_id: str, evidence: Evidence) -> Decision:
     """Stated, usable, in agreement with the report's own output; never how fast."""
     claim, metric = evidence.claims.get(claim_id), evidence.lab.metrics[claim_id.partition(".")[2]]
     if claim is None or not isinstance(claim.value, int | float):
-        return "fail", Message(code="criterion.not-stated", params={"id": claim_id})
+        return _not_stated(claim_id, evidence)
     if metric.floor is not None and claim.value < metric.floor:
         return "fail", Message(code="criterion.below-floor", params={"id": claim_id, "quote": claim.quote})
     if metric.ceiling is not None and claim.value > metric.ceiling:
@@ -310,6 +317,8 @@ def _all_derived(spec: CriterionSpec, evidence: Evidence) -> Decision:
             open_.append(claim_id)
     if right and not wrong and not open_:
         return "pass", Message(code="criterion.derived-right")
+    if wrong and set(wrong) <= set(evidence.circumstances.filled_claims):
+        return "review", Message(code="criterion.derived-open", params={"ids": _listed(wrong)})
     if wrong:
         return ("partial" if right else "fail"), Message(code="criterion.derived-wrong", params={"ids": _listed(wrong)})
     return "review", Message(code="criterion.derived-open", params={"ids": _listed(open_ or spec.from_)})

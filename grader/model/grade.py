@@ -197,6 +197,9 @@ class Circumstances(Record):
     empty_cells: tuple[str, ...] = Field(
         default=(), description="Required cells that are missing or placeholders, as `row.column`."
     )
+    filled_claims: tuple[str, ...] = Field(
+        default=(), description="Claims whose cells hold what `grader fill` wrote: no statement of the student's."
+    )
 
 
 class LabRef(Record):

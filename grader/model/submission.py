@@ -53,7 +53,7 @@ class ManifestEntry(Record):
 
 
 class Manifest(Record):
-    """Every file of a submission, sorted by path; `.git` and `grader-out` never enter it."""
+    """Every file of a submission, sorted by path; `.git`, `grader-out` and `REPORT.md.bak` never enter it."""
 
     entries: tuple[ManifestEntry, ...]
 

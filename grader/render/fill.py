@@ -22,6 +22,15 @@ _MARKS = re.compile(r"(?P<open>[*`]*(?:__(?!_)|_(?!_))?)(?P<inner>.*?)(?P<close>
 """Bold, italic and code marks around a cell; `___` is a blank to fill, not a mark."""
 
 
+_NOTE = re.compile(r"\([^()]*[^\W\d_]{3,}[^()]*\)")
+"""An arm or a compiler that we name behind a value: `31 ms (process, no container)`."""
+
+_COUNT = re.compile(r"\([\d,]+ B\)")
+"""A size to the byte behind a rounded one: `4.48 MiB (4,698,112 B)`."""
+
+_DIGITS = re.compile(r"\d[\d.,]*")
+
+
 class CellChange(Record):
     """One changed cell; `span` is in the report as read."""
 
@@ -64,6 +73,22 @@ def filled_by_us(
         for place in _places(reading, lab, facts, verdicts)
         if place.ours is not None and _is_ours(own_text(place.cell.text), place.ours)
     )
+
+
+def written_by_us(
+    reading: ReportReading, lab: Lab, facts: Sequence[Fact], verdicts: Sequence[Verdict]
+) -> tuple[tuple[str, Cell], ...]:
+    """Return the cells that a filling wrote, here or on a host with other times, each with the claim it stands for.
+
+    That needs a cell that only we would word so: one with an arm or a compiler in brackets, or our very count of
+    bytes.  Beside such a one, whatever reads as we write it is ours.
+    """
+    alike = [p for p in _places(reading, lab, facts, verdicts) if p.ours and _reads_like(own_text(p.cell.text), p.ours)]
+    here = [p for p in alike if p.ours and _is_ours(own_text(p.cell.text), p.ours)]
+    noted = [p for p in alike if p.ours and _NOTE.search(p.ours)]
+    if not noted and not any(p.ours and _COUNT.search(p.ours) for p in here):
+        return ()
+    return tuple((p.claim_id, p.cell) for p in alike if p in here or p in noted)
 
 
 class _Place(Record):
@@ -146,6 +171,11 @@ def _is_ours(kept: str, ours: str) -> bool:
     """True if a cell holds what we would write; what its encoding lacks was written as a reference."""
     plain = html.unescape(kept)
     return plain in (ours, _within_marks(plain, ours))
+
+
+def _reads_like(kept: str, ours: str) -> bool:
+    """True if a cell holds what we would write, but for its numbers."""
+    return _is_ours(_DIGITS.sub("0", kept), _DIGITS.sub("0", ours))
 
 
 def _within_marks(text: str, new: str) -> str:

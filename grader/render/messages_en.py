@@ -204,6 +204,7 @@ EN: dict[str, str] = {
     "criterion.estimate": "the report itself calls {quote} an estimate, not a measurement",
     "criterion.example": "the report itself calls {quote} an example",
     "criterion.executed": "built and run here, with the right output",
+    "criterion.filled-by-grader": "only a cell that `grader fill` wrote gives {id}: the instructor looks for your own",
     "criterion.finding": "the instructor looks at this one, because of the finding `{rule}` under “Worth a look”",
     "criterion.need-failed": "first this has to pass: {need}",
     "criterion.need-not-run": "this builds on what could not be run here: {need}",
@@ -328,6 +329,9 @@ EN: dict[str, str] = {
     "feedback.timed-short": "Timed runs: the median, and what nine in ten lie between",
     "feedback.you-wrote": "you wrote: {quote}",
     "feedback.your-report": "your-report.md",
+    "finding.filled-by-grader": (
+        "these cells read as `grader fill` writes them, so your own output counts instead of them: {ids}"
+    ),
     "gobuild.flag": "Dockerfile line {line}: flag `{found}` is not allowed; allowed: {allowed}",
     "gobuild.linker-flag": (
         "Dockerfile line {line}: linker flag `{found}` is not allowed; allowed: -s, -w, -X, -buildid, "
@@ -560,6 +564,7 @@ EN: dict[str, str] = {
     "verdict-name.reproduced": "reproduced",
     "verdict-name.unverifiable": "unverifiable",
     "verdict.contradicted": "neither our measurement nor any value known for this quantity gives this number",
+    "verdict.filled-by-grader": "the cell holds what `grader fill` wrote, and the report itself gives no value",
     "verdict.follows-output": "follows from the output that the report shows; another cell of this row differs",
     "verdict.follows-reference": "follows from what the provided files give; another cell of this row differs",
     "verdict.known-value": "agrees with what the same command prints for the provided files ({notion})",

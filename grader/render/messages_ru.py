@@ -205,6 +205,7 @@ RU: dict[str, str] = {
     "criterion.estimate": "в самом отчёте это названо оценкой, а не измерением: {quote}",
     "criterion.example": "в самом отчёте это названо примером: {quote}",
     "criterion.executed": "собрано и запущено здесь, вывод верный",
+    "criterion.filled-by-grader": "{id}: есть только ячейка от `grader fill`; ваше измерение поищет преподаватель",
     "criterion.finding": "это посмотрит преподаватель: есть замечание `{rule}` (см. «Стоит проверить»)",
     "criterion.need-failed": "сначала должно быть выполнено: {need}",
     "criterion.need-not-run": "это основано на том, что здесь не удалось проверить: {need}",
@@ -334,6 +335,9 @@ RU: dict[str, str] = {
     "feedback.timed-short": "Измеренные запуски: медиана и пределы для девяти из десяти",
     "feedback.you-wrote": "у вас написано: {quote}",
     "feedback.your-report": "ваш-отчёт.md",
+    "finding.filled-by-grader": (
+        "эти ячейки выглядят так, как их пишет `grader fill`, и вместо них засчитывается ваш вывод команд: {ids}"
+    ),
     "gobuild.flag": "Dockerfile, строка {line}: флаг `{found}` не разрешён; разрешены: {allowed}",
     "gobuild.linker-flag": (
         "Dockerfile, строка {line}: флаг компоновщика `{found}` не разрешён; разрешены: -s, -w, -X, -buildid, "
@@ -566,6 +570,7 @@ RU: dict[str, str] = {
     "verdict-name.reproduced": "подтверждено",
     "verdict-name.unverifiable": "не проверить",
     "verdict.contradicted": "такого числа не даёт ни наше измерение, ни одно из известных значений этой величины",
+    "verdict.filled-by-grader": "в ячейке то, что записал `grader fill`, а сам отчёт значения не даёт",
     "verdict.follows-output": "следует из вывода, приведённого в отчёте; расходится другая ячейка строки",
     "verdict.follows-reference": "следует из того, что дают исходные файлы курса; расходится другая ячейка строки",
     "verdict.known-value": "совпадает с тем, что та же команда выдаёт для исходных файлов курса ({notion})",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from grader.claims.gaps import absent_rows, empty_cells
+from grader.claims.reader import read_report
 from grader.exports.samples import samples_csv
 from grader.judging.circumstances import circumstances_of
 from grader.judging.compare import judge_claims
@@ -23,13 +24,13 @@ from grader.model.grade import (
 )
 from grader.model.host import Fingerprint
 from grader.model.lab import Lab
-from grader.model.report import Claim, ReportReading
+from grader.model.report import Cell, Claim, ReportReading
 from grader.model.run import TimedRuns
 from grader.model.submission import Submission
 from grader.render.catalogue import translated, worded
 from grader.render.escape import json_document
 from grader.render.feedback import feedback_markdown
-from grader.render.fill import CellChange, FillStyle, fill_table, filled_by_us
+from grader.render.fill import CellChange, FillStyle, fill_table, filled_by_us, written_by_us
 from grader.render.lab_table import table_markdown
 from grader.render.labels import own_words
 from grader.render.page import comparison_source, feedback_html
@@ -44,11 +45,15 @@ class LabUsed(Record):
 
 
 class ReportUsed(Record):
-    """A report as it was read; `stand_in` is the reading of the lab's template, which is filled where there is none."""
+    """A report as it was read; `stand_in` is the reading of the lab's template, which is filled where there is none.
+
+    `evidence` are the files of output beside it, which were read with it.
+    """
 
     data: bytes | None
     reading: ReportReading | None
     stand_in: ReportReading | None = None
+    evidence: dict[str, bytes] = {}
 
 
 class Graded(Record):
@@ -69,8 +74,13 @@ def grade_submission(
     findings: Sequence[Finding],
     version: str,
 ) -> Grade:
-    """Judge a measured submission; the result is worded in English and holds nothing of this run's time of day."""
+    """Judge a measured submission; the result is worded in English and holds nothing of this run's time of day.
+
+    What a filling wrote into the table is taken for the empty cell that it was: our number says nothing for itself.
+    """
     lab, reading = used.lab, report.reading
+    filled = _filled_before(lab, submission, report, facts)
+    own = _read_without(used, report, [cell for _, cell in filled]) if filled else reading
     about = SubmissionRef(
         id=submission.id,
         source=submission.source,
@@ -82,9 +92,41 @@ def grade_submission(
         notes=(*submission.messages, *(Message(code=note) for note in (reading.notes if reading else ()))),
         root=submission.root,
     )
-    claims = reading.claims if reading else ()
-    circumstances = circumstances_of(lab, submission, reading, empty_cells(lab, reading), absent_rows(lab, reading))
-    return judged(used, about, host, facts, claims, circumstances, marks, findings, version)
+    circumstances = circumstances_of(lab, submission, own, empty_cells(lab, reading), absent_rows(lab, reading))
+    if filled:
+        names = tuple(dict.fromkeys(claim_id for claim_id, _ in filled))
+        circumstances = circumstances.model_copy(update={"filled_claims": names})
+        findings = (*findings, _filled_finding(names, filled[0][1]))
+    return judged(used, about, host, facts, own.claims if own else (), circumstances, marks, findings, version)
+
+
+def _filled_before(
+    lab: Lab, submission: Submission, report: ReportUsed, facts: Sequence[Fact]
+) -> tuple[tuple[str, Cell], ...]:
+    """Return the cells of the report that an earlier filling wrote, each with the claim it stands for."""
+    reading = report.reading
+    if reading is None or reading.table is None:
+        return ()
+    verdicts = judge_claims(lab, reading.claims, facts, circumstances_of(lab, submission, reading, ()))
+    return written_by_us(reading, lab, facts, verdicts)
+
+
+def _read_without(used: LabUsed, report: ReportUsed, cells: Sequence[Cell]) -> ReportReading:
+    """Read a report again with cells blanked; every line and byte stays in its place."""
+    data = bytearray(report.data or b"")
+    for cell in cells:
+        data[cell.span.start : cell.span.end] = b" " * (cell.span.end - cell.span.start)
+    return read_report(bytes(data), used.lab, used.template, max_bytes=max(1, len(data)), evidence=report.evidence)
+
+
+def _filled_finding(names: Sequence[str], first: Cell) -> Finding:
+    return Finding(
+        rule="filled-by-grader",
+        severity="info",
+        message=Message(code="finding.filled-by-grader", params={"ids": ", ".join(names)}),
+        quote=first.text,
+        line=first.line,
+    )
 
 
 def judged(

@@ -14,7 +14,7 @@ from pydantic import Field
 from grader.claims.reader import read_report
 from grader.errors import UsageError
 from grader.model.base import Language, Record
-from grader.model.grade import ManualMark
+from grader.model.grade import Finding, ManualMark
 from grader.model.run import LockSpan, Unrenewed
 from grader.model.submission import IntakeCaps, Submission
 from grader.ports import Clock, Engine, Host, HostLock, ImageBuilder, Intake, Progress, Results, Runner, Store
@@ -121,7 +121,8 @@ def run_grading(
     given = marks(submission)
     report = _read(job, used, submission)
     measured = _measure(job, used, desk, submission, place)
-    grade = grade_submission(used, submission, report, measured.facts, measured.host, given, measured.findings, version)
+    findings = (*measured.findings, *without_sandbox(desk.runner))
+    grade = grade_submission(used, submission, report, measured.facts, measured.host, given, findings, version)
     graded = output_files(
         used, grade, report, measured.runs, measured.logs, measured.step_files(), job.style, job.language
     )
@@ -144,7 +145,7 @@ def _read(job: Job, used: LabUsed, submission: Submission) -> ReportUsed:
         reading = read_report(
             data, used.lab, used.template, max_bytes=job.max_report_bytes, name=name, evidence=evidence
         )
-        return ReportUsed(data=data, reading=reading)
+        return ReportUsed(data=data, reading=reading, evidence=evidence)
     template = used.template.encode()
     stand_in = read_report(template, used.lab, used.template, max_bytes=len(template))
     return ReportUsed(data=None, reading=None, stand_in=stand_in)
@@ -165,6 +166,15 @@ def _measure(job: Job, used: LabUsed, desk: Desk, submission: Submission, place:
         remeasure=job.remeasure,
         clock=desk.clock,
         images=desk.images,
+    )
+
+
+def without_sandbox(runner: Runner) -> tuple[Finding, ...]:
+    """Return what the grade says where the submission's code ran with the caller's rights: it could forge its facts."""
+    return tuple(
+        Finding(rule="no-sandbox", severity="info", message=weakness, quote="", line=None)
+        for weakness in runner.status().weak
+        if weakness.code == "sandbox.trusted"
     )
 
 

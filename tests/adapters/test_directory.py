@@ -57,6 +57,16 @@ def test_git_and_grader_out_never_enter_at_any_level(tmp_path: Path) -> None:
     assert frozen(handed_in, tmp_path / "cache").manifest == plain.manifest
 
 
+def test_the_copies_that_filling_in_place_keeps_never_enter(tmp_path: Path) -> None:
+    handed_in = folder(tmp_path / "lab12")
+    plain = frozen(handed_in, tmp_path / "cache")
+    for path in ("submission12.md.bak", "submission12.md.bak1", "notes/other.md.bak12"):
+        (handed_in / path).write_text("an older report")
+    assert frozen(handed_in, tmp_path / "cache").manifest == plain.manifest
+    (handed_in / "main.go.bak").write_text("the student's own")
+    assert frozen(handed_in, tmp_path / "cache").manifest != plain.manifest
+
+
 def link_out(place: Path) -> None:
     (place / "x").symlink_to("../secret")
 
