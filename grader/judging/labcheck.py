@@ -316,17 +316,12 @@ def _known_values(lab: Lab) -> Iterator[Mistake]:
 
 
 def _patterns(lab: Lab) -> Iterator[Mistake]:
-    texts = [("texts", i, t) for i, t in enumerate(lab.texts)] + [
-        ("evidence", i, t) for i, t in enumerate(lab.evidence)
-    ]
-    for key, index, text in texts:
+    named = (("texts", lab.texts), ("evidence", lab.evidence))
+    for key, index, text in ((key, index, text) for key, texts in named for index, text in enumerate(texts)):
         path: Path = (key, index, "pattern")
-        try:
-            groups = re.compile(text.pattern).groupindex
-        except re.error as error:
-            yield Mistake(path=path, what=f"is no regular expression: {error}")
-            continue
-        if "value" not in groups:
+        broken = tuple(_compiles(path, text.pattern))
+        yield from broken
+        if not broken and "value" not in (groups := re.compile(text.pattern).groupindex):
             found = f"found groups {listed(groups)}" if groups else "found no named group"
             yield Mistake(path=path, what=f"{found}; allowed: one group `(?P<value>…)`")
     for index, output in enumerate(lab.outputs):

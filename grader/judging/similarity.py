@@ -58,7 +58,6 @@ _PUBLIC = re.compile(
     r"|\bDigest: sha256:|^\s*(?:#\d+|=>)\s*(?:=>\s*)?sha256:"
 )
 """Lines of a tool that fetches somebody else's image, and of Dockerfiles."""
-_SIZES = frozenset({"printed"})
 
 
 class Traits(Record):
@@ -188,7 +187,7 @@ def _values(lab: Lab, grade: Grade) -> Iterator[str]:
     """Yield the measured values of a report: times and memory, as each id's first reading of a value."""
     for claim in grade.claims:
         metric = lab.metrics.get(claim.id.partition(".")[2])
-        if metric is not None and metric.tolerance in _SIZES:
+        if metric is not None and metric.tolerance == "printed":
             continue
         if claim.unit not in ("second", "byte") or not isinstance(claim.value, int | float) or claim.value <= 0:
             continue

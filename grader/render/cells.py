@@ -65,12 +65,17 @@ def fact_text(lab: Lab, fact: Fact, unit: str | None = None, *, language: Langua
     if not is_own_arm(lab, fact):
         notes.append(_stand_in(fact.arm, language))
     if _is_another_notion(lab, fact):
-        notes.append(name_of("notion", fact.notion or "", language=language).replace("`", ""))
+        notes.append(notion_in_cell(fact.notion, language))
     if not fact.comparable:
         notes.append(other_compiler(lab, fact, language))
     count = fact.comparable and is_exact(lab, fact)
     value = quantity_text(fact.quantity(), unit, count=count, spread=fact.spread, language=language)
     return _with_notes(value, notes)
+
+
+def notion_in_cell(notion: str | None, language: Language) -> str:
+    """Name a notion in a cell, where the marks of code that a sentence has would be seen."""
+    return name_of("notion", notion or "", language=language).replace("`", "")
 
 
 def _with_notes(value: str, notes: Sequence[str]) -> str:
@@ -158,8 +163,7 @@ def _derived_note(
         return shares_of(lab, arms, facts, language)
     if measured.notion is None or all(f.notion == measured.notion for f in _shown(lab, derived, facts)):
         return ""
-    notion = name_of("notion", measured.notion, language=language).replace("`", "")
-    return phrase("cell.both-by", language, how=notion)
+    return phrase("cell.both-by", language, how=notion_in_cell(measured.notion, language))
 
 
 def _shown(lab: Lab, derived: Derived, facts: Sequence[Fact]) -> list[Fact]:

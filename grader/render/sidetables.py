@@ -10,10 +10,10 @@ from grader.model.grade import Fact
 from grader.model.lab import HttpProbe, Lab
 from grader.model.selection import BESIDE, arms_of, facts_for, notions_of
 from grader.render.catalogue import phrase
-from grader.render.cells import other_compiler, quantity_text
+from grader.render.cells import notion_in_cell, other_compiler, quantity_text
+from grader.render.comparison import NOTHING, first_upper
 from grader.render.labels import arm_name, name_of
 
-NOTHING = "—"
 LATER = "after-1000-requests"
 
 
@@ -45,7 +45,7 @@ def _image_sizes(lab: Lab, facts: Sequence[Fact], language: Language) -> SideTab
     notions = [n for n in notions_of(lab, metric, facts) if any((n, s) in by_place for s in lab.subjects)]
     rows = [
         (
-            _notion(notion, language),
+            notion_in_cell(notion, language),
             *(_size(lab, by_place.get((notion, subject)), language) for subject in lab.subjects),
         )
         for notion in notions
@@ -53,7 +53,7 @@ def _image_sizes(lab: Lab, facts: Sequence[Fact], language: Language) -> SideTab
     if not rows:
         return None
     heads = [phrase("note.size", language)]
-    heads += [_upper(name_of("subject", subject, language=language)) for subject in lab.subjects]
+    heads += [first_upper(name_of("subject", subject, language=language)) for subject in lab.subjects]
     notes = [phrase("note.image-sizes", language)]
     if _is_index_alone(by_place):
         notes.append(phrase("note.index-alone", language))
@@ -129,7 +129,7 @@ def _readings(lab: Lab, found: Sequence[Fact], language: Language) -> str:
     """Return the readings of one moment, each by its notion, the lab's first one first."""
     order = notions_of(lab, found[0].metric, found) if found else ()
     texts = [
-        f"{_bytes(fact, language)} ({_notion(fact.notion, language)})"
+        f"{_bytes(fact, language)} ({notion_in_cell(fact.notion, language)})"
         for notion in order
         for fact in found
         if fact.notion == notion
@@ -137,14 +137,5 @@ def _readings(lab: Lab, found: Sequence[Fact], language: Language) -> str:
     return "; ".join(texts) or NOTHING
 
 
-def _notion(notion: str | None, language: Language) -> str:
-    """Name a notion in a cell, where the marks of code that a sentence has would be seen."""
-    return name_of("notion", notion or "", language=language).replace("`", "")
-
-
 def _bytes(fact: Fact, language: Language) -> str:
     return quantity_text(fact.quantity(), count=False, language=language)
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
