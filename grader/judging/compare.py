@@ -111,7 +111,7 @@ def _judge_size(
     both = both_counted(own) if metric.source == "image" else None
     if both is not None and (_encloses(claim, both) or _near(claim, both)):
         return _decide(base, "consistent", "verdict.other-store", basis="rebuild", tolerance=tolerance)
-    for value in known:
+    for value in sorted(known, key=lambda k: (k.notion != claim.notion, not _encloses(claim, k.value))):
         if is_known(claim, value):
             return _decide(
                 base, "consistent", "verdict.known-value", basis="known", tolerance=tolerance, notion=value.notion

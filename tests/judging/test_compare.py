@@ -157,6 +157,23 @@ def test_known_values_speak_where_the_image_could_not_be_built(lab: Lab) -> None
     assert (far.verdict, far.basis) == ("contradicted", "known")
 
 
+@pytest.mark.parametrize(
+    ("claimed", "notion", "met"),
+    [
+        (845_824, "oci_archive", "oci_archive"),
+        (839_578, "oci_archive", "oci_archive"),  # within 5 % of it, though exactly the other
+        (839_578, None, "ctr_ls"),
+        (845_824, None, "oci_archive"),
+    ],
+)
+def test_of_the_known_values_the_one_of_the_claims_own_notion_is_named(
+    lab: Lab, claimed: float, notion: str | None, met: str
+) -> None:
+    stated = claim("wasm.image_size", claimed, notion=notion, unit="byte", low=claimed - 500, high=claimed + 500)
+    found = verdict(lab, [stated], [fact("wasm.image_size@oci", None)], "wasm.image_size")
+    assert (found.reason.code, found.reason.params["notion"]) == ("verdict.known-value", met)
+
+
 def test_nothing_is_said_of_an_image_of_changed_sources_that_was_not_built(lab: Lab) -> None:
     facts = [fact("native.image_size@docker", None)]
     found = verdict(lab, [claim("native.image_size", 30_000_000)], facts, "native.image_size", CHANGED)
