@@ -209,7 +209,9 @@ SERVE = (
 
 
 @pytest.mark.parametrize("arm", ["docker", "docker-nonet"])
-def test_a_server_is_reached_looked_at_and_stopped(engine: DockerEngine, tmp_path: Path, arm: str) -> None:
+def test_a_server_is_reached_looked_at_and_stopped(
+    engine: DockerEngine, engines: Engines, tmp_path: Path, arm: str
+) -> None:
     command = engine.command(arm, shell(tmp_path, SERVE), server(), LIMITS)
     with engine.serve(command, 8080) as serving:
         deadline = time.monotonic() + 20
@@ -217,8 +219,9 @@ def test_a_server_is_reached_looked_at_and_stopped(engine: DockerEngine, tmp_pat
             time.sleep(0.02)
         assert (answer.status, answer.body) == (200, "hi")
         readings = {reading.notion: reading.size_bytes for reading in serving.memory()}
-        assert set(readings) == {"cgroup", "docker_stats", "shim"}
-        assert 0 < readings["docker_stats"] <= LIMITS.memory_bytes
+        assert readings.keys() - {"docker_stats"} == {"cgroup", "shim"}
+        assert "docker_stats" in readings or engines.without_metrics()
+        assert all(0 < size <= LIMITS.memory_bytes for notion, size in readings.items() if notion == "docker_stats")
         stopped = serving.stop(0.5)
     assert stopped.how == "killed"  # a shell as first process has no handler for SIGTERM
     assert stopped.completed.stdout.startswith("begun\n")

@@ -119,13 +119,14 @@ def test_the_content_of_the_wasm_image_is_what_its_manifest_says_to_the_byte(fir
     assert sizes["oci_archive"] > sizes["content"]
 
 
-def test_memory_of_both_containers_is_read_from_their_groups(first: Graded) -> None:
+def test_memory_of_both_containers_is_read_from_their_groups(first: Graded, session_engines: Engines) -> None:
     peaks = first.facts("memory_peak")
     for arm in HERE:
         assert peaks[arm]["notion"] == "cgroup"
         assert peaks[arm]["value"] > 100_000
     idle = {f["notion"] for f in first.grade["facts"] if f["id"] == "native.memory_idle@docker"}
-    assert idle >= {"docker_stats", "cgroup"}
+    assert "cgroup" in idle
+    assert "docker_stats" in idle or session_engines.without_metrics()
 
 
 def test_a_module_in_a_container_cannot_serve_and_says_so(first: Graded) -> None:
