@@ -64,10 +64,11 @@ _OTHER = re.compile(
     r"|expected|min(?:imum)?|max(?:imum)?|saved|лимит|сборк\w+|ожидаем\w+)(?!\w)(?! environment)",
     re.IGNORECASE,
 )
+_AVERAGE = re.compile(r"(?<!\w)(?:average|avg|mean|средн\w+)(?!\w)", re.IGNORECASE)
 _SYSTEMD = re.compile(r"\s*(?:Memory|CPU|Tasks): \S+(?: \(|$)")
 _NUMBERED = re.compile(r"\W*(?:run|запуск|прогон|попытка|attempt)?\W*\d{1,3}\W*", re.IGNORECASE)
 _CLOSE_BEHIND = re.compile(
-    r"\W{0,3}(?:\(|from|by|via|with|in|по|через|из|в)\W{0,3}[^\d,;]{0,60}|\s*\w+ \w+", re.IGNORECASE
+    r"[^\w,;]{0,3}(?:\(|from|by|via|with|in|по|через|из|в)\W{0,3}[^\d,;]{0,60}|\s*\w+ \w+", re.IGNORECASE
 )
 _COMMENT = re.compile(r"^\s*(?:#+|//|>)\s(?=\s*\S)")
 _NAME_BEHIND = re.compile(r"[^\d.,;:]{0,60}")
@@ -197,7 +198,9 @@ class _Reader:
         stops = [m.start() for m in _SENTENCE_END.finditer(text)] if compared else []
         end, last = 0, None
         previous: Printed | None = None
-        for quantity in find_quantities(text, most=MAX_NUMBERS):
+        quantities = find_quantities(text, most=MAX_NUMBERS)
+        first = quantities[0].start if quantities else 0
+        for quantity in quantities:
             if quantity.start < skip or quantity.dimension in ("percent", "ratio"):
                 continue
             completed = self._completed(quantity, text, placed)
@@ -222,6 +225,8 @@ class _Reader:
                 target = None  # `16 GB RAM` is the machine's
                 self._reject(NO_NAME, placed.line)
             if target is not None:
+                if target is last and _AVERAGE.search(before) and not _AVERAGE.search(text[:first]):
+                    self._forget(target.id, placed.line)  # the runs, written before their average
                 self._state(target, completed, text, before, placed, source, span)
                 previous = completed
             last, end = target, quantity.end
@@ -341,6 +346,10 @@ class _Reader:
             if not _only_generic(others):
                 return None
             unit = stated_unit(nearest.words) or (_unit_of_title(nearest.words) if nearest.line < 0 else None)
+            if unit is None and nearest.is_label and placed.in_code and _has_decimals(text, quantity):
+                seconds = {q.name for q in self.words.quantities if q.unit == "second"}
+                named = self.words.names.find(nearest.words)
+                unit = "s" if named and {n.key for n in named} <= seconds else None  # what `time` prints
         return in_unit(quantity, unit) if unit else None
 
     def _state(
@@ -435,6 +444,11 @@ class _Reader:
             ),
         )
 
+    def _forget(self, claim_id: str, number: int) -> None:
+        claims = self.found.claims
+        while claims and claims[-1].id == claim_id and claims[-1].line == number + 1:
+            claims.pop()
+
     def _reject(self, code: str, number: int) -> None:
         rejected = self.found.rejected
         quote = self.document.lines[number][:LINE_LIMIT].strip()[:200]
@@ -453,7 +467,7 @@ def _restates(claim: Claim, reading: Reading) -> bool:
 def _in_range(text: str, quantity: Printed) -> bool:
     """True for an end of a span such as `100-150 ms`: prose gives such for what was not measured."""
     return bool(
-        re.search(r"\d\s?[^\W\d_]{0,7}\s?[-–—]\s?$", text[max(0, quantity.start - 16) : quantity.start])
+        re.search(r"\d\s?[^\W\d_]{0,3}\s?[-–—]\s?$", text[max(0, quantity.start - 16) : quantity.start])
         or re.match(r"\s?[-–—]\s?~?\d", text[quantity.end :])
     )
 

@@ -100,6 +100,29 @@ def test_an_arrow_or_a_bound_in_a_line_is_no_quote(spoken: Lab) -> None:
     assert values("Traditional memory -> 1.5 MiB\n", spoken) == {"native.memory_idle": 1.5 * MIB}
 
 
+def test_runs_before_their_average_in_one_line_are_no_readings(spoken: Lab) -> None:
+    reading = read("Traditional startup: 0.4 s, 0.5 s, 0.9 s; average 0.6 s\n", spoken)
+    assert [c.value for c in reading.claims] == [0.6]
+    assert values("Traditional startup, average: 0.6 s, best average 0.4 s\n", spoken) == {"native.startup_time": 0.6}
+
+
+def test_words_and_a_dash_before_a_number_are_no_range(spoken: Lab) -> None:
+    assert values("- Traditional startup: average of 5 runs – 0.5 s\n", spoken) == {"native.startup_time": 0.5}
+    assert values("Traditional startup: 0.4 s – 0.5 s\n", spoken) == {}
+
+
+def test_each_number_belongs_to_the_tool_named_before_it(spoken: Lab) -> None:
+    text = "Traditional image size from `docker images`: 4.7MB, from `docker image inspect`: 4.6 MiB\n"
+    found = {c.notion: c.value for c in read(text, spoken).claims}
+    assert found == {"docker_images": 4_700_000, "docker_inspect": pytest.approx(4.6 * MIB)}
+
+
+def test_a_bare_time_below_its_name_is_in_seconds_and_a_count_is_not(spoken: Lab) -> None:
+    text = "## Traditional\n\n**Startup benchmark:**\n```\n{}\n```\n"
+    assert values(text.format("0.486"), spoken) == {"native.startup_time": 0.486}
+    assert values(text.format("5"), spoken) == {}
+
+
 def test_a_line_of_nothing_but_a_name_is_a_label(spoken: Lab) -> None:
     text = "# Traditional\nStartup\n```\n0.4\n0.6\nAverage: 0.5000 seconds\n```\n"
     assert values(text, spoken) == {"native.startup_time": 0.5}
