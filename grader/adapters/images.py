@@ -133,8 +133,8 @@ class ImageBuilding:
         archives = added_archives(found.added, source_dir)
         if archives:
             return archives
-        if found.needs_buildkit:
-            return (Message(code="image.needs-buildkit", params={"file": source.file}),)
+        if found.needs_buildkit is not None:
+            return (found.needs_buildkit.message,)
         return _Recipe(text, found)
 
 

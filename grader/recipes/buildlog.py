@@ -25,6 +25,8 @@ _NOT_FOUND = re.compile(r"(?:^|\s)(\S+): (?:command )?not found|exec: \"?([^\"\s
 _STEP_FAILED = re.compile(
     r"returned a non-zero code: (\d+)|(?:exit status|exited with code:?) (\d+)|COPY failed|ADD failed"
 )
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""Around what a step writes to its standard error; the client puts it there."""
 _WORDS = 300
 
 
@@ -36,6 +38,7 @@ def why_not_built(said: str, exit_code: int | None, *, stand_in: bool) -> tuple[
         stand_in: Whether it started from an image that stands in for one that cannot be had here, and that lacks
             most of its programs.
     """
+    said = _COLOUR.sub("", said)
     failed = _STEP_FAILED.search(said)
     if failed is None and (found := _DAEMON.search(said)):
         return False, Message(code="infra.builder-broke", params={"said": _line_of(said, found)})

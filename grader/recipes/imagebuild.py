@@ -25,8 +25,8 @@ FLAGS: Mapping[str, frozenset[str]] = {
 }
 """Options that an instruction may have; `--network`, `--security` and all that the future brings are not among them."""
 
-_BUILDKIT_FLAGS = frozenset({"chmod", "link", "mount"})
-"""Options that the classic builder does not know."""
+_BUILDKIT_FLAGS = frozenset({"chmod", "link", "mount", "start-interval"})
+"""Options that the classic builder does not know; of the last one, that of Docker before 25."""
 _MOUNTS = frozenset({"bind", "cache", "tmpfs"})
 _SYNTAX = re.compile(r"\s*(?:#|//)\s*syntax\s*=\s*(.*?)\s*$", re.IGNORECASE)
 _REMOTE = re.compile(r"[^/]*[:@]|github\.com/|.*\.git(?:#|$)", re.IGNORECASE)
@@ -55,11 +55,12 @@ class Added(Record):
 class ImageBuild(Record):
     """What a build will need.
 
-    `bases` are the images that it starts from, variables put in, in order of appearance; `added` is what ADD names.
+    `bases` are the images that it starts from, variables put in, in order of appearance; `added` is what ADD names;
+    `needs_buildkit` is the first thing that Docker's classic builder cannot do, None if it can do all.
     """
 
     bases: tuple[str, ...]
-    needs_buildkit: bool
+    needs_buildkit: Refusal | None = None
     added: tuple[Added, ...] = ()
 
 
@@ -69,7 +70,7 @@ def check_image_build(text: str, allowed: Sequence[str], *, runs: bool = True) -
     Args:
         allowed: Images that it may start from, without registry and tag (`golang`, `tinygo/tinygo`), or with a tag
             where only that one is meant.
-        runs: Whether it may run commands: a builder without a boundary may not.
+        runs: Whether it may run commands, in Docker's builder: one without a boundary may not.
     """
     syntax = _syntax(text)
     parsed = parse_dockerfile(text)
@@ -80,9 +81,8 @@ def check_image_build(text: str, allowed: Sequence[str], *, runs: bool = True) -
     if refusals:
         return refusals
     instructions = [instruction for stage in parsed.stages for instruction in stage.instructions]
-    used = {flag for instruction in instructions for flag, _ in _flags(instruction)}
     added = [Added(line=i.line, source=source) for i in instructions if i.keyword == "ADD" for source in _sources(i)]
-    return ImageBuild(bases=tuple(check.bases), needs_buildkit=not used.isdisjoint(_BUILDKIT_FLAGS), added=tuple(added))
+    return ImageBuild(bases=tuple(check.bases), needs_buildkit=next(iter(check.buildkit), None), added=tuple(added))
 
 
 def labelled(text: str, name: str, value: str) -> str:
@@ -121,7 +121,10 @@ def _syntax(text: str) -> Refusal | None:
 
 
 class _Check:
-    """One reading of a Dockerfile from top to bottom; `bases` grows with each image that is used and allowed."""
+    """One reading of a Dockerfile from top to bottom.
+
+    `bases` grows with each image that is used and allowed, `buildkit` with each thing that only BuildKit can do.
+    """
 
     def __init__(self, dockerfile: Dockerfile, allowed: Sequence[str], *, runs: bool) -> None:
         self._dockerfile = dockerfile
@@ -129,6 +132,7 @@ class _Check:
         self._allowed = allowed
         self._stages: set[str] = set()
         self.bases: dict[str, None] = {}
+        self.buildkit: list[Refusal] = []
 
     def all(self) -> Iterator[Refusal]:
         """Yield every refusal in the order of lines."""
@@ -143,6 +147,9 @@ class _Check:
         for flag in stage.flags:
             if not flag.startswith("--platform=") or not _PLATFORM.fullmatch(flag.removeprefix("--platform=")):
                 yield refuse("image.flag", stage.line, found=f"FROM {flag}"[:80])
+            elif self._runs and _expanded(flag, arguments) is None:
+                # Only BuildKit sets such a variable by itself; buildah does too, and that one runs nothing.
+                self.buildkit.append(refuse("image.needs-buildkit", stage.line, found=f"FROM {flag}"))
         base = _expanded(stage.base, arguments)
         if base is None:
             yield refuse("image.variable", stage.line, found=stage.base[:80])
@@ -172,7 +179,10 @@ class _Check:
         for name, value in _flags(instruction):
             if name not in FLAGS.get(keyword, ()):
                 yield refuse("image.flag", line, found=f"{keyword} --{name}"[:80])
-            elif name == "from":
+                continue
+            if name in _BUILDKIT_FLAGS:
+                self.buildkit.append(refuse("image.needs-buildkit", line, found=f"{keyword} --{name}"))
+            if name == "from":
                 yield from self._source(value, line, "COPY --from")
             elif name == "mount":
                 yield from self._mount(value, line)

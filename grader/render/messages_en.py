@@ -358,7 +358,10 @@ EN: dict[str, str] = {
     "image.failed": "the image could not be built (exit code {exit}): {said}",
     "image.flag": "Dockerfile line {line}: `{found}` is an option that is not allowed in a build here",
     "image.mount": "Dockerfile line {line}: `{found}` mounts something that is not in the submission",
-    "image.needs-buildkit": "`{file}` needs BuildKit, which the builder here does not have",
+    "image.needs-buildkit": (
+        "Dockerfile line {line}: `{found}` needs BuildKit; images are built here by Docker's classic builder, the only "
+        "one that keeps a build within limits, so this one was not built"
+    ),
     "image.needs-network": "the build needs the network, which no build has here: {said}",
     "image.no-file": "the image has no file `{file}`",
     "image.no-program": "the entry point of the image names no file in it",

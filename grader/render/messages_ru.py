@@ -366,7 +366,10 @@ RU: dict[str, str] = {
     "image.failed": "образ не собрался (код {exit}): {said}",
     "image.flag": "Dockerfile, строка {line}: параметр `{found}` при сборке здесь не разрешён",
     "image.mount": "Dockerfile, строка {line}: `{found}` подключает то, чего нет в работе",
-    "image.needs-buildkit": "для `{file}` нужен BuildKit, которого здесь нет",
+    "image.needs-buildkit": (
+        "Dockerfile, строка {line}: для `{found}` нужен BuildKit; образы здесь собирает классический сборщик Docker, "
+        "потому что только он держит сборку в заданных пределах, поэтому этот образ не собирался"
+    ),
     "image.needs-network": "сборке нужна сеть, которой здесь нет ни у одной сборки: {said}",
     "image.no-file": "в образе нет файла `{file}`",
     "image.no-program": "точка входа образа не называет файла в нём",

@@ -33,6 +33,13 @@ def test_a_program_that_prints_a_daemons_words_does_not_excuse_its_build() -> No
     assert why_not_built(f"no space left on device, sorry\n{STEP}", 1, stand_in=False)[0]
 
 
+@pytest.mark.parametrize(("said", "program"), [("git: not found", "git"), ("/bin/sh: apk: not found", "apk")])
+def test_the_colours_of_a_builder_are_no_part_of_what_it_says(said: str, program: str) -> None:
+    coloured = f"\x1b[0m\x1b[91m{said}\n\x1b[0m{STEP}"
+    assert why_not_built(coloured, 127, stand_in=True)[1].params == {"program": program}
+    assert "\x1b" not in str(why_not_built(coloured, 127, stand_in=False)[1])
+
+
 def test_what_the_stand_in_lacks_is_ours_and_elsewhere_the_recipes() -> None:
     said = f"/bin/sh: apk: not found\n{STEP}"
     own, reason = why_not_built(said, 127, stand_in=True)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from grader.recipes.dockerfile import Dockerfile, parse_dockerfile
 from grader.recipes.imagebuild import ImageBuild, check_image_build, labelled
+from grader.recipes.refusal import refuse
 
 ALLOWED = ("golang", "alpine", "tinygo/tinygo:0.39.0", "busybox")
 
@@ -33,7 +34,7 @@ def needs(text: str) -> ImageBuild:
 
 
 def test_a_two_stage_build_names_its_base() -> None:
-    assert needs(COURSE) == ImageBuild(bases=("golang:1.21-alpine",), needs_buildkit=False)
+    assert needs(COURSE) == ImageBuild(bases=("golang:1.21-alpine",))
 
 
 @pytest.mark.parametrize(
@@ -111,9 +112,39 @@ def test_bases_are_named_with_their_variables_put_in(text: str, bases: tuple[str
     assert needs(text).bases == bases
 
 
-@pytest.mark.parametrize("line", ["RUN --mount=type=cache,target=/c id", "COPY --chmod=755 a /a", "COPY --link a /a"])
-def test_what_only_buildkit_can_do_is_told(line: str) -> None:
-    assert needs(f"FROM alpine\n{line}\n").needs_buildkit
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("RUN --mount=type=cache,target=/c id", "RUN --mount"),
+        ("COPY --chmod=755 a /a", "COPY --chmod"),
+        ("COPY --link a /a", "COPY --link"),
+        ("HEALTHCHECK --start-interval=5s CMD true", "HEALTHCHECK --start-interval"),
+        ("FROM --platform=$BUILDPLATFORM alpine", "FROM --platform=$BUILDPLATFORM"),
+        ("FROM --platform=${TARGETPLATFORM} scratch", "FROM --platform=${TARGETPLATFORM}"),
+    ],
+)
+def test_the_first_thing_that_only_buildkit_can_do_is_told_with_its_line(line: str, found: str) -> None:
+    """Else the classic builder fails on it, and that would look like the student's mistake."""
+    needed = needs(f"FROM alpine\n{line}\nRUN --mount=type=cache,target=/c id\n").needs_buildkit
+    assert needed == refuse("image.needs-buildkit", 2, found=found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM --platform=linux/amd64 alpine\nCOPY --chown=1:1 a /a\n",
+        "FROM alpine\nARG TARGETOS\nRUN echo $TARGETOS\n",
+        "FROM alpine AS build\nFROM scratch\nCOPY --from=build /a /a\n",
+    ],
+)
+def test_what_the_classic_builder_can_do_needs_no_other(text: str) -> None:
+    assert needs(text).needs_buildkit is None
+
+
+def test_a_platform_variable_is_no_trouble_for_a_builder_that_runs_nothing() -> None:
+    found = check_image_build("FROM --platform=$BUILDPLATFORM scratch\nCOPY a /a\n", (), runs=False)
+    assert isinstance(found, ImageBuild)
+    assert found.needs_buildkit is None
 
 
 @pytest.mark.parametrize(
