@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, settings
@@ -13,6 +14,7 @@ from grader.claims.reader import read_report
 from grader.judging.compare import judge_claims
 from grader.judging.rules import judge_rules
 from grader.model.grade import Circumstances, Finding
+from tests.claims.test_generated_reports import FACTORS, LABELS, LAYOUTS, MIB, SIDES, SIZES, TIMES, Facts, rows_of
 
 LOADED = load_lab("lab12-f25")
 HERE = Circumstances(sources_changed=False, known_values_apply=True)
@@ -23,11 +25,34 @@ CELLS = {
     "native.image_size": "4.7 MB",
     "wasm.image_size": "819.9 KiB",
 }
+
+KNOWN = Facts(
+    native_binary=4_698_112,
+    wasm_binary=2_450_459,
+    native_image=4_698_112,
+    wasm_image=845_824,
+    native_startup=0.4,
+    wasm_startup=0.5,
+    memory=1.5 * MIB,
+)
+"""What the provided files give; times and memory are set anew for each report."""
 RIGHT = {"binary_size.reduction": 47.84, "image_size.reduction": 82.1}
 
 
 def report(cells: Mapping[str, str], native_s: float, wasm_s: float, mib: float) -> bytes:
     """The outputs are always those of the facts; the cells may say otherwise."""
+    table = f"""| Metric | Traditional Container | WASM Container | Improvement |
+|---|---|---|---|
+| Binary Size | {cells["native.binary_size"]} | {cells["wasm.binary_size"]} | {cells["binary_size.reduction"]} |
+| Image Size | {cells["native.image_size"]} | {cells["wasm.image_size"]} | {cells["image_size.reduction"]} |
+| Startup Time | {cells["native.startup_time"]} | {cells["wasm.startup_time"]} | {cells["startup_time.ratio"]} |
+| Memory Usage | {cells["native.memory_idle"]} | N/A | N/A |
+"""
+    return around(table, native_s, wasm_s, mib)
+
+
+def around(table: str, native_s: float, wasm_s: float, mib: float) -> bytes:
+    """Put the outputs of the facts before a table."""
     return f"""# Lab
 
 ## Task 2
@@ -49,13 +74,7 @@ Average: {wasm_s:.4f} seconds
 
 ## Task 4
 
-| Metric | Traditional Container | WASM Container | Improvement |
-|---|---|---|---|
-| Binary Size | {cells["native.binary_size"]} | {cells["wasm.binary_size"]} | {cells["binary_size.reduction"]} |
-| Image Size | {cells["native.image_size"]} | {cells["wasm.image_size"]} | {cells["image_size.reduction"]} |
-| Startup Time | {cells["native.startup_time"]} | {cells["wasm.startup_time"]} | {cells["startup_time.ratio"]} |
-| Memory Usage | {cells["native.memory_idle"]} | N/A | N/A |
-""".encode()
+{table}""".encode()
 
 
 def right_cells(native_s: float, wasm_s: float, mib: float) -> dict[str, str]:
@@ -117,6 +136,91 @@ def test_one_changed_number_contradicts_exactly_its_own_claim(
     assert all(f.severity != "error" for f in findings)
     if which in CELLS or which == "native.memory_idle":
         assert {f.quote for f in findings} == {cells[which]}
+
+
+PLACES = {
+    "native.binary_size": (0, 1),
+    "wasm.binary_size": (0, 2),
+    "binary_size.reduction": (0, 3),
+    "native.image_size": (1, 1),
+    "wasm.image_size": (1, 2),
+    "image_size.reduction": (1, 3),
+    "native.startup_time": (2, 1),
+    "wasm.startup_time": (2, 2),
+    "startup_time.ratio": (2, 3),
+    "native.memory_idle": (3, 1),
+}
+"""Row and column of each claim in the rows of `rows_of`."""
+
+
+def far(wrong: float, *rights: float) -> bool:
+    return all(abs(wrong - right) > max(0.04, 0.15 * right) for right in rights)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@settings(max_examples=25)
+@given(
+    native_s=seconds,
+    wasm_s=seconds,
+    mib=memory,
+    size=st.sampled_from(sorted(SIZES)),
+    time=st.sampled_from(sorted(TIMES)),
+    factor=st.sampled_from(sorted(FACTORS)),
+    language=st.sampled_from(["en", "ru"]),
+    which=st.none() | st.sampled_from(sorted(PLACES)),
+    by=st.sampled_from([0.3, 0.6, 1.7, 3.1]),
+)
+def test_one_changed_number_contradicts_its_own_claim_in_every_layout(
+    layout: Callable[[list[str], list[list[str]]], str],
+    native_s: float,
+    wasm_s: float,
+    mib: float,
+    size: str,
+    time: str,
+    factor: str,
+    language: str,
+    which: str | None,
+    by: float,
+) -> None:
+    """Units, precision, language, conventions and layout vary; a report without a change contradicts nothing."""
+    facts = replace(KNOWN, native_startup=native_s, wasm_startup=wasm_s, memory=mib * MIB)
+    rows = rows_of(facts, SIZES[size], TIMES[time], FACTORS[factor], language)
+    if which is not None:
+        row, column = PLACES[which]
+        rows[row][column] = changed_cell(facts, which, by, (size, time, factor, language))
+    table = layout([LABELS[language][0], *SIDES[language]], rows)
+    contradicted, findings = judged(around(table, native_s, wasm_s, mib))
+    assert contradicted == ({which} if which else set()), table
+    assert all(f.severity != "error" for f in findings)
+    assert which is not None or findings == ()
+
+
+def changed_cell(facts: Facts, which: str, by: float, style: tuple[str, str, str, str]) -> str:
+    """Write the same report's cell with another number."""
+    size, time, factor, language = style
+    fields = {
+        "native.binary_size": ("native_binary", SIZES[size]),
+        "wasm.binary_size": ("wasm_binary", SIZES[size]),
+        "native.image_size": ("native_image", SIZES[size]),
+        "wasm.image_size": ("wasm_image", SIZES[size]),
+        "native.startup_time": ("native_startup", TIMES[time]),
+        "wasm.startup_time": ("wasm_startup", TIMES[time]),
+        "native.memory_idle": ("memory", lambda b: f"{b / MIB:.3f} MiB"),
+    }
+    if which in fields:
+        name, write = fields[which]
+        return write(getattr(facts, name) * by)
+    if which == "startup_time.ratio":
+        ratio = facts.native_startup / facts.wasm_startup
+        wrong = ratio * by
+        told = max(wrong, 1 / wrong)  # some conventions print the inverse
+        forms = (ratio, 1 / ratio, abs(ratio - 1), abs(1 / ratio - 1))
+        assume(far(wrong, *forms) and far(told, *forms))
+        return FACTORS[factor](wrong)
+    share = 1 - RIGHT[which] / 100
+    wrong = RIGHT[which] * by
+    assume(wrong < 99 and far(wrong, RIGHT[which], 100 * (1 - share) / share))
+    return f"{wrong:.1f}% {'smaller' if language == 'en' else 'меньше'}"
 
 
 @pytest.mark.parametrize("which", ["native.startup_time", "wasm.startup_time"])
