@@ -60,7 +60,7 @@ _COMPARES = re.compile(
 _SENTENCE_END = re.compile(r"[.;!?](?=\s)|→")
 _BRACKETS = re.compile(r"\([^()]*\)")
 _OTHER = re.compile(
-    r"(?<!\w)(?:limit|peak|elapsed|import(?:ed|ing)|fetched|upload(?:ed)?|download(?:ed)?|transfer\w*|cached?|compil\w+|build"
+    r"(?<!\w)(?:limit|peak|elapsed|import(?:ed|ing)|fetched|upload(?:ed)?|download(?:ed)?|transfer\w*|cached?|compil(?:e|es|ing|ation)|build"
     r"|expected|min(?:imum)?|max(?:imum)?|saved|лимит|сборк\w+|ожидаем\w+)(?!\w)(?! environment)",
     re.IGNORECASE,
 )
@@ -72,6 +72,7 @@ _CLOSE_BEHIND = re.compile(
 )
 _COMMENT = re.compile(r"^\s*(?:#+|//|>)\s(?=\s*\S)")
 _NAME_BEHIND = re.compile(r"[^\d.,;:]{0,60}")
+_OF = re.compile(r"\s*of (?:the |idle )?\w")
 _MARKER = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)]|#|//|>)\s+")
 _ALONE = re.compile(r"[\W_]*")
 _PER_MIB = re.compile(r"1024\s*/\s*1024|1024\s*\*\*\s*2|1048576|/\s*1MB", re.IGNORECASE)
@@ -177,17 +178,22 @@ class _Reader:
     def read_table(self, table: SourceTable, above: tuple[Scope, ...]) -> None:
         """Read a table of another form, by the words of its rows and columns."""
         for row in table.rows[:MAX_ROWS]:
+            if len(row) == 1:  # a line of text below a table belongs to it for Markdown
+                placed = Placed(row[0].line - 1, plain_text(row[0].text), above, False, False)
+                self._read_text(placed.text, placed, "text", False, span=row[0].span)
             if len(row) < 2:
                 continue
             label = plain_text(row[0].text)[:200]
+            names_row = bool(self.words.names.find(label))
             if _NUMBERED.fullmatch(label):
                 continue  # one of several runs
             for column, cell in enumerate(row[1:], start=1):
                 head = plain_text(table.header[column].text)[:200] if column < len(table.header) else ""
-                scopes = (Scope(cell.line - 1, head), *above)
-                placed = Placed(cell.line - 1, f"{label}: {plain_text(cell.text)}", scopes, False, False)
+                name, other = (label, head) if names_row or not self.words.names.find(head) else (head, label)
+                scopes = (Scope(cell.line - 1, other), *above)
+                placed = Placed(cell.line - 1, f"{name}: {plain_text(cell.text)}", scopes, False, False)
                 if any(c.isdigit() for c in cell.text):
-                    self._read_text(placed.text, placed, "text", False, skip=len(label), span=cell.span)
+                    self._read_text(placed.text, placed, "text", False, skip=len(name), span=cell.span)
                 else:
                     self._not_available(placed.text, placed)
 
@@ -253,12 +259,16 @@ class _Reader:
             return chosen
         if last is not None and _only_generic(before):
             return last if last.unit == quantity.dimension else None
-        if not _only_generic(so_far):
+        behind = _OF.match(after)
+        if not _only_generic(so_far) and not behind:
             self._reject(NO_NAME, placed.line)
             return None
-        named = self._named(after, quantity) if not _WORD.search(so_far) else None
+        named = self._named(after, quantity) if behind or not _WORD.search(so_far) else None
         if named is not None:
-            return self._of_subject(named, [after], placed.above)
+            return self._of_subject(named, [after, so_far], placed.above)
+        if behind:
+            self._reject(NO_NAME, placed.line)
+            return None
         if in_runs:
             self._reject(ONE_OF_RUNS, placed.line)
             return None

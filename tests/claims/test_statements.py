@@ -34,6 +34,8 @@ def only(text: str, lab: Lab) -> Claim:
         ("Traditional container binary (extracted from the image): 4.5 MiB", "native.binary_size", 4.5 * MIB),
         ("Traditional binary: 4.5M (`4698112` bytes)", "native.binary_size", 4698112),
         ("- Traditional binary size - 4.5 MiB", "native.binary_size", 4.5 * MIB),
+        ("The compiled WASM binary takes 2.4 MiB on disk", "wasm.binary_size", 2.4 * MIB),
+        ("When idle, the traditional container takes 1.5 MiB of memory", "native.memory_idle", 1.5 * MIB),
         ("4.5 MiB traditional binary size", "native.binary_size", 4.5 * MIB),
         ("Cold start in the cloud: 185 ms", "cloud.cold_time", 0.185),
         ("Average startup of WASM over 5 runs is 0.342 seconds", "wasm.startup_time", 0.342),
@@ -180,6 +182,16 @@ def test_a_table_of_another_form_is_read_by_its_words(spoken: Lab) -> None:
     )
     found = {c.id: c.value for c in read(text, spoken).claims}
     assert found == {"native.startup_time": 0.5, "wasm.startup_time": 0.3, "native.memory_idle": 1.5 * MIB}
+
+
+def test_a_table_whose_columns_are_the_quantities_is_read_by_its_header(spoken: Lab) -> None:
+    text = "## Cloud\n\n| Run | Cold start | Deployment |\n|---|---|---|\n| Response | 1.05 s | 12 s |\n"
+    assert values(text, spoken) == {"cloud.cold_time": 1.05, "cloud.deploy_time": 12}
+
+
+def test_a_line_below_a_table_is_text(spoken: Lab) -> None:
+    text = "## Cloud\n\n| Run | Cold start |\n|---|---|\n| 1 | 1.05 s |\nDeployment took 12 s\n"
+    assert values(text, spoken) == {"cloud.deploy_time": 12}
 
 
 def test_not_available_is_an_answer(spoken: Lab) -> None:
