@@ -152,8 +152,8 @@ def first_upper(text: str) -> str:
 
 
 def _with_spread(fact: Fact, language: Language) -> str:
-    """Return a median with what nine in ten runs lie between."""
-    if fact.spread is None:
+    """Return a median with what nine in ten runs lie between, where there is more than one."""
+    if fact.spread is None or fact.spread.n == 1:
         return quantity_text(fact.quantity(), language=language)
     value, tails = median_text(fact.spread), tails_text(fact.spread)
     return phrase("feedback.spread", language, value=localised(value, language), tails=localised(tails, language))

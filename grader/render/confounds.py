@@ -44,6 +44,7 @@ def shares_of(lab: Lab, ratio: str, facts: Sequence[Fact], language: Language = 
 
 def _taken_apart(parts: Confound | None, ratio: str, measured: Mapping[str, Fact], language: Language) -> str:
     name = arm_name(ratio, language=language)
+    name = name[:1].upper() + name[1:]
     if parts is None or parts.alike not in measured or parts.engine not in measured:
         return phrase("note.engine-unknown", language, ratio=name)
     return phrase(

@@ -109,6 +109,9 @@ def test_a_median_stands_with_what_nine_in_ten_lie_between(
     )
     (line,) = timed_arms([fact])
     assert line.first == expected
+    alone = fact.model_copy(update={"spread": Spread(median=value, p5=value, p95=value, mad=0, n=1), "n": 1})
+    (line,) = timed_arms([alone])
+    assert "(" not in line.first  # one run lies between nothing
 
 
 def test_a_lab_without_a_compiler_of_its_own_is_named_in_the_language(lab: Lab) -> None:

@@ -96,6 +96,11 @@ def test_the_sentence_names_what_each_factor_compares(lab: Lab) -> None:
     assert "(Docker container / containerd with runc) makes 2.9 (2.7–3.1)" in note
 
 
+def test_the_sentence_begins_with_a_capital_in_either_language(lab: Lab) -> None:
+    notes = [time_notes(lab, ALL, language)[1] for language in ("en", "ru")]
+    assert [note.partition(" / ")[0] for note in notes] == ["Docker container", "Контейнер Docker"]
+
+
 def test_without_containers_nothing_is_said_of_them(lab: Lab) -> None:
     facts = [time("native", "process", 0.01), time("wasm", "wasmtime", 0.1), ratio("process/wasmtime", 0.1)]
     assert time_notes(lab, facts) == ()
