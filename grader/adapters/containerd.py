@@ -140,7 +140,7 @@ class ContainerdEngine(ImageEngine):
     name = NAME
 
     def __init__(self, probes: Iterable[Probe], containerd: Containerd, launcher: Launcher) -> None:
-        super().__init__(launcher)
+        super().__init__(launcher, containerd.ctr.version)
         self._sets_variables = any(probe.env for probe in probes)
         self._containerd = containerd
 

@@ -133,7 +133,7 @@ class DockerEngine(ImageEngine):
     name = NAME
 
     def __init__(self, docker: Docker, launcher: Launcher) -> None:
-        super().__init__(launcher)
+        super().__init__(launcher, docker.api.info)
         self._docker = docker
 
     def capabilities(self) -> Mapping[str, Message | None]:

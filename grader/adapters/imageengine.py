@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from grader.adapters.containerfile import archived, odd_volume
 from grader.adapters.ociarchive import ArchivedImage
+from grader.errors import HostError
 from grader.model.arms import ARMS, Arm
 from grader.model.base import Message
 from grader.model.lab import BuildSource, CgiProbe, HttpGet, Probe, StdoutJsonProbe, Step
@@ -26,12 +27,18 @@ KINDS = ("probe:stdout_json", "probe:http", "probe:cgi", "memory")
 class ImageEngine:
     """The part of `ports.Engine` that is the same whoever starts the containers.
 
+    A daemon that hangs costs a run its whole timeout, and more for taking the container back.  So one that has failed
+    is asked for a sign of life before the next run.
+
     Args:
         launcher: The daemon's runner, bounded by whoever has a time limit.
+        ask: Asks the daemon for anything.  Raises: HostError within seconds if it does not answer.
     """
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: Launcher, ask: Callable[[], object]) -> None:
         self._launcher = launcher
+        self._ask = ask
+        self._has_failed = False
 
     def build(self, subject: str, step: Step, source: BuildSource, source_dir: Path, out_dir: Path) -> BuildResult:
         """Build nothing: an image is the builder of images' affair."""
@@ -52,15 +59,30 @@ class ImageEngine:
 
     def run_once(self, command: Command) -> Completed:
         """Run a container once."""
-        return self._launcher.run(command)
+        with self._watched():
+            return self._launcher.run(command)
 
     def memory(self, command: Command) -> Completed:
         """Run a container once and read the peak of its memory."""
-        return self._launcher.run(command, memory=True)
+        with self._watched():
+            return self._launcher.run(command, memory=True)
 
-    def serve(self, command: Command, port: int) -> AbstractContextManager[Server]:
+    @contextmanager
+    def serve(self, command: Command, port: int) -> Iterator[Server]:
         """Start a container that serves; it is removed at the end at the latest."""
-        return self._launcher.serve(command, port)
+        with self._watched(), self._launcher.serve(command, port) as server:
+            yield server
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        if self._has_failed:
+            self._ask()
+        try:
+            yield
+        except HostError:
+            self._has_failed = True
+            raise
+        self._has_failed = False
 
 
 def arms_of(engine: str) -> Mapping[str, Arm]:
