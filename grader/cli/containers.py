@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from grader.adapters.buildah import Buildah
-from grader.adapters.cgroupparents import CgroupParents
-from grader.adapters.containerd import ContainerdEngine, find_address, open_containerd
-from grader.adapters.docker import Docker, DockerEngine, find_socket, open_docker
+from grader.adapters.containerd import Containerd, ContainerdEngine
+from grader.adapters.docker import Docker, DockerEngine
 from grader.adapters.images import ImageBuilding
+from grader.cli.daemons import Daemons
 from grader.errors import HostError
 from grader.model.arms import ARMS
 from grader.model.base import Message
@@ -50,53 +48,43 @@ def open_containers(
     """
     if wanted == "embedded":
         return Containers()
-    docker_at = reachable("Docker", find_socket(environ))
-    containerd_at = reachable("containerd", find_address(environ))
-    sockets = {"docker": docker_at, "containerd": containerd_at}
-    absent = {name: found for name, found in sockets.items() if isinstance(found, Message)}
-    if len(absent) == len(sockets):
+    daemons = Daemons(environ, stack)
+    docker, containerd = daemons.docker(), daemons.containerd()
+    found = {"docker": docker, "containerd": containerd}
+    absent = {name: one for name, one in found.items() if isinstance(one, Message)}
+    if len(absent) == len(found):
         return _without(wanted, absent)
-    search_path, parents = environ.get("PATH", ""), CgroupParents.find()
     engines: list[Engine] = []
-    docker: Docker | Message
-    if isinstance(docker_at, Message):
-        docker = docker_at
-    else:
-        docker = stack.enter_context(open_docker(docker_at, search_path, parents))
+    if isinstance(docker, Docker):
         engines.append(DockerEngine(docker, BoundedLauncher(docker.runner, budget)))
-    if not isinstance(containerd_at, Message):
-        containerd = stack.enter_context(open_containerd(containerd_at, search_path, parents))
+    if isinstance(containerd, Containerd):
         engines.append(ContainerdEngine(lab.probes.values(), containerd, BoundedLauncher(containerd.runner, budget)))
     network = environ.get(BUILD_NETWORK, "none")
-    images = ImageBuilding(lab, docker, Buildah.find(search_path), store, network, budget.cap)
+    images = ImageBuilding(lab, docker, Buildah.find(daemons.search_path), store, network, budget.cap)
     return Containers(engines=tuple(engines), images=images, absent=absent)
 
 
 def container_checks(lab: Lab, environ: Mapping[str, str]) -> tuple[Check, ...]:
     """Ask each container engine of this host as a grading would; one that does not answer is what `auto` ends with."""
-    search_path, parents = environ.get("PATH", ""), CgroupParents.find()
 
-    def docker(stack: ExitStack) -> Engine | Message:
-        at = reachable("Docker", find_socket(environ))
-        if isinstance(at, Message):
-            return at
-        opened = stack.enter_context(open_docker(at, search_path, parents))
-        return DockerEngine(opened, opened.runner)
+    def docker(daemons: Daemons) -> Engine | Message:
+        found = daemons.docker()
+        return found if isinstance(found, Message) else DockerEngine(found, found.runner)
 
-    def containerd(stack: ExitStack) -> Engine | Message:
-        at = reachable("containerd", find_address(environ))
-        if isinstance(at, Message):
-            return at
-        opened = stack.enter_context(open_containerd(at, search_path, parents))
-        return ContainerdEngine(lab.probes.values(), opened, opened.runner)
+    def containerd(daemons: Daemons) -> Engine | Message:
+        found = daemons.containerd()
+        return found if isinstance(found, Message) else ContainerdEngine(lab.probes.values(), found, found.runner)
 
-    return (_checked("docker", docker, "docker.io", lab), _checked("containerd", containerd, "containerd", lab))
+    looks = (("docker", "docker.io", docker), ("containerd", "containerd", containerd))
+    return tuple(_checked(name, package, look, lab, environ) for name, package, look in looks)
 
 
-def _checked(name: str, look: Callable[[ExitStack], Engine | Message], package: str, lab: Lab) -> Check:
+def _checked(
+    name: str, package: str, look: Callable[[Daemons], Engine | Message], lab: Lab, environ: Mapping[str, str]
+) -> Check:
     try:
         with ExitStack() as stack:
-            found = look(stack)
+            found = look(Daemons(environ, stack))
             if isinstance(found, Message):
                 message = Message(code="doctor.engine.absent", params={"found": words(found)})
                 return Check(id=name, state="warning", message=message, remedy=f"apt-get install {package}")
@@ -120,15 +108,6 @@ def _told(name: str, engine: Engine, lab: Lab) -> Check:
     lacks = "; ".join(f"{', '.join(arms)}: {reason}" for reason, arms in reasons.items())
     message = Message(code="doctor.engine.lacks", params={"found": version, "expected": lacks})
     return Check(id=name, state="warning", message=message)
-
-
-def reachable(engine: str, socket: Path | None) -> Path | Message:
-    """Return a daemon's socket, or why there is nobody to ask; whether it answers is seen when it is asked."""
-    if socket is None:
-        return Message(code="engine.no-daemon", params={"engine": engine})
-    if socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
-        return Message(code="engine.no-permission", params={"engine": engine})
-    return socket
 
 
 def _without(wanted: str, absent: Mapping[str, Message]) -> Containers:

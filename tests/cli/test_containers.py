@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from grader.adapters.labfile import load_lab
-from grader.cli import containers
+from grader.cli import daemons
 from grader.cli.containers import Containers, open_containers
 from grader.errors import HostError
 from grader.testing import FakeStore
@@ -30,8 +30,8 @@ def opened(wanted: str, folder: Path, environ: dict[str, str]) -> Containers:
 @pytest.fixture
 def no_daemons(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host without daemons, whatever this one has."""
-    monkeypatch.setattr(containers, "find_socket", lambda environ: None)
-    monkeypatch.setattr(containers, "find_address", lambda environ: None)
+    monkeypatch.setattr(daemons, "find_socket", lambda environ: None)
+    monkeypatch.setattr(daemons, "find_address", lambda environ: None)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_who_wants_no_containers_asks_no_daemon(dead: str, tmp_path: Path) -> No
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs: root: another user's daemon")
 def test_a_daemon_that_this_user_may_not_ask_is_none_for_him() -> None:
     code = (
-        "import os, sys; from pathlib import Path; from grader.cli.containers import reachable; "
+        "import os, sys; from pathlib import Path; from grader.cli.daemons import reachable; "
         "os.setgroups([]); os.setgid(64990); os.setuid(64990); "
         "print(getattr(reachable('Docker', Path(sys.argv[1])), 'code', 'reachable'))"
     )

@@ -313,7 +313,7 @@ def test_where_no_sandbox_works_nothing_native_runs(
 ) -> None:
     hidden = (
         "import grader.adapters.sandbox as s; s.find_tool = lambda name: None; "
-        "import grader.cli.containers as c; c.find_socket = c.find_address = lambda environ: None; "
+        "import grader.cli.daemons as c; c.find_socket = c.find_address = lambda environ: None; "
         "from grader.cli.app import main; main()"
     )
     argv = [sys.executable, "-c", hidden, "grade", str(solution), "--lab", str(quick_lab), "--engine", engine]

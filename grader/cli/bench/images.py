@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import TypeVar
 
-from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.clock import SystemClock
-from grader.adapters.containerd import WASM, Containerd, ContainerdEngine, drops_environment, find_address
-from grader.adapters.containerd import open_containerd as open_containerd_at
+from grader.adapters.containerd import WASM, Containerd, ContainerdEngine, drops_environment
 from grader.adapters.containerfile import host_platform
 from grader.adapters.docker import Docker, DockerEngine, find_socket
-from grader.adapters.docker import open_docker as open_docker_at
 from grader.adapters.imagesource import ImageSources, Unfit
 from grader.cli.bench.arms import CHECKED_BYTES
 from grader.cli.bench.imageargs import ImagePlan, NamedImage
-from grader.cli.containers import reachable
+from grader.cli.daemons import Daemons
 from grader.errors import HostError, SubmissionError, UsageError
 from grader.judging.expected import Expectation
 from grader.model.arms import ARMS
@@ -36,6 +34,8 @@ from grader.workflow.contender import Contender
 NAMESPACE = "CONTAINERD_NAMESPACE"
 """Names the namespace of containerd in which images are looked for, as for `ctr`."""
 
+Daemon = TypeVar("Daemon", Docker, Containerd)
+
 
 class ImageHost:
     """The container engines that some arms need, open until `stack` ends, and the images that they run.
@@ -49,19 +49,17 @@ class ImageHost:
         self._folder = folder
         self._probe = StdoutJsonProbe(metric="start", env=plan.env, args=plan.args, arms={})
         wanted = {ARMS[arm].engine for arm in plan.arms}
-        search_path, parents = environ.get("PATH", ""), CgroupParents.find()
+        daemons = Daemons(environ, stack)
         docker: Docker | None = None
         containerd: Containerd | None = None
         self._engines: dict[str, Engine] = {}
         # An image that is no file may be Docker's whoever runs it.
         named = any(not Path(image.name).is_file() for image in plan.images)
         if "docker" in wanted or (named and find_socket(environ) is not None):
-            socket = reachable("Docker", find_socket(environ))
-            docker = stack.enter_context(open_docker_at(_there(socket, "DOCKER_HOST"), search_path, parents))
+            docker = _there(daemons.docker(), "DOCKER_HOST")
             self._engines["docker"] = DockerEngine(docker, docker.runner)
         if "containerd" in wanted:
-            address = _there(reachable("containerd", find_address(environ)), "CONTAINERD_ADDRESS")
-            containerd = stack.enter_context(open_containerd_at(address, search_path, parents))
+            containerd = _there(daemons.containerd(), "CONTAINERD_ADDRESS")
             self._engines["containerd"] = ContainerdEngine([self._probe], containerd, containerd.runner)
         self._wanted = wanted
         self._refuse_missing()
@@ -166,8 +164,8 @@ def _platform(arm: str) -> Platform:
     return host_platform() if ARMS[arm].mode == "native" else WASM
 
 
-def _there(at: Path | Message, variable: str) -> Path:
-    """Return a daemon's socket.  Raises: HostError if there is none."""
-    if isinstance(at, Message):
-        raise HostError(words(at), where="--arms", hint=f"start it, or name its socket in {variable}")
-    return at
+def _there(daemon: Daemon | Message, variable: str) -> Daemon:
+    """Return an open daemon.  Raises: HostError if there is none."""
+    if isinstance(daemon, Message):
+        raise HostError(words(daemon), where="--arms", hint=f"start it, or name its socket in {variable}")
+    return daemon
