@@ -18,6 +18,9 @@ MAX_LOOSE_TABLES = 100
 MAX_LOOSE_ROWS = 200
 """Rows of a table that is none for Markdown, and rows in which a repeated header is looked for."""
 
+MAX_LOOSE_CELLS = 40
+"""Cells of a row of such a table."""
+
 LONGEST_LOOSE_LINE = 4000
 
 _BORDER = re.compile(r"[\s|+\-=:·─━│┃┌┐└┘├┤┬┴┼╔╗╚╝╠╣╦╩╬═║]*")
@@ -25,7 +28,7 @@ _STROKE = re.compile(r"(?<!\\)[|│┃║]")
 _TAB = re.compile(r"\t")
 _ALIGNED = re.compile(r"(?<=\S)(?: {2,}| ?\t[ \t]*)(?=\S)")
 _SEMICOLON, _COMMA = re.compile(r";"), re.compile(r",")
-_FEWEST_CELLS = 3
+_FEWEST_CELLS, _FEWEST_ROWS = 3, 2
 
 
 def transposed(table: SourceTable) -> SourceTable | None:
@@ -73,11 +76,15 @@ def _runs(
 ) -> tuple[SourceTable, ...]:
     found: list[SourceTable] = []
     for separator in separators:
+        if sum(bool(separator.search(line, 0, LONGEST_LOOSE_LINE)) for line in document.lines) < _FEWEST_ROWS:
+            continue
         run: list[tuple[int, tuple[SourceCell, ...]]] = []
         for number in range(len(document.lines) + 1):
             inside = number < len(document.lines) and number not in taken
             if inside and over_blanks and not document.lines[number].strip():
                 continue
+            if inside and len(run) > MAX_LOOSE_ROWS and separator.search(document.lines[number]):
+                continue  # more rows than are read
             cells = _cells(document, number, separator) if inside else None
             if cells is None:
                 found += _table(run, first_number + len(found))
@@ -90,7 +97,7 @@ def _runs(
 
 
 def _table(run: Sequence[tuple[int, tuple[SourceCell, ...]]], number: int) -> list[SourceTable]:
-    if len(run) < 2:
+    if len(run) < _FEWEST_ROWS:
         return []
     width = len(run[0][1])
     rows = tuple(cells[:width] for _, cells in run[1:])
@@ -108,7 +115,7 @@ def _cells(document: Document, number: int, separator: re.Pattern[str]) -> tuple
     pieces = list(zip(edges[::2], edges[1::2], strict=True))
     if separator is _STROKE:
         pieces = [p for i, p in enumerate(pieces) if 0 < i < len(pieces) - 1 or line[p[0] : p[1]].strip(" >")]
-    if len(pieces) < _FEWEST_CELLS:
+    if not _FEWEST_CELLS <= len(pieces) <= MAX_LOOSE_CELLS:
         return None
     return tuple(_cell(document, number, first, last) for first, last in pieces)
 

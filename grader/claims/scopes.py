@@ -42,7 +42,7 @@ _CONTINUES = ("\\", "`", "|", "&&")
 """Ends of a command's line that goes on in the next one, in a Unix shell or PowerShell."""
 
 _MAX_LABEL = 200
-_LONGEST_NAME = 40
+_SHORTEST_NAME, _LONGEST_NAME = 3, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _is_label(line: str, text: str) -> bool:
 
 def _is_name(text: str, vocabulary: Vocabulary) -> bool:
     """True for a line of nothing but the name of a quantity, above its output."""
-    if not text or len(text) > _LONGEST_NAME:
+    if not _SHORTEST_NAME <= len(text) <= _LONGEST_NAME:
         return False
     names = vocabulary.names.find(text)
     return len(names) == 1 and names[0].length == names[0].end == len(text)

@@ -36,6 +36,9 @@ MAX_NUMBERS = 30
 MAX_ROWS = 200
 """Rows of a table of another form that are read."""
 
+MAX_COLUMNS = 12
+"""Columns of such a table that are read."""
+
 MAX_READINGS = 100
 """Readings kept of one id, and numbers told to have been left out."""
 
@@ -177,6 +180,8 @@ class _Reader:
 
     def read_table(self, table: SourceTable, above: tuple[Scope, ...]) -> None:
         """Read a table of another form, by the words of its rows and columns."""
+        heads = [plain_text(cell.text)[:200] for cell in table.header[:MAX_COLUMNS]]
+        naming = [bool(self.words.names.find(head)) for head in heads]
         for row in table.rows[:MAX_ROWS]:
             if len(row) == 1:  # a line of text below a table belongs to it for Markdown
                 placed = Placed(row[0].line - 1, plain_text(row[0].text), above, False, False)
@@ -187,9 +192,8 @@ class _Reader:
             names_row = bool(self.words.names.find(label))
             if _NUMBERED.fullmatch(label):
                 continue  # one of several runs
-            for column, cell in enumerate(row[1:], start=1):
-                head = plain_text(table.header[column].text)[:200] if column < len(table.header) else ""
-                name, other = (label, head) if names_row or not self.words.names.find(head) else (head, label)
+            for cell, head, names_column in zip(row[1:], heads[1:], naming[1:], strict=False):
+                name, other = (head, label) if names_column and not names_row else (label, head)
                 scopes = (Scope(cell.line - 1, other), *above)
                 placed = Placed(cell.line - 1, f"{name}: {plain_text(cell.text)}", scopes, False, False)
                 if any(c.isdigit() for c in cell.text):
