@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wasmtime import wat2wasm
 
+from grader.adapters.imagelayout import Layout, Member, Settings
 from tests.adapters.containers import BUSYBOX, PLATFORM
 from tests.e2e.conftest import ROOT, Grader, Run
-from tests.engines.engines import Engines
+from tests.engines.engines import Engines, missing, running
 from tests.engines.wasm import ECHO, wasm_archive
 from tests.images import docker_save, tar
 
@@ -108,6 +111,27 @@ def test_images_are_compared_on_all_arms_and_leave_nothing_in_the_daemons(
     assert pairs == [("docker", "ctr-wasmtime"), ("ctr-runc", "ctr-wasmtime"), ("docker", "ctr-runc")]
     assert [note["code"] for note in result["notes"]] == ["bench.two-engines"]
     assert all(path.stat().st_size > 0 for path in files.values())
+
+
+def test_a_module_that_would_run_in_another_mode_than_the_arms_is_refused(
+    archive: Path, grader: Grader, tmp_path: Path
+) -> None:
+    """The shim only has to be there: nothing is started."""
+    if why := missing():
+        pytest.skip(f"needs: containers: {why}")
+    shims, layout = tmp_path / "shims", Layout(tmp_path)
+    shims.mkdir()
+    shutil.copy("/bin/true", shims / "containerd-shim-wasmedge-v1")
+    layer = layout.layer([Member("app.wasm", bytes(wat2wasm(ECHO)) + b"\0\x0b\x08wasmedge\1\2")])
+    layout.image("a/b:1", [layer], Settings(os="wasi", architecture="wasm", entrypoint=("/app.wasm",)))
+    layout.archive(tmp_path / "compiled.tar")
+    images = ("--image", archive, "--image", tmp_path / "compiled.tar")
+    with running(shims=shims) as engines, engines.inside():
+        run = grader("bench", *images, "--arms", "ctr-runc,ctr-wasmedge", "--env", "MODE=once", env=engines.environ)
+    assert run.code == 2, run.stderr
+    assert "`ctr-wasmedge` cannot run" in run.stderr
+    assert "would interpret nothing" in run.stderr
+    assert "ctr-crun-wasmedge-aot" in run.stderr
 
 
 def test_an_arm_that_fails_has_no_number_and_the_others_are_printed(
