@@ -12,15 +12,12 @@ from collections.abc import Mapping, Sequence
 from grader.judging.conventions import PERCENT_POINTS, RATIO_TOLERANCE, Pair, agrees, has_number
 from grader.judging.derive import derived_fact, input_pairs, recompute, reference_pairs
 from grader.judging.imagesizes import both_counted, refuted
-from grader.judging.ownoutput import RAW, disagreeing, printed_of
+from grader.judging.ownoutput import RAW, RELATIVE_TOLERANCE, disagreeing, printed_of
 from grader.model.base import Message, Scalar
 from grader.model.grade import Circumstances, Fact, Quantity, Verdict
 from grader.model.lab import Derived, KnownValue, Lab, Metric
 from grader.model.report import Claim, preferred_claims
 from grader.model.selection import arms_of, best_fact, facts_for, is_own_arm
-
-RELATIVE_TOLERANCE = 0.05
-"""Sizes agree within 5 %: the labels MB and MiB are used for each other (design contract, `contradicted`)."""
 
 QUOTED = 120
 """Characters of the output that a reason quotes; its line is told too."""

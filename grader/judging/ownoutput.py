@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from grader.model.report import EXAMPLE, Claim
 
-SAME = 0.05
-"""Two statements of one quantity agree within 5 %: the labels MB and MiB are used for each other."""
+RELATIVE_TOLERANCE = 0.05
+"""Two statements of a size agree within 5 %: the labels MB and MiB are used for each other."""
 
 RAW = frozenset({"output", "file"})
 """Sources of a claim that a program printed."""
@@ -46,5 +46,5 @@ def same_number(claim: Claim, other: Claim) -> bool:
     if (claim.value == 0) != (other.value == 0):
         return False
     (low, high), (other_low, other_high) = claim.bounds, other.bounds
-    near = abs(claim.value - other.value) <= SAME * max(abs(claim.value), abs(other.value))
+    near = abs(claim.value - other.value) <= RELATIVE_TOLERANCE * max(abs(claim.value), abs(other.value))
     return near or (low <= other_high and other_low <= high)

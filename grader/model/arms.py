@@ -11,6 +11,8 @@ from grader.model.grade import Mode
 
 EngineName = Literal["artifact", "image", "embedded", "docker", "containerd", "spin"]
 
+Runs = Literal["artifact", "image", "nothing"]
+
 
 class Arm(Record):
     """One way to run the workload.
@@ -26,7 +28,7 @@ class Arm(Record):
     name: str
     engine: EngineName
     mode: Mode | None = None
-    runs: Literal["artifact", "image", "nothing"] = "artifact"
+    runs: Runs = "artifact"
     container: bool = False
     runtime: str = ""
     annotation: str = ""

@@ -120,18 +120,17 @@ def measure_submission(
     """
     working = Working(lock, clock.monotonic, clock.wall)
     fingerprint = host.fingerprint(engine.tools())
-    limits = run_limits(lab)
     site = Site(
-        engine,
-        store,
-        working,
-        progress,
-        fingerprint,
-        limits,
-        use_cache,
-        clock,
-        waits,
-        host.listen,
+        engine=engine,
+        store=store,
+        lock=working,
+        progress=progress,
+        host=fingerprint,
+        limits=run_limits(lab),
+        use_cache=use_cache,
+        clock=clock,
+        waits=waits,
+        listen=host.listen,
         images=images,
         remeasure=remeasure,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from grader.model.arms import runs_image
+from grader.model.arms import ARMS, Runs, runs_image
 from grader.model.base import Message, Record, digest
 from grader.model.lab import (
     BuildSource,
@@ -31,8 +31,8 @@ DISCARDED = 1
 
 Capabilities = Mapping[str, Message | None]
 
-Unbuilt = Mapping[tuple[str, bool], Message]
-"""Why there is nothing to run, by subject and whether its image is meant."""
+Unbuilt = Mapping[tuple[str, Runs], Message]
+"""Why there is nothing to run, by subject and by what an arm runs of it."""
 
 Kind = Literal["build", "image", "prepare", "probe", "server", "memory", "time"]
 
@@ -61,21 +61,21 @@ def plan_submission(
 
 def _planned(submission: Submission, lab: Lab, engine: Engine, images: ImageBuilder | None) -> Iterator[PlannedStep]:
     capabilities = engine.capabilities()
-    unbuilt: dict[tuple[str, bool], Message] = {}
+    unbuilt: dict[tuple[str, Runs], Message] = {}
     for subject, step in lab.steps.items():
         planned = _planned_build(subject, choose_source(submission, step, capabilities), submission, engine)
         if planned.reason is not None:
-            unbuilt[subject, False] = planned.reason
+            unbuilt[subject, "artifact"] = planned.reason
         yield planned
     for subject, recipe in lab.images.items():
         planned = _planned_image(subject, recipe, submission, capabilities, images, unbuilt)
         if planned.reason is not None:
-            unbuilt[subject, True] = planned.reason
+            unbuilt[subject, "image"] = planned.reason
         yield planned
     for subject, arm in used_arms(lab):
         call = engine.prepare_call(arm)
         if call is not None:
-            reason = why_not(capabilities, f"arm:{arm}") or unbuilt.get((subject, runs_image(arm)))
+            reason = why_not(capabilities, f"arm:{arm}") or unbuilt.get((subject, ARMS[arm].runs))
             yield _step(f"prepare-{arm}-{subject}", "prepare", subject, reason or call)
     for name, probe in lab.probes.items():
         for subject, arms in probe.arms.items():
@@ -103,7 +103,7 @@ def _planned_image(
     unbuilt: Unbuilt,
 ) -> PlannedStep:
     reason = why_not(capabilities, f"image:{subject}") or missing_file(submission, source)
-    reason = reason or (unbuilt.get((subject, False)) if source.artifact else None)
+    reason = reason or (unbuilt.get((subject, "artifact")) if source.artifact else None)
     if reason is not None or images is None:
         return _step(f"image-{subject}", "image", subject, reason or Message(code="plan.unknown-to-engine"))
     return _step(f"image-{subject}", "image", subject, images.image_call(subject, source, source_dir(submission)))
@@ -149,7 +149,7 @@ def _run_of(
     """Return the command of one run, or the first reason against it; no subject stands for the control arm."""
     capabilities = engine.capabilities()
     reason = why_not(capabilities, f"arm:{arm}") or why_not(capabilities, f"probe:{probe.kind}")
-    reason = reason or (unbuilt.get((subject, runs_image(arm))) if subject is not None else None)
+    reason = reason or (unbuilt.get((subject, ARMS[arm].runs)) if subject is not None else None)
     if reason is not None:
         return reason
     return engine.command(arm, _unbuilt(subject, arm) if subject is not None else None, probe, run_limits(lab), get)
