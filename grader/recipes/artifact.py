@@ -40,7 +40,7 @@ def wasm_problem(data: bytes) -> Message | None:
 def is_compiled_for_wasmedge(data: bytes) -> bool:
     """Return whether a module carries native code for WasmEdge, which then runs that and interprets nothing.
 
-    Source: WasmEdge, lib/loader/ast/section.cpp: a custom section `wasmedge` of a "universal" module.
+    Source: WasmEdge, lib/loader/ast/module.cpp `loadModule`: a custom section of that name.
     """
     if data[:4] != _WASM_MAGIC:
         return False
