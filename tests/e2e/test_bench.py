@@ -341,6 +341,13 @@ def started(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..
         process.communicate()
 
 
+def test_a_variable_reaches_commands_beside_the_callers_own(grader: Grader) -> None:
+    program = """a=sh -c 'test -n "$HOME" && echo "MODE=$MODE"'"""
+    options = ("--env", "MODE=once", "--expect-regex", "^MODE=once$", "--rounds", 1)
+    run, _ = run_bench(grader, "--arm", program, *options)
+    assert run.code == 0, run.stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_ends_the_programs_and_keeps_the_samples(
     started: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: signal.Signals

@@ -55,7 +55,8 @@ def bench_session(asked: Asked) -> tuple[Bench, Path]:
     environment = os.environ | meant.images.env
     programs = {arm.name: find_program(arm, environment) for arm in meant.arms}
     progress = ConsoleProgress(quiet=asked.quiet)
-    if meant.url is not None and meant.url.port in (given_away := ephemeral_ports()):
+    # A container has its ports to itself.
+    if programs and meant.url is not None and meant.url.port in (given_away := ephemeral_ports()):
         safer = f"one below {given_away.start} is safer"
         progress.note(f"port {meant.url.port} may be given to somebody else at any time; {safer}")
     # Not through `wiring`: that loads all that a grading needs.
