@@ -43,6 +43,9 @@ _CAPABILITIES = (
     "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
 )  # fmt: skip
 """What `ctr` gives a container; it has no word for all.  Source: containerd, oci/spec.go `defaultUnixCaps`."""
+_HARMLESS = "NET_BIND_SERVICE"
+"""Means nothing in a network of its own.  Under a WASM shim it stays: youki's libcontainer, on which those are built,
+takes a list of none for no wish at all, and a module's process keeps every capability of the shim's, which is root."""
 _RUNC = "io.containerd.runc.v2"
 
 
@@ -182,7 +185,7 @@ class ContainerdEngine(ImageEngine):
             *_runtime(ARMS[arm]),
             "--platform",
             str(found.platform if found is not None else wanted),
-            *caps(limits, found),
+            *caps(limits, found, ARMS[arm]),
             *(word for name in env for word in ("--env", f"{name}={env[name]}")),
         )
         image = f"sha256:{artifact.sha256}"
@@ -191,17 +194,18 @@ class ContainerdEngine(ImageEngine):
         return Command(argv=argv, binds=binds, limits=limits, engine=self.name)
 
 
-def caps(limits: Limits, image: ArchivedImage | None) -> tuple[str, ...]:
+def caps(limits: Limits, image: ArchivedImage | None, arm: Arm) -> tuple[str, ...]:
     """Return the options that keep a container to its limits; how many processes it has is its parent group's cap.
 
     New privileges and a network are what `ctr` gives no container by itself.
     """
     folders, size = writable(limits, image)
+    dropped = [name for name in _CAPABILITIES if name != _HARMLESS or arm.runtime == _RUNC]
     mounts = (f"type=tmpfs,src=tmpfs,dst={folder},options=nosuid:nodev:size={size}" for folder in folders)
     return (
         "--read-only",
         "--seccomp",
-        *(word for name in _CAPABILITIES for word in ("--cap-drop", f"CAP_{name}")),
+        *(word for name in dropped for word in ("--cap-drop", f"CAP_{name}")),
         "--memory-limit",
         str(limits.memory_bytes),
         "--cpus",

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -111,6 +111,32 @@ def test_what_a_container_may_not_do(engine: ContainerdEngine, tmp_path: Path) -
         ["Seccomp:", "2"],
         ["1"],
     ]
+
+
+def states_of_modules() -> list[dict[str, str]]:
+    """Return what the kernel says of each process that runs a module of ours: a copy of its shim, in our cgroup."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            ours = own_name().encode() in (process / "cmdline").read_bytes()
+            if ours and own_name() in (process / "cgroup").read_text():
+                lines = (process / "status").read_text().splitlines()
+                found.append({name: value.strip() for name, _, value in (line.partition(":") for line in lines)})
+    return found
+
+
+def test_what_a_module_s_process_may_not_do(engine: ContainerdEngine, tmp_path: Path) -> None:
+    """A way out of the WASM runtime ends in this process."""
+    command = engine.command("ctr-wasmtime", wasm(tmp_path, ENDLESS), server(), WASM_LIMITS)
+    with engine.serve(command, 8080) as serving:
+        while not serving.ended() and not any(s["Seccomp"] == "2" for s in states_of_modules()):
+            time.sleep(0.02)
+        (state,) = states_of_modules()
+        serving.stop(0.1)
+    only_low_ports = f"{1 << 10:016x}"
+    assert {state["CapPrm"], state["CapEff"], state["CapBnd"]} == {only_low_ports}
+    assert (state["CapInh"], state["CapAmb"]) == ("0" * 16, "0" * 16)
+    assert (state["NoNewPrivs"], state["Seccomp"]) == ("1", "2")
 
 
 def test_a_volume_is_writable(engine: ContainerdEngine, tmp_path: Path) -> None:
