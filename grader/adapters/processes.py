@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from grader.adapters.interrupts import start_aside
+from grader.adapters.sampling import sampled
 from grader.model.run import MemoryReading
 
 _INTERVAL_S = 0.002
@@ -94,7 +92,6 @@ class PeakSampler:
         self._launchers = frozenset(_file(path) for path in launchers)
         self._peak = 0
         self._times_s: list[float] = []
-        self._over = threading.Event()
 
     @classmethod
     @contextmanager
@@ -107,23 +104,14 @@ class PeakSampler:
                 they have counts for nothing.  What is a script of theirs has no reading.
         """
         sampler = cls(roots, launchers)
-        thread = threading.Thread(target=sampler._sample, daemon=True)
-        start_aside(thread)
-        try:
+        with sampled(sampler._look, interval_s=_INTERVAL_S, share=_SHARE):
             yield sampler
-        finally:
-            sampler._over.set()
-            thread.join()
 
-    def _sample(self) -> None:
-        pause_s = _INTERVAL_S
-        while not self._over.wait(pause_s):
-            began_s = time.monotonic()
-            total = proportional(tree([pid for pid in self._roots() if self._is_meant(pid)]))
-            if total:
-                self._peak = max(self._peak, total)
-                self._times_s.append(began_s)
-            pause_s = max(_INTERVAL_S, (time.monotonic() - began_s) * (1 - _SHARE) / _SHARE)
+    def _look(self, began_s: float) -> None:
+        total = proportional(tree([pid for pid in self._roots() if self._is_meant(pid)]))
+        if total:
+            self._peak = max(self._peak, total)
+            self._times_s.append(began_s)
 
     def _is_meant(self, pid: int) -> bool:
         try:

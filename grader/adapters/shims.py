@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from grader.adapters.interrupts import start_aside
 from grader.adapters.processes import proportional
+from grader.adapters.sampling import sampled
 from grader.model.run import MemoryReading
 
 _INTERVAL_S = 0.02
@@ -55,7 +53,6 @@ class ShimSampler:
         self._id: str | None = None
         self._largest = 0
         self._count = 0
-        self._over = threading.Event()
 
     @classmethod
     @contextmanager
@@ -66,24 +63,15 @@ class ShimSampler:
             container: Returns the id once it is known; asked again until then.
         """
         sampler = cls(container)
-        thread = threading.Thread(target=sampler._sample, daemon=True)
-        start_aside(thread)
-        try:
+        with sampled(sampler._look, interval_s=_INTERVAL_S, share=_SHARE):
             yield sampler
-        finally:
-            sampler._over.set()
-            thread.join()
 
-    def _sample(self) -> None:
-        pause_s = _INTERVAL_S
-        while not self._over.wait(pause_s):
-            began_s = time.monotonic()
-            self._id = self._id or self._container()
-            size_bytes = proportional(shims_of(self._id)) if self._id is not None else 0
-            if size_bytes:
-                self._largest = max(self._largest, size_bytes)
-                self._count += 1
-            pause_s = max(_INTERVAL_S, (time.monotonic() - began_s) * (1 - _SHARE) / _SHARE)
+    def _look(self, _: float) -> None:
+        self._id = self._id or self._container()
+        size_bytes = proportional(shims_of(self._id)) if self._id is not None else 0
+        if size_bytes:
+            self._largest = max(self._largest, size_bytes)
+            self._count += 1
 
     def readings(self) -> tuple[MemoryReading, ...]:
         """Return the largest, after the body; empty if no sample met the shim."""
