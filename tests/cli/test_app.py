@@ -10,7 +10,8 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from grader.cli.app import app, interrupted, main
+from grader.cli.app import app, interrupted, main, refuse_command
+from grader.errors import HostError
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str, platform: str) -> object:
@@ -18,6 +19,14 @@ def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str, platform: str) -> ob
     with pytest.raises(SystemExit) as caught:
         main(platform)
     return caught.value.code
+
+
+def test_a_self_test_is_refused_elsewhere_though_its_group_works_there() -> None:
+    with pytest.raises(HostError, match="`lab selftest` needs Linux"):
+        refuse_command(["lab", "selftest", "lab12-f25"], "darwin")
+    refuse_command(["lab", "validate", "lab12-f25"], "darwin")
+    refuse_command(["lab", "selftest", "--help"], "darwin")
+    refuse_command(["lab", "selftest", "lab12-f25"], "linux")
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
