@@ -6,6 +6,7 @@ frontend of its own is fetched.
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -85,13 +86,14 @@ class DockerBuild:
         """
         api, argv = self._docker.api, self.argv(source)
         stand_in = any(STAND_IN in found.labels for name in bases if (found := api.image(name)) is not None)
+        cramped = _is_cramped(Path(self._docker.info.root))
         # So that what a build leaves that is killed on its way can be told from other people's.
         (work / "Dockerfile").write_text(labelled(text, LABEL, owner()), "utf-8")
         tag = f"{own_name()}:build"
         try:
             done = self._run(argv, source, tag, work / "Dockerfile", context, bases)
             if done.outcome != "ok":
-                return _failed(subject, argv, done, stand_in=stand_in)
+                return _failed(subject, argv, done, stand_in=stand_in, cramped=cramped)
             made = api.image(tag)
             if made is None:
                 raise HostError("the image that was built is not there", where="docker", hint="look at its log")
@@ -191,7 +193,16 @@ class DockerBuild:
             time.sleep(_SETTLE_PAUSE_S)
 
 
-def _failed(subject: str, argv: tuple[str, ...], done: Completed, *, stand_in: bool) -> ImageResult:
+def _is_cramped(folder: Path) -> bool:
+    """Return whether a disk has less room than a build may take; what fills it then is nobody's fault but ours."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < _LIMITS.disk_bytes
+
+
+def _failed(subject: str, argv: tuple[str, ...], done: Completed, *, stand_in: bool, cramped: bool) -> ImageResult:
     log = _log(done)
     if done.reason is not None and done.outcome == "timeout":
         return _without(subject, "failed", argv, Message(code="image.timeout", params=done.reason.params), log)
@@ -199,7 +210,7 @@ def _failed(subject: str, argv: tuple[str, ...], done: Completed, *, stand_in: b
         return _without(subject, "failed", argv, done.reason, log)
     if done.exit_code is None:
         raise HostError(f"`docker build` was cut short by signal {done.signal}", where="docker")
-    own, reason = why_not_built(log, done.exit_code, stand_in=stand_in)
+    own, reason = why_not_built(log, done.exit_code, stand_in=stand_in, cramped=cramped)
     if own:
         return _without(subject, "failed", argv, reason, log)
     return _without(subject, "error" if reason.ours else "not_run", argv, reason, log)

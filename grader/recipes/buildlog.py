@@ -14,6 +14,7 @@ _DAEMON = re.compile(
     re.IGNORECASE,
 )
 """Words of a daemon, a mirror or a disk; they count only where no instruction of the recipe had failed by then."""
+_FULL = re.compile(r"no space left on device", re.IGNORECASE)
 _NETWORK = re.compile(
     r"temporary error \(try again later\)|temporary failure (?:in name resolution|resolving)|bad address"
     r"|could not resolve|no such host|network is unreachable|unable to access|unable to select packages"
@@ -30,17 +31,20 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _WORDS = 300
 
 
-def why_not_built(said: str, exit_code: int | None, *, stand_in: bool) -> tuple[bool, Message]:
+def why_not_built(said: str, exit_code: int | None, *, stand_in: bool, cramped: bool = False) -> tuple[bool, Message]:
     """Return whether a build that failed is the recipe's own mistake, and the reason.
 
     Args:
         said: What the builder printed, the last lines at least.
         stand_in: Whether it started from an image that stands in for one that cannot be had here, and that lacks
             most of its programs.
+        cramped: Whether the disk had less room than a build may take, so that a full one is no fault of the recipe.
     """
     said = _COLOUR.sub("", said)
     failed = _STEP_FAILED.search(said)
     if failed is None and (found := _DAEMON.search(said)):
+        return False, Message(code="infra.builder-broke", params={"said": _line_of(said, found)})
+    if cramped and (found := _FULL.search(said)):
         return False, Message(code="infra.builder-broke", params={"said": _line_of(said, found)})
     if failed is not None and (found := _NETWORK.search(said)):
         return False, Message(code="image.needs-network", params={"said": _line_of(said, found)})

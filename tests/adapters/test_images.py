@@ -155,6 +155,16 @@ def test_a_build_that_fails_or_never_ends_leaves_nothing(
     assert (result.state, result.reason.code) == (state, code)
 
 
+def test_a_disk_that_was_too_full_for_any_build_is_not_the_students(
+    building: ImageBuilding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = dockerbuild._LIMITS.model_copy(update={"disk_bytes": 1 << 60})
+    monkeypatch.setattr(dockerbuild, "_LIMITS", endless)
+    result = build(building, tmp_path, f"{SHELL}RUN echo 'write /a: no space left on device' >&2; exit 1\n")
+    assert result.reason is not None
+    assert (result.state, result.reason.code) == ("error", "infra.builder-broke")
+
+
 GROW = "/bin/busybox dd if=/dev/zero of={0} bs=1M count=60 2>/dev/null && /bin/busybox sync"
 WAIT = "while :; do /bin/busybox sleep 1; done"
 

@@ -33,6 +33,13 @@ def test_a_program_that_prints_a_daemons_words_does_not_excuse_its_build() -> No
     assert why_not_built(f"no space left on device, sorry\n{STEP}", 1, stand_in=False)[0]
 
 
+def test_a_disk_that_had_no_room_for_a_build_is_ours_when_it_is_full() -> None:
+    said = f"go: write /tmp/x: no space left on device\n{STEP}"
+    own, reason = why_not_built(said, 1, stand_in=False, cramped=True)
+    assert (own, reason.code) == (False, "infra.builder-broke")
+    assert why_not_built(f"undefined: x\n{STEP}", 1, stand_in=False, cramped=True)[0]
+
+
 @pytest.mark.parametrize(("said", "program"), [("git: not found", "git"), ("/bin/sh: apk: not found", "apk")])
 def test_the_colours_of_a_builder_are_no_part_of_what_it_says(said: str, program: str) -> None:
     coloured = f"\x1b[0m\x1b[91m{said}\n\x1b[0m{STEP}"
