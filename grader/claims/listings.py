@@ -149,10 +149,9 @@ def file_size(written: str, *, nearest: bool) -> Reading | None:
         digits = re.sub(r"[\s.,]", "", text.rstrip("B"))
         return Reading(int(digits), int(digits), int(digits), "byte", "B") if len(digits) <= 15 else None
     size = _first(text, "binary")
-    if size is None or nearest or size.value is None or size.high is None:
+    if size is None or nearest or size.low is None or size.high is None:
         return size
-    assert isinstance(size.value, int | float)
-    return replace(size, low=size.value - 2 * (size.high - size.value))
+    return replace(size, low=max(0, size.low - (size.high - size.low) / 2))  # not from `value`, which is a whole byte
 
 
 def _first(text: str, base: Base) -> Reading | None:

@@ -40,6 +40,13 @@ def test_a_listing_of_files_gives_size_and_range(
     assert (reading.low, reading.high) == pytest.approx((low, high))
 
 
+def test_the_smallest_size_that_ls_rounds_up_lies_in_the_range() -> None:
+    reading = file_size("8.1M", nearest=False)
+    assert reading is not None
+    assert reading.low is not None
+    assert 8 * MIB - 1 < reading.low <= 8 * MIB + 1
+
+
 def test_other_files_are_no_claims(spoken: Lab) -> None:
     shim = "-rwxr-xr-x 1 u g 31M Apr 24 21:00 /usr/local/bin/shim"
     assert rows(spoken, shim, "drwxr-xr-x 2 u g 4.0K Apr 9 12:00 app") == []
