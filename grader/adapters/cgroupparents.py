@@ -25,6 +25,7 @@ from grader.model.trouble import trouble
 _CONTROLLERS = ("memory", "pids")
 _AS_ROOT = "run it as root"
 _SYSTEMCTL_S = 30.0
+_FULL = 0.95
 
 
 class Parent:
@@ -42,6 +43,13 @@ class Parent:
     def peak(self) -> tuple[MemoryReading, ...]:
         """Return the most that was charged so far; the engine's own part in starting a container is in it."""
         return _told(self._group.peak())
+
+    def was_full(self, limits: Limits) -> bool:
+        """Return whether what was charged came up to the cap: then a program that was killed was killed for it.
+
+        cgroup v1 counts such kills in the container's own group, which is gone.
+        """
+        return max((reading.size_bytes for reading in self.peak()), default=0) >= _FULL * limits.memory_bytes
 
     def usage(self) -> tuple[MemoryReading, ...]:
         """Return what is charged now, without file pages that could be dropped at once."""

@@ -12,12 +12,13 @@ import signal
 import socket
 import struct
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from grader.adapters.cgroupparents import CgroupParents, Parent
+from grader.adapters.containerfolder import unmount_below
 from grader.adapters.host import SYSTEM_PATH
 from grader.adapters.network import NetworkSockets, connect
 from grader.adapters.owner import fresh_name, is_leftover, own_name
@@ -39,13 +40,12 @@ MOVE_S = 180.0
 """For an image on its way in, and for removing one with all that is below it."""
 _OUTPUT_BYTES = 4 << 20
 _KILLED = 128 + signal.SIGKILL
-_FULL = 0.95
-"""Of a cap on memory, that a container killed for it had at least: cgroup v1 counts kills in a group that is gone."""
 _VERSION = re.compile(r"(\d+)\.(\d+)\.\S+")
 _IMAGES_FAULT = re.compile(
     r"unable to start container process: exec|exec format error|can't handle spec|no such file or directory: unknown"
+    r"|args must not be empty|mount callback failed on "
 )
-"""What runc, crun and the shims say of a program that is not there, or not for them."""
+"""What `ctr`, runc, crun and the shims say of a program or a user that is not there, or not for them."""
 _GONE = "not found"
 
 
@@ -148,7 +148,7 @@ class CtrRunner:
         limits = command.limits
         with self._placed(command) as run, ExitStack() as stack:
             sampler = stack.enter_context(ShimSampler.of(lambda: run.name)) if memory else None
-            done = spawn(run.line, self._ctr.variables(), timeout_s=limits.timeout_s, output_bytes=limits.output_bytes)
+            done = spawn(run.line, run.variables, timeout_s=limits.timeout_s, output_bytes=limits.output_bytes)
             stack.close()
             done = self._judged(command, run, done)
             peak = (*run.parent.peak(), *sampler.readings()) if sampler is not None else ()
@@ -162,7 +162,7 @@ class CtrRunner:
             run = stack.enter_context(self._placed(command))
             sockets = stack.enter_context(NetworkSockets.helper())
             try:
-                program = stack.enter_context(start(run.line, self._ctr.variables(), output_bytes=limits.output_bytes))
+                program = stack.enter_context(start(run.line, run.variables, output_bytes=limits.output_bytes))
             except (OSError, ValueError) as error:
                 yield NeverServed(as_told(command, not_started(run.line, error)))
                 return
@@ -196,14 +196,16 @@ class CtrRunner:
         pipes.mkdir(parents=True, mode=0o700)
         try:
             with self._parents.fresh(command.limits) as parent:
-                run = _Run(name, self._line(command, name, parent, pipes), parent, pipes / "pid")
+                # `ctr` mounts an image to look into it, and what it was killed at stays mounted.
+                variables = self._ctr.variables() | {"TMPDIR": str(pipes)}
+                run = _Run(name, self._line(command, name, parent, pipes), variables, parent, pipes / "pid")
                 try:
                     yield run
                 except BaseException:
                     self._remove(run)
                     raise
         finally:
-            shutil.rmtree(pipes, ignore_errors=True)
+            _remove_folder(pipes)
 
     def _line(self, command: Command, name: str, parent: Parent, pipes: Path) -> list[str]:
         image = command.binds[0].target
@@ -233,7 +235,8 @@ class CtrRunner:
         if done.outcome == "ok":
             return done
         created = run.pid() is not None
-        peak = max((reading.size_bytes for reading in run.parent.peak()), default=0)
+        unmount_below(run.folder)
+        full = run.parent.was_full(command.limits)
         self._remove(run)
         if done.outcome != "failed":
             return done
@@ -243,7 +246,7 @@ class CtrRunner:
             reason = Message(code="run.not-started", params={"program": "the image's program", "error": _said(done)})
             return done.model_copy(update={"outcome": "not-started", "reason": reason})
         limit = command.limits.memory_bytes
-        if done.exit_code == _KILLED and peak >= _FULL * limit:
+        if done.exit_code == _KILLED and full:
             return done.model_copy(update={"reason": Message(code="run.memory-limit", params={"bytes": limit})})
         return done
 
@@ -258,7 +261,7 @@ class CtrRunner:
 
     def close(self) -> None:
         """Remove every image and container that was made here, and the namespace."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove_folder(self._folder)
         self._images.clear()
         self._ctr.purge()
 
@@ -266,9 +269,13 @@ class CtrRunner:
 class _Run:
     """One container.  `pid_file` holds the number of its first process from when it is made."""
 
-    def __init__(self, name: str, line: Sequence[str], parent: Parent, pid_file: Path) -> None:
+    def __init__(
+        self, name: str, line: Sequence[str], variables: Mapping[str, str], parent: Parent, pid_file: Path
+    ) -> None:
         self.name = name
         self.line = list(line)
+        self.variables = variables
+        self.folder = pid_file.parent
         self.parent = parent
         self._pid_file = pid_file
         self._joined = False
@@ -305,7 +312,13 @@ def sweep(ctr: Ctr) -> None:
             ctr.of(namespace).purge()
     for folder in Path(tempfile.gettempdir()).glob("lab-grader-*"):
         if is_leftover(folder.name):
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove_folder(folder)
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder of ours, and never what is mounted in it."""
+    unmount_below(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _option(argv: Sequence[str], name: str) -> str:

@@ -97,23 +97,6 @@ def growth(folder: Path, cap: int, own: Callable[[], int]) -> Callable[[], Messa
     return look
 
 
-def empty_files(folder: Path, below: Path) -> None:
-    """Cut every file in a folder to nothing, if that lies `below` another and no process of an enemy is alive."""
-    try:
-        top = folder.resolve(strict=True)
-    except OSError:
-        return
-    if not top.is_relative_to(below.resolve()):
-        return
-    for _, _, files, here in os.fwalk(top, follow_symlinks=False):
-        for name in files:
-            try:
-                if stat.S_ISREG(os.stat(name, dir_fd=here, follow_symlinks=False).st_mode):
-                    os.close(os.open(name, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here))
-            except OSError:
-                continue  # Removed since it was listed.
-
-
 def hand_over(directory: str, uid: int, gid: int) -> None:
     """Give a directory and all that it holds to a user; no process of an enemy may be alive.
 

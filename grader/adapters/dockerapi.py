@@ -13,6 +13,7 @@ import http.client
 import json
 import re
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from grader.adapters.containerfolder import layer_folder, waits_ended
 from grader.adapters.interrupts import start_aside
 from grader.errors import HostError
 from grader.model.trouble import without_host_paths
@@ -105,21 +107,11 @@ class _State(_Answer):
     pid: int = Field(alias="Pid")
 
 
-class _GraphDriver(_Answer):
-    data: dict[str, str] | None = Field(default=None, alias="Data")
-
-
 class ContainerInfo(_Answer):
     """A container; `state.pid` is 0 unless it runs."""
 
     id: str = Field(alias="Id")
     state: _State = Field(alias="State")
-    graph: _GraphDriver | None = Field(default=None, alias="GraphDriver")
-
-    @property
-    def layer(self) -> str | None:
-        """The folder of this host that holds what the container wrote; None where the daemon's store has none."""
-        return ((self.graph.data if self.graph else None) or {}).get("UpperDir")
 
 
 class _Mount(_Answer):
@@ -131,6 +123,7 @@ class ListedContainer(_Answer):
     """A container as `docker ps` lists it."""
 
     id: str = Field(alias="Id")
+    names: tuple[str, ...] | None = Field(default=None, alias="Names")
     labels: dict[str, str] | None = Field(default=None, alias="Labels")
     written: int = Field(default=0, alias="SizeRw", description="Bytes; 0 unless sizes were asked for.")
     mounts: tuple[_Mount, ...] | None = Field(default=None, alias="Mounts")
@@ -294,9 +287,42 @@ class DockerApi:
         return gone == [204]
 
     def remove_container(self, name: str) -> None:
-        """Kill and remove a container with its anonymous volumes; what is not there is removed already."""
+        """Kill and remove a container with its anonymous volumes; what is not there is removed already.
+
+        The daemon reads some files of an image before it starts it, `/etc/passwd` among them.  One that is a pipe it
+        waits at for ever, and meanwhile removes nothing of that container.
+        """
+        try:
+            self._remove_container(name, ASK_S)
+        except HostError:
+            folder = self._mounted(name)
+            if folder is None:
+                raise
+            with waits_ended(folder):
+                self._remove_container(name, CHANGE_S)
+
+    def _remove_container(self, name: str, timeout_s: float) -> None:
         query = {"force": "1", "v": "1"}
-        self._json("DELETE", f"/containers/{_quoted(name)}", query, missing=(404, 409), timeout_s=CHANGE_S)
+        self._json("DELETE", f"/containers/{_quoted(name)}", query, missing=(404, 409), timeout_s=timeout_s)
+
+    def _mounted(self, name: str) -> Path | None:
+        """Return the root folder of a container as the daemon sees it, None if that cannot be known."""
+        listed = _validated(_CONTAINERS, self._json("GET", "/containers/json", {"all": "1"}, timeout_s=ASK_S))
+        found = next((one for one in listed if name == one.id or f"/{name}" in (one.names or ())), None)
+        layer = layer_folder(self.info().root, found.id) if found is not None else None
+        return Path(f"/proc/{self._process()}/root{layer}/merged") if layer is not None else None
+
+    def _process(self) -> int:
+        """Return the process that listens on the socket: it has the mounts of the daemon, if it is not the daemon."""
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(ASK_S)
+                connection.connect(str(self._path))
+                told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        except OSError as error:
+            raise HostError("the Docker daemon cannot be reached", where=str(self._path), hint=_RESTART) from error
+        pid: int = struct.unpack("3i", told)[0]
+        return pid
 
     def memory(self, name: str) -> int | None:
         """Return the memory that `docker stats` shows for a container; None if it does not run or tells nothing.

@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from grader.adapters.containerfile import host_platform, image_of
-from grader.adapters.disk import empty_files, growth, usage
+from grader.adapters.containerfolder import empty_files, layer_folder
+from grader.adapters.disk import growth, usage
 from grader.adapters.docker import Docker
 from grader.adapters.dockerapi import ListedImage
 from grader.adapters.dockerrun import client_variables
@@ -184,10 +185,10 @@ class DockerBuild:
             if not containers and not images:
                 return
             for container in containers:
-                found = api.container(container.id)
+                layer = layer_folder(self._docker.info.root, container.id)
                 api.remove_container(container.id)
-                if found is not None and found.layer is not None:
-                    empty_files(Path(found.layer), Path(self._docker.info.root))
+                if layer is not None:
+                    empty_files(layer / "diff")
             for image in images:
                 api.remove_image(image.id)
             time.sleep(_SETTLE_PAUSE_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import time
@@ -31,6 +32,10 @@ _CLIENT_FAILED = 125
 _NOT_INVOKED = (126, 127)
 """Exit codes of `docker run`: the daemon refused, or what the image names cannot be run.  A program may end so too."""
 _KILLED = 128 + signal.SIGKILL
+_IMAGES_FAULT = re.compile(
+    r"No command specified|unable to find (?:user|group) |uids and gids must be in range|/merged/\S*: not a directory"
+)
+"""What the daemon says of an image that wants what it does not have; the client ends as if the daemon had failed."""
 _CLOCK_SLACK_S = 5.0
 """Between our clock and that of the daemon's events; a name is used once, so that more would do no harm."""
 
@@ -64,7 +69,7 @@ class DockerRunner:
             began = time.time()
             done = spawn(line, self._variables, timeout_s=limits.timeout_s, output_bytes=limits.output_bytes)
             stack.close()
-            done = self._judged(command, name, done, began)
+            done = self._judged(command, name, parent, done, began)
             peak = (*parent.peak(), *sampler.readings()) if sampler is not None else ()
         return done.model_copy(update={"memory_peak": peak})
 
@@ -94,7 +99,7 @@ class DockerRunner:
             def judged(done: Completed, how: How) -> Completed:
                 if how == "killed":
                     self._api.remove_container(name)
-                return self._judged(command, name, done, began)
+                return self._judged(command, name, parent, done, began)
 
             yield ProgramServer(
                 followed,
@@ -144,7 +149,7 @@ class DockerRunner:
             self._api.tag(self._api.load(archive), repository, tag)
         self._images[digest] = f"{repository}:{tag}"
 
-    def _judged(self, command: Command, name: str, done: Completed, began: float) -> Completed:
+    def _judged(self, command: Command, name: str, parent: Parent, done: Completed, began: float) -> Completed:
         """Tell a program's end from a daemon's trouble, and remove the container where the client did not.
 
         Raises: HostError if the container never started.
@@ -157,13 +162,16 @@ class DockerRunner:
             return done
         # Until now and no later: the daemon would wait for what is to come.
         happened = self._api.events(name, began - _CLOCK_SLACK_S, time.time())
-        if "start" not in happened and done.exit_code == _CLIENT_FAILED:
+        fault = _IMAGES_FAULT.search(done.stderr) is not None
+        if "start" not in happened and done.exit_code == _CLIENT_FAILED and not fault:
             raise _refused(done)
-        if "start" not in happened and done.exit_code in _NOT_INVOKED:
+        if "start" not in happened and done.exit_code in (_CLIENT_FAILED, *_NOT_INVOKED):
             reason = Message(code="run.not-started", params={"program": "the image's program", "error": _said(done)})
             return done.model_copy(update={"outcome": "not-started", "reason": reason})
-        if "oom" in happened:
-            reason = Message(code="run.memory-limit", params={"bytes": command.limits.memory_bytes})
+        limit = command.limits.memory_bytes
+        # The daemon hears of it late, or not at all where the parent group was full first.
+        if "oom" in happened or (done.exit_code == _KILLED and parent.was_full(command.limits)):
+            reason = Message(code="run.memory-limit", params={"bytes": limit})
             return done.model_copy(update={"reason": reason})
         return done
 

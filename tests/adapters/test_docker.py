@@ -299,7 +299,7 @@ def test_a_daemon_that_dies_under_a_container_is_a_broken_host(own_engines: Engi
 def test_a_daemon_that_hangs_under_a_container_is_a_broken_host(
     own_engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dockerapi, "CHANGE_S", 1.0)
+    monkeypatch.setattr(dockerapi, "ASK_S", 1.0)
     parents = CgroupParents.find()
     with open_docker(socket_of(own_engines), "/usr/bin", parents) as docker:
         engine = DockerEngine(docker, docker.runner)
