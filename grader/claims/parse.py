@@ -116,8 +116,13 @@ _LATEX = re.compile(r"\\(?:text|mathrm|mathbf)\s*\{([^{}]{0,80})\}|\\(times|appr
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
+_UNSEEN = dict.fromkeys([0xAD, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A)])
+"""Characters that nobody sees: directions, joiners and breaks that an editor or a keyboard puts beside a number."""
+
+
 def plain_text(source: str) -> str:
     """Return a cell's text without emphasis, code marks, HTML tags and entities, footnote marks, formulas, escapes."""
+    source = source[: 2 * CELL_LIMIT].translate(_UNSEEN)
     if not _ANY_MARKUP.search(source, 0, CELL_LIMIT):
         return source[:CELL_LIMIT].strip()
     symbols = {"times": "×", "approx": "≈", "sim": "~"}

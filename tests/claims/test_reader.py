@@ -216,3 +216,12 @@ def test_an_empty_cell_is_no_answer_and_what_the_report_shows_counts(cell: str, 
     claim = read_report(text.encode(), load_lab("lab12-f25").lab, "").preferred("native.startup_time")
     assert claim is not None
     assert claim.value == value
+
+
+@pytest.mark.parametrize("cell", ["\u200f1.5\u202e s\u202c", "\u20661.5\u2069\u200b s", "1.5\u2060\u00ad s\ufeff"])
+def test_marks_that_nobody_sees_hide_no_number(lab: Lab, cell: str) -> None:
+    claim = read_report(
+        f"| Metric | Traditional | WASM |\n|---|---|---|\n| Startup | {cell} | 2 s |\n".encode(), lab, TEMPLATE
+    ).preferred("native.startup_time")
+    assert claim is not None
+    assert (claim.value, claim.quote) == (1.5, cell)
