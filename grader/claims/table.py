@@ -37,7 +37,7 @@ MAX_CANDIDATES = 3
 MAX_LABEL = 200
 """Characters of a header or a row label that are matched."""
 
-MAX_TABLES = 500
+MAX_TABLES = 200
 """Tables of a report that are looked at."""
 
 MAX_MATCHED = 1000
