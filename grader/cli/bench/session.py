@@ -64,8 +64,7 @@ def bench_session(asked: Asked) -> tuple[Bench, Path]:
     log = SampleFile(asked.targets.samples or samples_file(store.root))
     budget = Budget(meant.given_s)
     with ended_by_signals(), told_where(log, progress), ExitStack() as stack:
-        contenders = _commands(asked, meant, programs, environment, progress)
-        tools = tools_of(programs)
+        contenders, tools = _commands(asked, meant, programs, environment, progress), tools_of(programs)
         if meant.images.arms:
             progress.step("images", ", ".join(image.name for image in meant.images.images))
             images = _open_images(meant, stack.enter_context(store.scratch()), stack)
@@ -74,29 +73,35 @@ def bench_session(asked: Asked) -> tuple[Bench, Path]:
             contenders |= images.contenders(meant.expected, meant.url, prepare, first_byte=first_byte)
             tools += images.tools
         track = _track(asked, meant, tools, store, log, progress, budget)
-        apart = two_engines(contenders, meant.plan.baseline)
-
-        def finish(bench: Bench, left: Budget) -> Bench:
-            told = with_images(bench, contenders, apart)
-            if not asked.memory:
-                return told
-            noop = _noop(environment) if programs else None
-            weighing = Weighing(noop, meant.limits.run_s, left, progress)
-            return weighing.read_peaks(told, {name: one.weighable for name, one in contenders.items()})
-
-        bench = run_bench(
-            with_pairs(meant.plan, apart),
-            {name: one.arm for name, one in contenders.items()},
-            {name: one.argv for name, one in contenders.items()},
-            track,
-            meant.limits,
-            version=__version__,
-            before_leaving=finish,
-        )
+        bench = _compare(meant, contenders, track, _noop(environment) if programs else None, memory=asked.memory)
     progress.close()
     from grader.render.benchwords import worded_bench
 
     return worded_bench(bench), log.path
+
+
+def _compare(
+    meant: Meant, contenders: Mapping[str, Contender], track: Track, noop: Weighable | None, *, memory: bool
+) -> Bench:
+    """Time the arms, and weigh them if that is wanted; `noop` gives the floor of what programs of this host have."""
+    apart = two_engines(contenders, meant.plan.baseline)
+
+    def finish(bench: Bench, left: Budget) -> Bench:
+        told = with_images(bench, contenders, apart)
+        if not memory:
+            return told
+        weighing = Weighing(noop, meant.limits.run_s, left, track.progress)
+        return weighing.read_peaks(told, {name: one.weighable for name, one in contenders.items()})
+
+    return run_bench(
+        with_pairs(meant.plan, apart),
+        {name: one.arm for name, one in contenders.items()},
+        {name: one.argv for name, one in contenders.items()},
+        track,
+        meant.limits,
+        version=__version__,
+        before_leaving=finish,
+    )
 
 
 def _commands(
