@@ -62,11 +62,18 @@ class DockerBuild:
     def _base(self, name: str) -> str:
         found = self._docker.api.image(name)
         if found is None:
-            self._docker.api.pull(name)
+            self._pull(name)
             found = self._docker.api.image(name)
         if found is None:
             raise HostError(f"`{name}` was pulled and is not there", where="docker", hint="pull it by hand")
         return found.id
+
+    def _pull(self, name: str) -> None:
+        try:
+            self._docker.api.pull(name)
+        except HostError as error:
+            hint = "pull it where there is a network, or fill a mirror with `grader lab images --push-mirror URL`"
+            raise HostError(f"`{name}` cannot be had: {error.what}", where="docker", hint=hint) from error
 
     def build(
         self,

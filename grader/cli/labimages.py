@@ -32,7 +32,7 @@ def lab_images_command(
 ) -> None:
     """List the images that a lab starts from; fill a mirror for hosts that reach no other registry.
 
-    A mirror gets a stand-in, made of Go and busybox, for what cannot be pulled here; what it has already stays.
+    A mirror gets a stand-in, made of Go and busybox, for the lab's Go image; what it has already stays.
     """
     from grader.adapters.labfile import load_lab
     from grader.adapters.registry import Registry

@@ -245,10 +245,11 @@ def test_what_the_checks_refuse_is_not_built(building: ImageBuilding, tmp_path: 
     assert building.image_bases(LINUX, tmp_path / "handed-in") == ()
 
 
-def test_a_base_that_cannot_be_had_is_a_broken_host(building: ImageBuilding, tmp_path: Path) -> None:
+def test_a_base_that_cannot_be_had_is_a_broken_host_and_named(building: ImageBuilding, tmp_path: Path) -> None:
     source = folder(tmp_path, {"Dockerfile": "FROM busybox:no-such-tag\n"})
-    with pytest.raises(HostError):
+    with pytest.raises(HostError, match="`busybox:no-such-tag` cannot be had: ") as raised:
         building.image_bases(LINUX, source)
+    assert "--push-mirror" in str(raised.value.hint)
 
 
 def test_without_a_daemon_the_reason_is_told(tmp_path: Path) -> None:
