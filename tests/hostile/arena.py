@@ -75,10 +75,16 @@ class Graded:
 
 
 class Arena:
-    """A cache, a lock, a canary and ears on the network, shared by all cases; `root` holds all of it."""
+    """A cache, a lock, a canary and ears on the network, shared by all cases; `root` holds all of it.
 
-    def __init__(self, root: Path, labs: Mapping[Pace, Path]) -> None:
+    `environ` is added to what a user's shell hands to the command; `address` is this host's own, found if not given.
+    """
+
+    def __init__(
+        self, root: Path, labs: Mapping[Pace, Path], *, environ: Mapping[str, str] | None = None, address: str = ""
+    ) -> None:
         self.root, self.labs = root, labs
+        self._own_environ, self._address = dict(environ or {}), address
         self.secret = f"{_TOKEN}-{secrets.token_hex(16)}"
         self.cache = root / f"cache-{secrets.token_hex(8)}"
         self.lock = root / "locks" / "host.lock"
@@ -113,7 +119,7 @@ class Arena:
     def place(self, folder: Path) -> Place:
         """Return what a case needs to be made below `folder`."""
         port = {name: ear.getsockname()[1] for name, ear in self._ears.items() if ear.family == socket.AF_INET}
-        own = _own_address()
+        own = self._address or _own_address()
         return Place(
             folder=folder,
             canary=self.canary,
@@ -177,6 +183,19 @@ class Arena:
             said = terminal.read()
         return Graded(code, said, seconds, peak_mb, child.pid, folder)
 
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Start the command, for a test that ends it; nobody reads what it says."""
+        argv = [sys.executable, "-P", "-m", "grader", *arguments, "--out", str(self.root / "out" / "started")]
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(
+            argv, cwd=self.cwd, env=self._environment(), stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+        ) as child:
+            try:
+                yield child
+            finally:
+                child.kill()
+
     def _environment(self) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
@@ -188,6 +207,7 @@ class Arena:
             "COLUMNS": "160",
             "GRADER_ENGINE": "embedded",  # whatever daemons this host has
             "SECRET": self.secret,
+            **self._own_environ,
         }
 
     def harm(self, done: Graded) -> list[str]:

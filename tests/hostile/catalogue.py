@@ -11,8 +11,11 @@ from typing import Literal
 MARK = "hostile"
 """Stands in the name of every file that a case tries to leave somewhere."""
 
-Pace = Literal["quick", "slow runs", "quick builds"]
-"""A lab with small caps on time; one with the shipped cap on a run's; one with a build's that a large source meets."""
+Pace = Literal["quick", "slow runs", "quick builds", "servers"]
+"""A lab with small caps on time; one with the shipped cap on a run's; one with a build's that a large source meets.
+
+Containers are asked as servers only in a lab of that name: starting one takes as long as all else of a case.
+"""
 
 Fate = Literal["holds", "weaker", "wins"]
 """What becomes of a defence where the host lacks something: an attack that it stopped then `wins`."""

@@ -14,6 +14,8 @@ from ruamel.yaml import YAML
 from grader.adapters.labfile import labs_directory
 from grader.adapters.sandbox import Sandbox
 from grader.adapters.toolchains import find_go
+from tests.engines.fixtures import session_engines as session_engines
+from tests.engines.fixtures import wasm_shim as wasm_shim
 from tests.hostile.arena import Arena
 from tests.hostile.catalogue import Pace, Place
 
@@ -50,9 +52,8 @@ def _scaled(parent: Path, run_timeout_s: float, build_timeout_s: float) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def arena(root: Path, labs: Mapping[Pace, Path]) -> Iterator[Arena]:
-    """Skip where nothing can be built or run: then nothing hostile would run either."""
+def needs_of_the_corpus() -> None:
+    """Skip where nothing can be built or run, or nothing is capped."""
     if find_go() is None:
         pytest.skip("needs: go: the embedded extra is not installed")
     status = Sandbox().status()
@@ -60,6 +61,12 @@ def arena(root: Path, labs: Mapping[Pace, Path]) -> Iterator[Arena]:
         pytest.skip("needs: sandbox: bubblewrap does not work here")
     if status.weak:
         pytest.skip("needs: cgroups: without them some of these cases would harm this host")
+
+
+@pytest.fixture(scope="session")
+def arena(root: Path, labs: Mapping[Pace, Path]) -> Iterator[Arena]:
+    """The arena of all cases without a container."""
+    needs_of_the_corpus()
     with Arena(root, labs).open() as opened:
         yield opened
 

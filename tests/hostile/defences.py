@@ -76,6 +76,16 @@ _ALL = (
     Defence("escaping", "text of a submission is escaped for each place where it is shown"),
     Defence("report reader", "a size cap, and one pass that takes linear time"),
     Defence("intake", "the copy is made file by file, checked and counted; nothing is extracted, followed or run"),
+    Defence("recipe check", "a Dockerfile is read before it is built: what reaches beyond the submission is refused"),
+    Defence("builder's network", "the commands of a build have no network, or the one that the host declares"),
+    Defence("build caps", "a parent cgroup with 4 GiB and 1024 processes, the lab's time, and removal of what is left"),
+    Defence("disk watch", "a build that has written 4 GiB is ended, and its unfinished layer is cut to nothing"),
+    Defence(
+        "container",
+        "namespaces of its own, no capability, no new privileges, a read-only root, the engine's system call filter",
+    ),
+    Defence("container's caps", "cgroups of the container and of its parent, sized memory for `/tmp` and volumes"),
+    Defence("container's network", "a bridge without a way out or an address of the host, or no network; no resolver"),
     Defence("isolated start", "nothing of the caller's folder is imported or read for settings"),
 )
 

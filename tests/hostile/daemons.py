@@ -1,0 +1,77 @@
+"""What a grading in real engines needs beside them: a small base image, and a lab that starts few containers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from grader.adapters.containerfile import host_platform
+from grader.adapters.imagelayout import Layout, Member, Settings
+from grader.adapters.labfile import labs_directory
+from grader.adapters.registry import Registry
+from tests.engines.engines import PROGRAMS, Engines
+
+BASE = "busybox"
+SHIPPED = labs_directory() / "lab12-f25"
+_NATIVE = ["docker", "ctr-runc"]
+_ANSWER = """\
+now=$(date +%s)
+wall=$(date -u -d @$((now + 10800)) '+%Y-%m-%d %H:%M:%S')
+printf '{"moscow_time": "%s", "timestamp": %s}\\n' "$wall" "$now"
+"""
+
+
+def pull_base(engines: Engines) -> None:
+    """Give the engines' registry and their Docker an image with busybox; the caller is in their network."""
+    with tempfile.TemporaryDirectory() as folder:
+        layout = Layout(Path(folder))
+        busybox = Path(PROGRAMS["busybox"])
+        names = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+        links = (Member(f"bin/{name}", target="/bin/busybox") for name in names if name != "busybox")
+        layer = layout.layer([Member("bin/busybox", busybox), *links, Member("tmp", mode=0o1777)])
+        settings = Settings(os="linux", architecture=host_platform().architecture, env=("PATH=/bin",))
+        written = layout.image(f"docker.io/library/{BASE}:latest", [layer], settings)
+        Registry(f"http://{engines.registry}").push(layout, written, f"library/{BASE}:latest")
+    engines.run(engines.docker, "pull", "--quiet", BASE)
+
+
+def container_lab(parent: Path, run_timeout_s: float, build_timeout_s: float, *, whole: bool = True) -> Path:
+    """Make the shipped lab smaller: one round, containers alone, and the native program is a file called `program`.
+
+    What is graded is the same; the image is built and run as ever, and only the second build of the program, without a
+    container, is left out.
+
+    Args:
+        whole: Whether servers are asked and starts are timed; programs are asked once in any case.
+    """
+    folder = Path(shutil.copytree(SHIPPED, parent / SHIPPED.name))
+    yaml = YAML()
+    lab = yaml.load(folder / "lab.yml")
+    lab["parameters"] |= {"rounds": 1, "warmups": 0, "memory_runs": 1, "run_timeout_s": run_timeout_s}
+    lab["inputs"]["sources"] += ["program"]
+    lab["steps"]["native"]["first_of"] = [{"kind": "file", "file": "program"}]
+    lab["steps"]["wasm"]["first_of"] = lab["steps"]["wasm"]["first_of"][:1]
+    for source in lab["images"].values():
+        source["timeout_s"] = build_timeout_s
+    lab["metrics"]["cli_output"]["arms"]["native"] = [*_NATIVE, "process"]
+    none: dict[str, list[str]] = {"native": [], "wasm": []}
+    arms = {"native": _NATIVE, "wasm": ["ctr-wasmtime"]}
+    lab["probes"]["once"]["arms"] = arms
+    lab["probes"]["server"] |= {"starts": 1, "arms": {"native": ["docker"], "wasm": []} if whole else none}
+    lab["probes"]["wagi"]["arms"] = none
+    lab["timing"] |= {"arms": arms if whole else none, "ratios": lab["timing"]["ratios"][:3] if whole else []}
+    yaml.dump(lab, folder / "lab.yml")
+    return folder
+
+
+def answering(folder: Path, words: str = "") -> Path:
+    """Write a submission whose image answers as the lab asks, by a shell script; `words` make it another one."""
+    folder.mkdir(parents=True)
+    (folder / "program").write_text(f"#!/bin/sh\n# {words}\n{_ANSWER}", "utf-8")
+    recipe = f'FROM {BASE}\nCOPY program /program\nRUN chmod 755 /program\nENTRYPOINT ["/program"]\n'
+    (folder / "Dockerfile").write_text(recipe, "utf-8")
+    return folder
