@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from grader.adapters.aotimage import check_mode
 from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.containerfile import host_platform
 from grader.adapters.ctr import ASK_S, CONTAINER, NAME, Ctr, CtrRunner, listener, sweep
@@ -167,6 +168,11 @@ class ContainerdEngine(ImageEngine):
     def tools(self) -> tuple[Tool, ...]:
         """Return the client, the shims and the runtimes."""
         return self._containerd.tools
+
+    def prepare(self, arm: str, artifact: Artifact, out_dir: Path) -> Artifact:
+        """Return the image as it is.  Raises: SubmissionError if it would run in another mode than the arm's."""
+        check_mode(arm, artifact, WASM)
+        return artifact
 
     def command(
         self, arm: str, artifact: Artifact | None, probe: Probe, limits: Limits, get: HttpGet | None = None
