@@ -185,7 +185,8 @@ def test_memory_is_of_the_container_and_near_what_it_holds(engine: ContainerdEng
     large = engine.memory(engine.command("ctr-runc", shell(tmp_path, held), once(), LIMITS))
     assert large.stdout == "20000000\n"
     floor, peak = small.memory_peak[0], large.memory_peak[0]
-    assert [reading.notion for reading in large.memory_peak] == ["cgroup", "shim"]
+    first, *others = (reading.notion for reading in large.memory_peak)
+    assert (first, set(others) <= {"shim"}) == ("cgroup", True)  # on a busy host no sample may meet so short a run
     assert peak.size_bytes - floor.size_bytes > 18_000_000
 
 
