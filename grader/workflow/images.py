@@ -20,7 +20,7 @@ from grader.workflow.plan import folder_key, missing_file, source_dir, why_not
 from grader.workflow.records import load_record, read_record
 from grader.workflow.site import Site
 
-RECIPE = "1"
+RECIPE = "2"
 """Raised when the same inputs would give another image or another reason."""
 
 RECORD = "image.json"
