@@ -66,7 +66,9 @@ def build() -> Path:
 def _build(target: Path) -> None:
     # Kept if this is cut off: the next one goes on from there.
     objects = target.with_suffix(".objects")
-    print("building the shim for tests (once; about five minutes)", file=sys.stderr, flush=True)
+    print(
+        "building the shim for tests (once; about five minutes, and longer on a busy host)", file=sys.stderr, flush=True
+    )
     began = time.monotonic()
     argv = ["nice", "-n", "19", "cargo", "build", "--locked", "--manifest-path", str(CRATE / "Cargo.toml")]
     done = subprocess.run(
