@@ -15,7 +15,7 @@ from grader.adapters.containerfile import host_platform, image_of
 from grader.adapters.containerfolder import empty_files, layer_folder
 from grader.adapters.disk import growth, usage
 from grader.adapters.docker import Docker
-from grader.adapters.dockerapi import ListedImage
+from grader.adapters.dockeranswers import ListedImage
 from grader.adapters.dockerrun import client_variables
 from grader.adapters.ociarchive import MAX_BYTES, OciArchive
 from grader.adapters.owner import LABEL, own_name, owner
