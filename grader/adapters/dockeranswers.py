@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from grader.errors import HostError
+from grader.model.base import first_mistake
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Several = TypeVar("_Several")
@@ -162,6 +163,4 @@ def read_all(adapter: TypeAdapter[_Several], answer: bytes | None) -> _Several:
 
 
 def _unknown(error: ValidationError) -> HostError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "JSON"
-    return HostError(f"the Docker daemon's answer cannot be read: {field}: {first['msg']}", where="docker")
+    return HostError(f"the Docker daemon's answer cannot be read: {first_mistake(error)}", where="docker")

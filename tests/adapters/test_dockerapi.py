@@ -107,7 +107,7 @@ def test_a_daemon_that_says_nothing_is_left_at_the_deadline(tmp_path: Path) -> N
         (answer(b'{"message":"write /x: no space left on device"}', "500 Oops"), "disk is full"),
         (answer(b'{"message":"driver failed at /var/lib/docker/x"}', "500 Oops"), "refuses: driver failed at …"),
         (answer(b"<html>", "502 Bad Gateway"), "refuses: <html>"),
-        (answer(b'{"ServerVersion":1}'), "cannot be read"),
+        (answer(b'{"ServerVersion":1}'), "cannot be read: `ServerVersion` does not fit"),
         (answer(b"not json"), "cannot be read"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "cannot be read"),
         (b"nonsense\r\n\r\n", "cannot be reached"),
