@@ -176,9 +176,8 @@ class DockerApi:
 
     def signal(self, name: str, what: str) -> bool:
         """Send a signal to a container's program; False if it does not run."""
-        gone: list[int] = []
-        self._json("POST", f"/containers/{_quoted(name)}/kill", {"signal": what}, missing=(404, 409), status=gone)
-        return gone == [204]
+        path = f"/containers/{_quoted(name)}/kill"
+        return self._json("POST", path, {"signal": what}, missing=(404, 409)) is not None
 
     def remove_container(self, name: str) -> None:
         """Kill and remove a container with its anonymous volumes; what is not there is removed already.
@@ -245,19 +244,16 @@ class DockerApi:
         *,
         body: Mapping[str, object] | None = None,
         missing: tuple[int, ...] = (),
-        status: list[int] | None = None,
         prefix: str | None = None,
         timeout_s: float = ASK_S,
     ) -> bytes | None:
-        """Return the whole answer; None for one of the states in `missing`."""
+        """Return the whole answer, empty if there is nothing to say; None for one of the states in `missing`."""
         data = json.dumps(body).encode() if body is not None else None
         headers = {"Content-Type": "application/json"} if data is not None else {}
         call = self._call(
             method, path, query, body=data, headers=headers, missing=missing, prefix=prefix, timeout_s=timeout_s
         )
         with call as response:
-            if status is not None:
-                status.append(response.status)
             answer = response.read(_MAX_ANSWER)
             return None if response.status in missing else answer
 

@@ -121,6 +121,14 @@ def test_whatever_a_broken_daemon_says_is_a_host_error(tmp_path: Path, sent: byt
 
 
 @pytest.mark.parametrize(
+    ("status", "met"), [("204 No Content", True), ("404 Not Found", False), ("409 Conflict", False)]
+)
+def test_a_signal_that_meets_no_program_is_told_from_one_that_does(tmp_path: Path, status: str, met: bool) -> None:
+    with daemon(tmp_path, lambda connection: connection.sendall(answer(b"", status))) as api:
+        assert api.signal("x", "SIGTERM") is met
+
+
+@pytest.mark.parametrize(
     ("status", "store"),
     [
         ([["Backing Filesystem", "extfs"]], "classic"),
