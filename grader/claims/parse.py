@@ -21,7 +21,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from grader.model.report import ESTIMATED, PLACEHOLDERS, Meaning, own_text
+from grader.model.report import (
+    ESTIMATED,
+    PLACEHOLDERS,
+    CellAddress,
+    Claim,
+    ClaimSource,
+    Meaning,
+    Span,
+    own_text,
+)
 from grader.units import Base, Dimension, Number, Printed, find_quantities, in_unit
 
 CELL_LIMIT = 4000
@@ -38,6 +47,18 @@ WORDS_LIMIT = 80
 
 SMALLEST_BARE_BYTES = 1024
 """A bare whole number from here on is a count of bytes; smaller ones may count anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reading stands: the words that a claim quotes, their line from 1 and their bytes, and what holds them."""
+
+    quote: str
+    line: int
+    span: Span
+    source: ClaimSource
+    file: str | None = None
+    cell: CellAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +81,28 @@ class Reading:
     better: bool | None = None
     meaning: Meaning | None = None
     spread: bool = False
+
+    def claim(self, claim_id: str, place: Place, *, notion: str | None, preferred: bool) -> Claim:
+        """Return what this says of a quantity."""
+        return Claim(
+            id=claim_id,
+            value=self.value,
+            low=self.low,
+            high=self.high,
+            unit=self.unit,
+            written_unit=self.written_unit,
+            notion=notion,
+            qualifier=self.qualifier,
+            better=self.better,
+            meaning=self.meaning,
+            preferred=preferred,
+            quote=place.quote,
+            line=place.line,
+            source=place.source,
+            file=place.file,
+            span=place.span,
+            cell=place.cell,
+        )
 
 
 @dataclass(frozen=True, slots=True)
