@@ -24,7 +24,6 @@ from grader.model.run import Artifact
 from grader.ports import Call
 from grader.recipes.oci import Platform
 from grader.testing import FakeStore
-from tests.adapters.test_docker import docker as docker
 from tests.engines.engines import Engines
 from tests.engines.keeper import wait_until
 from tests.samplelab import small_lab
