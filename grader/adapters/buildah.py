@@ -9,7 +9,7 @@ from pathlib import Path
 from grader.adapters.containerfile import host_platform, image_of
 from grader.adapters.disk import usage
 from grader.adapters.host import tool
-from grader.adapters.imageresult import ARCHIVE, limit_met, log_of, not_built
+from grader.adapters.imageresult import ARCHIVE, broken_off, limit_met, log_of, not_built
 from grader.adapters.ociarchive import OciArchive
 from grader.adapters.spawn import spawn
 from grader.errors import HostError
@@ -105,7 +105,7 @@ def _failed(subject: str, argv: tuple[str, ...], done: Completed) -> ImageResult
     if limit is not None:
         return not_built(subject, "failed", argv, limit, log)
     if done.exit_code is None:
-        raise HostError(f"buildah was cut short by signal {done.signal}", where="buildah")
+        raise broken_off("buildah", done)
     if _AT_A_STEP not in log:
         raise HostError(f"buildah: {without_host_paths(_last_line(log))}", where="buildah", hint="see `buildah info`")
     own, reason = why_not_built(log, done.exit_code, stand_in=False)

@@ -17,7 +17,7 @@ from grader.adapters.disk import growth, usage
 from grader.adapters.docker import Docker
 from grader.adapters.dockeranswers import ListedImage
 from grader.adapters.dockerrun import client_variables
-from grader.adapters.imageresult import ARCHIVE, limit_met, log_of, not_built
+from grader.adapters.imageresult import ARCHIVE, broken_off, limit_met, log_of, not_built
 from grader.adapters.ociarchive import MAX_BYTES, OciArchive
 from grader.adapters.owner import LABEL, own_name, owner
 from grader.adapters.spawn import spawn
@@ -214,7 +214,7 @@ def _failed(subject: str, argv: tuple[str, ...], done: Completed, *, stand_in: b
     if limit is not None:
         return not_built(subject, "failed", argv, limit, log)
     if done.exit_code is None:
-        raise HostError(f"`docker build` was cut short by signal {done.signal}", where="docker")
+        raise broken_off("docker", done)
     own, reason = why_not_built(log, done.exit_code, stand_in=stand_in, cramped=cramped)
     if own:
         return not_built(subject, "failed", argv, reason, log)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from grader.errors import HostError
 from grader.model.base import Message
 from grader.model.image import ImageResult
 from grader.model.run import Completed
@@ -24,6 +25,13 @@ def limit_met(done: Completed) -> Message | None:
     if done.outcome == "timeout" and done.reason is not None:
         return Message(code="image.timeout", params=done.reason.params)
     return done.reason if done.outcome in ("output-limit", "disk-limit") else None
+
+
+def broken_off(builder: str, done: Completed) -> HostError:
+    """Return that a builder never came to an end of its own: nothing of the recipe's."""
+    if done.outcome == "not-started" and done.reason is not None:
+        return HostError(f"`{builder}` cannot be started: {done.reason.params.get('error')}", where=builder)
+    return HostError(f"`{builder}` was cut short by signal {done.signal}", where=builder)
 
 
 def log_of(done: Completed) -> str:

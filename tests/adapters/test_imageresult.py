@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.adapters.imageresult import limit_met, log_of
+from grader.adapters.imageresult import broken_off, limit_met, log_of
 from grader.model.base import Message
 from grader.model.run import Completed, Outcome
 
@@ -34,6 +34,13 @@ def test_a_build_that_takes_too_long_is_told_as_a_build() -> None:
 def test_a_builder_that_failed_or_never_began_has_met_no_limit_of_a_recipe() -> None:
     assert limit_met(ended("failed")) is None
     assert limit_met(ended("not-started", Message(code="run.not-started"))) is None
+
+
+def test_a_builder_that_never_began_is_told_from_one_that_was_killed() -> None:
+    never = ended("not-started", Message(code="run.not-started", params={"program": "x", "error": "no such file"}))
+    assert broken_off("buildah", never).what == "`buildah` cannot be started: no such file"
+    killed = ended("failed").model_copy(update={"signal": 9})
+    assert broken_off("docker", killed).what == "`docker` was cut short by signal 9"
 
 
 def test_of_a_long_log_the_end_is_kept() -> None:
