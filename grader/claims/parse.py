@@ -147,14 +147,17 @@ def is_unanswered(source: str) -> bool:
 
 _MARKUP = re.compile(
     r"""
-    <br\s*/?> | </?[A-Za-z][^<>]{0,200}>            # HTML
+    <(?P<unseen>script|style)\b[^<>]{0,200}>.{0,400}?</(?P=unseen)\s*>
+  | <!--.{0,400}?-->
+  | <br\s*/?> | </?[A-Za-z][^<>]{0,200}>            # HTML
+  | \x1b\[[0-9;?]{0,20}[A-Za-z]                     # a terminal's colours
   | \[\^[^\]]{1,20}\] | [⁰¹²³⁴-⁹†‡]                  # footnote marks
   | [`$] | \*+ | (?<!\w)_+(?=\w) | (?<=\w)_+(?!\w)   # code, formulas, emphasis
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,10}|#\d{2,5}|#[xX][0-9A-Fa-f]{2,4});")
-_ANY_MARKUP = re.compile(r"[<&\[⁰¹²³⁴-⁹†‡`$*_\\]|[ \t]{2}")
+_ANY_MARKUP = re.compile(r"[<&\x1b\[⁰¹²³⁴-⁹†‡`$*_\\]|[ \t]{2}")
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf)\s*\{([^{}]{0,80})\}|\\(times|approx|sim)(?![a-z])|\\([,;: ])")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
@@ -164,7 +167,11 @@ _UNSEEN = dict.fromkeys([0xAD, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x
 
 
 def plain_text(source: str) -> str:
-    """Return a cell's text without emphasis, code marks, HTML tags and entities, footnote marks, formulas, escapes."""
+    """Return what a reader sees of a cell.
+
+    That is without emphasis, code marks, HTML tags, comments, scripts and entities, a terminal's colours, footnote
+    marks, formulas and escapes.
+    """
     source = source[: 2 * CELL_LIMIT].translate(_UNSEEN)
     if not _ANY_MARKUP.search(source, 0, CELL_LIMIT):
         return source[:CELL_LIMIT].strip()
