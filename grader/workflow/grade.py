@@ -228,5 +228,5 @@ def grade_json(grade: Grade) -> bytes:
 def students_verdicts(lab: Lab, reading: ReportReading, grade: Grade) -> tuple[Verdict, ...]:
     """Judge the student's cells without those that hold our own text, so that filling twice says the same twice."""
     ours = filled_by_us(reading, lab, grade.facts, grade.verdicts)
-    claims = [c for c in reading.claims if c.cell not in ours]
+    claims = [c for c in grade.claims if c.cell not in ours]
     return judge_claims(lab, claims, grade.facts, grade.circumstances)
