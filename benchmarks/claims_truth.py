@@ -25,6 +25,7 @@ from pathlib import Path
 from grader.adapters.labfile import load_lab
 from grader.claims.gaps import absent_rows, empty_cells
 from grader.claims.reader import read_report
+from grader.judging.circumstances import with_reading
 from grader.judging.compare import is_known
 from grader.judging.judge import judge
 from grader.model.grade import Circumstances, Finding
@@ -120,18 +121,14 @@ CONSISTENT, NOT_SAID = "consistent", "n/a"
 SIZES = ("traditional_binary_bytes", "wasm_binary_bytes", "traditional_image_bytes", "wasm_image_bytes")
 
 
+PROVIDED = Circumstances(sources_changed=False, known_values_apply=True)
+"""The course's own files, of which the truth knows no others."""
+
+
 def judge_one(truth: Mapping[str, object], reading: ReportReading, lab: Lab, counts: Counter[str]) -> list[str]:
     """Count what judging one report found; return what is not as it should be."""
     said = str(truth.get("sizes_vs_reproducible"))
-    here = Circumstances(
-        sources_changed=False,
-        known_values_apply=True,
-        own_words=reading.own_words,
-        pictures=len(reading.pictures),
-        has_table=reading.table is not None,
-        empty_cells=empty_cells(lab, reading),
-        absent_rows=absent_rows(lab, reading),
-    )
+    here = with_reading(PROVIDED, reading, empty_cells(lab, reading), absent_rows(lab, reading))
     findings = judge(lab, (), reading.claims, here, {}).findings
     loud = [f for f in findings if f.severity != "info"]
     sizes = {rule.id for rule in lab.rules if rule.about.endswith("_size")}

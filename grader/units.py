@@ -1,7 +1,8 @@
 """Quantities as people write them: read sizes, times, percentages and factors, and write them with honest digits.
 
 Reading never decides more than the text says.  `MB` is 10^6 in `docker images` and 2^20 in `ls -lh` or PowerShell, so
-a label with two meanings gives one `value` (by the caller's `base`) and a range `low..high` that covers both.
+a label with two meanings gives one `value` (by the caller's `base`) and a range `low..high` that covers both.  `kB`,
+with its small `k`, is what SI and the tools that count in powers of 1000 write, and always 1000 bytes.
 
 Reading a number
     A point is a decimal mark.  Groups of three behind spaces, no-break spaces or apostrophes are thousands, and so
@@ -65,7 +66,7 @@ _CYRILLIC_PREFIXES = {"к": 1, "м": 2, "г": 3, "т": 4}
 
 
 def _labels() -> dict[str, _Label]:
-    """Return the unit labels by case-folded spelling; single letters whose case matters are in `_LETTERS`."""
+    """Return the unit labels by case-folded spelling; those whose case matters are in `_EXACT`."""
     table: dict[str, _Label] = {}
     for prefixes, byte in ((_PREFIXES, "b"), (_CYRILLIC_PREFIXES, "б")):
         for letter, power in prefixes.items():
@@ -91,7 +92,8 @@ def _labels() -> dict[str, _Label]:
 
 
 _LABELS = _labels()
-_LETTERS = {
+_EXACT = {
+    "kB": _Label("byte", Fraction(1000), whole=True),
     "B": _Label("byte", Fraction(1), whole=True),
     "Б": _Label("byte", Fraction(1), whole=True),
     "K": _LABELS["kb"],
@@ -106,10 +108,15 @@ _LETTERS = {
     "с": _LABELS["sec"],
 }
 
+
+def _label(written: str) -> _Label | None:
+    return _EXACT.get(written) or _LABELS.get(written.casefold())
+
+
 _SPACE = r"[ \t\u00a0\u2007\u2009\u202f]"
 _LETTER = r"[^\W\d_]"
 _UNIT = "|".join(sorted((re.escape(u) for u in _LABELS if u != "%"), key=len, reverse=True))
-_UNIT_LETTERS = "".join(_LETTERS)
+_UNIT_LETTERS = "".join(spelling for spelling in _EXACT if len(spelling) == 1)
 _QUANTITY = re.compile(
     rf"""
     (?<![\w.,])(?<!\d:)                             # not inside a word, a version, a clock time, a longer number
@@ -140,8 +147,7 @@ def find_quantities(text: str, *, base: Base = "binary", most: int | None = None
     """Read every number in `text`, in order; those without a unit have no dimension.
 
     Args:
-        base: What `KB`, `MB`, `GB` and `K`, `M`, `G` stand for in `value`; the range covers both.  `kB`, which only
-            SI writes so, is 1000 bytes in `value` whatever the base.
+        base: What `KB`, `MB`, `GB` and `K`, `M`, `G` stand for in `value`; the range covers both.
         most: How many are read at most; None for all.
     """
     return tuple(islice(_quantities(text, base), most))
@@ -157,10 +163,10 @@ def in_unit(bare: Printed, unit: str, *, base: Base = "binary") -> Printed | Non
 
     The number keeps its place in the text; its decimal mark is the one that was read without a unit.
     """
-    label = _LETTERS.get(unit) or _LABELS.get(unit.casefold())
+    label = _label(unit)
     if bare.dimension is not None or label is None:
         return None
-    scale, other = _scales(label, unit, base)
+    scale, other = _scales(label, base)
     ends = [Fraction(end) * s for end in (bare.low, bare.high) for s in (scale, other)]
     return Printed(
         value=_number(Fraction(bare.value) * scale),
@@ -178,8 +184,8 @@ def in_unit(bare: Printed, unit: str, *, base: Base = "binary") -> Printed | Non
 
 def label_scales(unit: str) -> tuple[int, int] | None:
     """Return what a label may stand for in powers of 1000 and of 1024, None if it has one meaning (`MiB`, `kB`)."""
-    label = _LETTERS.get(unit) or _LABELS.get(unit.casefold())
-    if label is None or label.binary is None or unit == "kB":
+    label = _label(unit)
+    if label is None or label.binary is None:
         return None
     return int(label.scale), int(label.binary)
 
@@ -190,7 +196,7 @@ def _quantities(text: str, base: Base) -> Iterator[Printed]:
         written = (match["unit"] or "").strip(" \t\u00a0\u2007\u2009\u202f\\-") or None
         if written is None and match["times"]:
             written = match["times"].strip()
-        label = None if written is None else _LETTERS.get(written) or _LABELS.get(written.casefold())
+        label = None if written is None else _label(written)
         read = _read_number(match["number"], label)
         if read is None:
             continue
@@ -203,7 +209,7 @@ def _quantities(text: str, base: Base) -> Iterator[Printed]:
         half = last_digit  # over `2 * over`
         if label is not None and label.dimension == "byte" and label.scale == 1 and place == 0:
             half = 0  # bytes are counted: the last digit of a whole count is not rounded
-        scale, other, scale_over = (1, 1, 1) if label is None else _whole_scales(label, written or "", base)
+        scale, other, scale_over = (1, 1, 1) if label is None else _whole_scales(label, base)
         low, high = 2 * number - half, 2 * number + half
         low, high = min(low * scale, low * other), max(high * scale, high * other)
         if label is not None and label.dimension in ("byte", "second") and not negative:
@@ -223,17 +229,17 @@ def _quantities(text: str, base: Base) -> Iterator[Printed]:
         )
 
 
-def _whole_scales(label: _Label, written: str, base: Base) -> tuple[int, int, int]:
+def _whole_scales(label: _Label, base: Base) -> tuple[int, int, int]:
     """Return both scales as whole numbers over a common third; labels with two meanings are whole already."""
-    scale, other = _scales(label, written, base)
+    scale, other = _scales(label, base)
     return scale.numerator, other.numerator, scale.denominator
 
 
-def _scales(label: _Label, written: str, base: Base) -> tuple[Fraction, Fraction]:
+def _scales(label: _Label, base: Base) -> tuple[Fraction, Fraction]:
     """Return the scale that `value` takes and the other one that the label allows (the same if only one)."""
     if label.binary is None:
         return label.scale, label.scale
-    if base == "decimal" or written == "kB":
+    if base == "decimal":
         return label.scale, label.binary
     return label.binary, label.scale
 
@@ -294,7 +300,7 @@ _AGREEING = Fraction(1, 10)
 """How far the product of a printed factor and its printed inverse may be from 1."""
 
 
-_WRITTEN_UNIT = re.compile(rf"(?<![^\W\d_])(?:(?P<name>(?i:{_UNIT}))|(?P<letter>[{_UNIT_LETTERS}]))(?![^\W\d_])")
+_WRITTEN_UNIT = re.compile(rf"(?<![^\W\d_])(?:(?i:{_UNIT})|[{_UNIT_LETTERS}])(?![^\W\d_])")
 _FORMATTED = {
     Fraction(1): "B",
     **{Fraction(1000) ** power: name for power, name in enumerate(("kB", "MB", "GB", "TB"), start=1)},
@@ -310,7 +316,8 @@ def find_unit(text: str) -> str | None:
     """
     for found in _WRITTEN_UNIT.finditer(text):
         written = found[0]
-        label = _LETTERS[written] if found["letter"] else _LABELS[written.casefold()]
+        label = _label(written)
+        assert label is not None  # the pattern is made of labels
         binary = label.binary is not None and (len(written) == 1 or written in ("KB", "Kb", "КБ", "Кб"))
         names = {"byte": _FORMATTED, "second": _FORMATTED_SECONDS}.get(label.dimension, {})
         name = names.get(label.binary if binary and label.binary else label.scale)

@@ -18,6 +18,7 @@ from grader.units import (
     format_ratio,
     format_seconds,
     in_unit,
+    label_scales,
     parse_duration,
     parse_quantity,
 )
@@ -110,6 +111,20 @@ def test_a_label_with_two_meanings_covers_both(base: Base, value: float) -> None
     assert read.value == pytest.approx(value)
     assert read.low == 4_650_000
     assert read.high == pytest.approx(4.75 * MIB)
+
+
+@pytest.mark.parametrize("base", ["decimal", "binary"])
+def test_a_small_k_before_bytes_is_a_thousand_everywhere(base: Base) -> None:
+    read = parse_quantity("840 kB", "byte", base=base)
+    (bare,) = find_quantities("840")
+    completed = in_unit(bare, "kB", base=base)
+    assert read is not None
+    assert completed is not None
+    assert (read.low, read.value, read.high) == (839_500, 840_000, 840_500)
+    assert (completed.low, completed.value, completed.high) == (839_500, 840_000, 840_500)
+    assert not read.ambiguous
+    assert label_scales("kB") is None
+    assert label_scales("KB") == (1000, 1024)
 
 
 def test_times_and_sizes_are_never_below_zero() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from grader.adapters.containerfile import host_platform, image_of
 from grader.adapters.disk import usage
 from grader.adapters.host import tool
+from grader.adapters.imageresult import ARCHIVE, broken_off, limit_met, log_of, not_built
 from grader.adapters.ociarchive import OciArchive
 from grader.adapters.spawn import spawn
 from grader.errors import HostError
@@ -21,9 +22,7 @@ from grader.model.trouble import without_host_paths
 from grader.recipes.buildlog import why_not_built
 from grader.recipes.oci import Platform
 
-ARCHIVE = "image.tar"
 MAX_DISK = 1 << 30
-MAX_LOG = 64 << 10
 _OUTPUT_BYTES = 1 << 20
 _NAME = "lab-grader/image"
 _AT_A_STEP = "building at STEP"
@@ -75,9 +74,9 @@ class Buildah:
         target = f"oci-archive:{out_dir / ARCHIVE}:{subject}"
         pushed = self._run(work, "push", "--quiet", _NAME, target, timeout_s=source.timeout_s)
         if pushed.outcome != "ok":
-            raise HostError(f"buildah cannot write the image: {_log(pushed)[-200:].strip()}", where="buildah")
+            raise HostError(f"buildah cannot write the image: {log_of(pushed)[-200:].strip()}", where="buildah")
         image = self._image(subject, out_dir / ARCHIVE, Platform.parse(source.platform))
-        return ImageResult(subject=subject, state="built", image=image, argv=argv, log=_log(done))
+        return ImageResult(subject=subject, state="built", image=image, argv=argv, log=log_of(done))
 
     def _image(self, subject: str, archive: Path, wanted: Platform) -> Image:
         with OciArchive.open(archive) as opened:
@@ -101,27 +100,19 @@ class Buildah:
 
 
 def _failed(subject: str, argv: tuple[str, ...], done: Completed) -> ImageResult:
-    log = _log(done)
-    reason = done.reason
-    if reason is None and done.exit_code is None:
-        raise HostError(f"buildah was cut short by signal {done.signal}", where="buildah")
-    own = True
-    if reason is None and _AT_A_STEP not in log:
+    log = log_of(done)
+    limit = limit_met(done)
+    if limit is not None:
+        return not_built(subject, "failed", argv, limit, log)
+    if done.exit_code is None:
+        raise broken_off("buildah", done)
+    if _AT_A_STEP not in log:
         raise HostError(f"buildah: {without_host_paths(_last_line(log))}", where="buildah", hint="see `buildah info`")
-    if reason is None:
-        own, reason = why_not_built(log, done.exit_code, stand_in=False)
-    elif done.outcome == "timeout":
-        reason = Message(code="image.timeout", params=reason.params)
+    own, reason = why_not_built(log, done.exit_code, stand_in=False)
     if not own and reason.ours:
         raise HostError(f"buildah: {reason.params.get('said')}", where="buildah")
-    return ImageResult(
-        subject=subject, state="failed" if own else "not_run", image=None, argv=argv, reason=reason, log=log
-    )
+    return not_built(subject, "failed" if own else "not_run", argv, reason, log)
 
 
 def _last_line(log: str) -> str:
     return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "no reason given")[:300]
-
-
-def _log(done: Completed) -> str:
-    return (done.stdout_bytes() + done.stderr_bytes())[-MAX_LOG:].decode("utf-8", "replace")

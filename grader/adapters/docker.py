@@ -12,7 +12,8 @@ from typing import Final
 
 from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.containerfile import host_platform
-from grader.adapters.dockerapi import DaemonInfo, DockerApi
+from grader.adapters.dockeranswers import DaemonInfo
+from grader.adapters.dockerapi import DockerApi
 from grader.adapters.dockerrun import INTERNAL, NAME, DockerRunner, client_variables, sweep
 from grader.adapters.host import SYSTEM_PATH, file_digest, tool
 from grader.adapters.imageengine import (

@@ -18,12 +18,29 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 from urllib.parse import quote, urlencode
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-
 from grader.adapters.containerfolder import layer_folder, waits_ended
+from grader.adapters.dockeranswers import (
+    CONTAINERS,
+    IMAGES,
+    NETWORKS,
+    ContainerInfo,
+    DaemonInfo,
+    Event,
+    ImageInfo,
+    ListedContainer,
+    ListedImage,
+    ListedNetwork,
+    Memory,
+    Progress,
+    Stats,
+    Usage,
+    Versions,
+    read,
+    read_all,
+)
 from grader.adapters.interrupts import start_aside
 from grader.errors import HostError
 from grader.model.trouble import without_host_paths
@@ -45,129 +62,6 @@ _ISOLATED = {"com.docker.network.bridge.gateway_mode_ipv4": "isolated"}
 """What older daemons and newer ones call a bridge on which the host has no address; what is not known is ignored."""
 _LOADED = re.compile(r"Loaded image(?: ID)?: (\S+)")
 
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-class _Answer(BaseModel):
-    """A part of an answer; the keys that are not used here are none of our business."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
-
-
-class _Versions(_Answer):
-    version: str = Field(alias="Version")
-    oldest: str = Field(default="1.12", alias="MinAPIVersion")
-
-
-class DaemonInfo(_Answer):
-    """What a daemon is."""
-
-    version: str = Field(alias="ServerVersion")
-    driver: str = Field(alias="Driver")
-    driver_status: tuple[tuple[str, str], ...] | None = Field(default=None, alias="DriverStatus")
-    cgroup_driver: str = Field(default="", alias="CgroupDriver")
-    root: str = Field(alias="DockerRootDir")
-    os: str = Field(alias="OSType")
-
-    @property
-    def store(self) -> str:
-        """`containerd` or `classic`: the same image has other sizes in the two."""
-        return "containerd" if "io.containerd.snapshotter.v1" in str(self.driver_status) else "classic"
-
-
-class _ImageConfig(_Answer):
-    labels: dict[str, str] | None = Field(default=None, alias="Labels")
-
-
-class ImageInfo(_Answer):
-    """An image that the daemon has."""
-
-    id: str = Field(alias="Id")
-    size: int = Field(alias="Size")
-    digests: tuple[str, ...] | None = Field(default=None, alias="RepoDigests")
-    os: str = Field(default="", alias="Os")
-    config: _ImageConfig | None = Field(default=None, alias="Config")
-
-    @property
-    def labels(self) -> dict[str, str]:
-        return (self.config.labels if self.config else None) or {}
-
-
-class ListedImage(_Answer):
-    """An image as `docker images` lists it."""
-
-    id: str = Field(alias="Id")
-    size: int = Field(alias="Size")
-    tags: tuple[str, ...] | None = Field(default=None, alias="RepoTags")
-    labels: dict[str, str] | None = Field(default=None, alias="Labels")
-
-
-class _State(_Answer):
-    running: bool = Field(alias="Running")
-    pid: int = Field(alias="Pid")
-
-
-class ContainerInfo(_Answer):
-    """A container; `state.pid` is 0 unless it runs."""
-
-    id: str = Field(alias="Id")
-    state: _State = Field(alias="State")
-
-
-class _Mount(_Answer):
-    kind: str = Field(default="", alias="Type")
-    name: str = Field(default="", alias="Name")
-
-
-class ListedContainer(_Answer):
-    """A container as `docker ps` lists it."""
-
-    id: str = Field(alias="Id")
-    names: tuple[str, ...] | None = Field(default=None, alias="Names")
-    labels: dict[str, str] | None = Field(default=None, alias="Labels")
-    written: int = Field(default=0, alias="SizeRw", description="Bytes; 0 unless sizes were asked for.")
-    mounts: tuple[_Mount, ...] | None = Field(default=None, alias="Mounts")
-
-    @property
-    def volumes(self) -> tuple[str, ...]:
-        """The names of its volumes, which `written` does not count."""
-        return tuple(mount.name for mount in self.mounts or () if mount.kind == "volume" and mount.name)
-
-
-class ListedNetwork(_Answer):
-    """A network as `docker network ls` lists it."""
-
-    id: str = Field(alias="Id")
-    name: str = Field(alias="Name")
-    labels: dict[str, str] | None = Field(default=None, alias="Labels")
-
-
-class _Memory(_Answer):
-    usage: int = 0
-    stats: dict[str, int] | None = None
-
-
-class _Stats(_Answer):
-    memory: _Memory = Field(default=_Memory(), alias="memory_stats")
-
-
-class _Usage(_Answer):
-    images: tuple[ListedImage, ...] | None = Field(default=None, alias="Images")
-
-
-class _Event(_Answer):
-    action: str = Field(alias="Action")
-
-
-class _Progress(_Answer):
-    error: str | None = None
-    stream: str | None = None
-
-
-_IMAGES = TypeAdapter(tuple[ListedImage, ...])
-_CONTAINERS = TypeAdapter(tuple[ListedContainer, ...])
-_NETWORKS = TypeAdapter(tuple[ListedNetwork, ...])
-
 
 class DockerApi:
     """A daemon behind a unix socket.  Every method raises HostError if it does not answer, or cannot do it."""
@@ -182,26 +76,26 @@ class DockerApi:
 
         Docker 29 refuses what is older than 1.44, and each newer version leaves something out.
         """
-        found = _read(_Versions, self._json("GET", "/version", prefix=""))
+        found = read(Versions, self._json("GET", "/version", prefix=""))
         self._version = max(VERSION, _numbers(found.oldest))
         self._daemon = _numbers(found.version)[0]
 
     def info(self) -> DaemonInfo:
         """Return what the daemon is."""
-        return _read(DaemonInfo, self._json("GET", "/info"))
+        return read(DaemonInfo, self._json("GET", "/info"))
 
     def image(self, reference: str) -> ImageInfo | None:
         """Return an image by name or id, None if the daemon has none of it."""
         found = self._json("GET", f"/images/{_quoted(reference)}/json", missing=(404,))
-        return None if found is None else _read(ImageInfo, found)
+        return None if found is None else read(ImageInfo, found)
 
     def images(self) -> tuple[ListedImage, ...]:
         """Return all images that have a name, and those that lie about without one."""
-        return _validated(_IMAGES, self._json("GET", "/images/json"))
+        return read_all(IMAGES, self._json("GET", "/images/json"))
 
     def disk_usage(self, image: str) -> int | None:
         """Return what `docker system df` counts for an image by id, None if the daemon does not list it."""
-        found = _read(_Usage, self._json("GET", "/system/df", timeout_s=CHANGE_S))
+        found = read(Usage, self._json("GET", "/system/df", timeout_s=CHANGE_S))
         return next((one.size for one in found.images or () if one.id == image), None)
 
     def pull(self, reference: str) -> None:
@@ -209,7 +103,7 @@ class DockerApi:
         name, _, tag = reference.partition("@") if "@" in reference else _tagged(reference)
         with self._call("POST", "/images/create", {"fromImage": name, "tag": tag}, timeout_s=MOVE_S) as response:
             for line in _lines(response):
-                error = _read(_Progress, line).error
+                error = read(Progress, line).error
                 if error is not None:
                     raise _refused(f"`{reference}` cannot be pulled: {error}")
 
@@ -233,7 +127,7 @@ class DockerApi:
             call = self._call("POST", "/images/load", {"quiet": "1"}, body=file, headers=headers, timeout_s=MOVE_S)
             with call as response:
                 for line in _lines(response):
-                    said = _read(_Progress, line)
+                    said = read(Progress, line)
                     if said.error is not None:
                         raise _refused(f"an image cannot be loaded: {said.error}")
                     loaded = ((match := _LOADED.search(said.stream or "")) and match[1]) or loaded
@@ -264,7 +158,7 @@ class DockerApi:
 
     def networks(self, label: str) -> tuple[ListedNetwork, ...]:
         """Return the networks that have a label."""
-        return _validated(_NETWORKS, self._json("GET", "/networks", _filters(label=[label])))
+        return read_all(NETWORKS, self._json("GET", "/networks", _filters(label=[label])))
 
     def remove_network(self, name: str) -> None:
         """Remove a network; what is not there is removed already."""
@@ -273,18 +167,17 @@ class DockerApi:
     def container(self, name: str) -> ContainerInfo | None:
         """Return a container by name or id, None if there is none."""
         found = self._json("GET", f"/containers/{_quoted(name)}/json", missing=(404,))
-        return None if found is None else _read(ContainerInfo, found)
+        return None if found is None else read(ContainerInfo, found)
 
     def containers(self, label: str, *, sizes: bool = False) -> tuple[ListedContainer, ...]:
         """Return the containers that have a label, whatever state they are in; `sizes` makes the daemon count."""
         query = {"all": "1", **({"size": "1"} if sizes else {}), **_filters(label=[label])}
-        return _validated(_CONTAINERS, self._json("GET", "/containers/json", query, timeout_s=CHANGE_S))
+        return read_all(CONTAINERS, self._json("GET", "/containers/json", query, timeout_s=CHANGE_S))
 
     def signal(self, name: str, what: str) -> bool:
         """Send a signal to a container's program; False if it does not run."""
-        gone: list[int] = []
-        self._json("POST", f"/containers/{_quoted(name)}/kill", {"signal": what}, missing=(404, 409), status=gone)
-        return gone == [204]
+        path = f"/containers/{_quoted(name)}/kill"
+        return self._json("POST", path, {"signal": what}, missing=(404, 409)) is not None
 
     def remove_container(self, name: str) -> None:
         """Kill and remove a container with its anonymous volumes; what is not there is removed already.
@@ -307,7 +200,7 @@ class DockerApi:
 
     def _mounted(self, name: str) -> Path | None:
         """Return the root folder of a container as the daemon sees it, None if that cannot be known."""
-        listed = _validated(_CONTAINERS, self._json("GET", "/containers/json", {"all": "1"}, timeout_s=ASK_S))
+        listed = read_all(CONTAINERS, self._json("GET", "/containers/json", {"all": "1"}, timeout_s=ASK_S))
         found = next((one for one in listed if name == one.id or f"/{name}" in (one.names or ())), None)
         layer = layer_folder(self.info().root, found.id) if found is not None else None
         return Path(f"/proc/{self._process()}/root{layer}/merged") if layer is not None else None
@@ -332,7 +225,7 @@ class DockerApi:
         """
         query = {"stream": "0", "one-shot": "1"}
         found = self._json("GET", f"/containers/{_quoted(name)}/stats", query, missing=(404, 409))
-        memory = _read(_Stats, found).memory if found is not None else _Memory()
+        memory = read(Stats, found).memory if found is not None else Memory()
         stats = memory.stats or {}
         inactive = stats.get("total_inactive_file", stats.get("inactive_file", 0))
         return memory.usage - inactive if inactive < memory.usage else memory.usage or None
@@ -341,7 +234,7 @@ class DockerApi:
         """Return what happened to a container between two moments, Unix seconds: `create`, `start`, `oom`, `die`, …"""
         query = {"since": f"{since:.6f}", "until": f"{until:.6f}", **_filters(container=[container])}
         with self._call("GET", "/events", query) as response:
-            return frozenset(_read(_Event, line).action for line in _lines(response))
+            return frozenset(read(Event, line).action for line in _lines(response))
 
     def _json(
         self,
@@ -351,19 +244,16 @@ class DockerApi:
         *,
         body: Mapping[str, object] | None = None,
         missing: tuple[int, ...] = (),
-        status: list[int] | None = None,
         prefix: str | None = None,
         timeout_s: float = ASK_S,
     ) -> bytes | None:
-        """Return the whole answer; None for one of the states in `missing`."""
+        """Return the whole answer, empty if there is nothing to say; None for one of the states in `missing`."""
         data = json.dumps(body).encode() if body is not None else None
         headers = {"Content-Type": "application/json"} if data is not None else {}
         call = self._call(
             method, path, query, body=data, headers=headers, missing=missing, prefix=prefix, timeout_s=timeout_s
         )
         with call as response:
-            if status is not None:
-                status.append(response.status)
             answer = response.read(_MAX_ANSWER)
             return None if response.status in missing else answer
 
@@ -471,29 +361,6 @@ def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
     while line := response.readline(_MAX_ANSWER):
         if line.strip():
             yield line
-
-
-def _read(model: type[_Model], answer: bytes | None) -> _Model:
-    try:
-        return model.model_validate_json(answer or b"")
-    except ValidationError as error:
-        raise _unknown(error) from error
-
-
-_Validated = TypeVar("_Validated")
-
-
-def _validated(adapter: TypeAdapter[_Validated], answer: bytes | None) -> _Validated:
-    try:
-        return adapter.validate_json(answer or b"")
-    except ValidationError as error:
-        raise _unknown(error) from error
-
-
-def _unknown(error: ValidationError) -> HostError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "JSON"
-    return HostError(f"the Docker daemon's answer cannot be read: {field}: {first['msg']}", where="docker")
 
 
 def _tagged(reference: str) -> tuple[str, str, str]:

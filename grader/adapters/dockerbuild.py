@@ -15,14 +15,14 @@ from grader.adapters.containerfile import host_platform, image_of
 from grader.adapters.containerfolder import empty_files, layer_folder
 from grader.adapters.disk import growth, usage
 from grader.adapters.docker import Docker
-from grader.adapters.dockerapi import ListedImage
+from grader.adapters.dockeranswers import ListedImage
 from grader.adapters.dockerrun import client_variables
+from grader.adapters.imageresult import ARCHIVE, broken_off, limit_met, log_of, not_built
 from grader.adapters.ociarchive import MAX_BYTES, OciArchive
 from grader.adapters.owner import LABEL, own_name, owner
 from grader.adapters.spawn import spawn
 from grader.adapters.standin import LABEL as STAND_IN
 from grader.errors import HostError
-from grader.model.base import Message
 from grader.model.image import Image, ImageResult, ImageSize
 from grader.model.lab import ImageSource
 from grader.model.run import Completed, Limits
@@ -30,8 +30,6 @@ from grader.recipes.buildlog import why_not_built
 from grader.recipes.imagebuild import labelled
 from grader.recipes.oci import as_docker_prints
 
-ARCHIVE = "image.tar"
-MAX_LOG = 64 << 10
 _LIMITS = Limits(memory_bytes=4 << 30, pids=1024, output_bytes=8 << 20, disk_bytes=4 << 30)
 """Go's compiler takes 1 GiB, and its official image unpacks to 1 GiB; a build that needs more has no end in sight."""
 _SETTLE_S = 10.0
@@ -110,7 +108,7 @@ class DockerBuild:
         finally:
             with suppress(HostError):
                 self._clean(tag)
-        return ImageResult(subject=subject, state="built", image=image, argv=argv, log=_log(done))
+        return ImageResult(subject=subject, state="built", image=image, argv=argv, log=log_of(done))
 
     def _run(
         self,
@@ -211,24 +209,13 @@ def _is_cramped(folder: Path) -> bool:
 
 
 def _failed(subject: str, argv: tuple[str, ...], done: Completed, *, stand_in: bool, cramped: bool) -> ImageResult:
-    log = _log(done)
-    if done.reason is not None and done.outcome == "timeout":
-        return _without(subject, "failed", argv, Message(code="image.timeout", params=done.reason.params), log)
-    if done.reason is not None and done.outcome in ("output-limit", "disk-limit"):
-        return _without(subject, "failed", argv, done.reason, log)
+    log = log_of(done)
+    limit = limit_met(done)
+    if limit is not None:
+        return not_built(subject, "failed", argv, limit, log)
     if done.exit_code is None:
-        raise HostError(f"`docker build` was cut short by signal {done.signal}", where="docker")
+        raise broken_off("docker", done)
     own, reason = why_not_built(log, done.exit_code, stand_in=stand_in, cramped=cramped)
     if own:
-        return _without(subject, "failed", argv, reason, log)
-    return _without(subject, "error" if reason.ours else "not_run", argv, reason, log)
-
-
-def _without(subject: str, state: str, argv: tuple[str, ...], reason: Message, log: str) -> ImageResult:
-    return ImageResult.model_validate(
-        {"subject": subject, "state": state, "image": None, "argv": argv, "reason": reason, "log": log}
-    )
-
-
-def _log(done: Completed) -> str:
-    return (done.stdout_bytes() + done.stderr_bytes())[-MAX_LOG:].decode("utf-8", "replace")
+        return not_built(subject, "failed", argv, reason, log)
+    return not_built(subject, "error" if reason.ours else "not_run", argv, reason, log)

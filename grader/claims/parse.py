@@ -21,7 +21,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from grader.model.report import ESTIMATED, PLACEHOLDERS, Meaning, own_text
+from grader.model.report import (
+    ESTIMATED,
+    PLACEHOLDERS,
+    CellAddress,
+    Claim,
+    ClaimSource,
+    Meaning,
+    Span,
+    own_text,
+)
 from grader.units import Base, Dimension, Number, Printed, find_quantities, in_unit
 
 CELL_LIMIT = 4000
@@ -38,6 +47,18 @@ WORDS_LIMIT = 80
 
 SMALLEST_BARE_BYTES = 1024
 """A bare whole number from here on is a count of bytes; smaller ones may count anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reading stands: the words that a claim quotes, their line from 1 and their bytes, and what holds them."""
+
+    quote: str
+    line: int
+    span: Span
+    source: ClaimSource
+    file: str | None = None
+    cell: CellAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +81,28 @@ class Reading:
     better: bool | None = None
     meaning: Meaning | None = None
     spread: bool = False
+
+    def claim(self, claim_id: str, place: Place, *, notion: str | None, preferred: bool) -> Claim:
+        """Return what this says of a quantity."""
+        return Claim(
+            id=claim_id,
+            value=self.value,
+            low=self.low,
+            high=self.high,
+            unit=self.unit,
+            written_unit=self.written_unit,
+            notion=notion,
+            qualifier=self.qualifier,
+            better=self.better,
+            meaning=self.meaning,
+            preferred=preferred,
+            quote=place.quote,
+            line=place.line,
+            source=place.source,
+            file=place.file,
+            span=place.span,
+            cell=place.cell,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +147,17 @@ def is_unanswered(source: str) -> bool:
 
 _MARKUP = re.compile(
     r"""
-    <br\s*/?> | </?[A-Za-z][^<>]{0,200}>            # HTML
+    <(?P<unseen>script|style)\b[^<>]{0,200}>.{0,400}?</(?P=unseen)\s*>
+  | <!--.{0,400}?-->
+  | <br\s*/?> | </?[A-Za-z][^<>]{0,200}>            # HTML
+  | \x1b\[[0-9;?]{0,20}[A-Za-z]                     # a terminal's colours
   | \[\^[^\]]{1,20}\] | [⁰¹²³⁴-⁹†‡]                  # footnote marks
   | [`$] | \*+ | (?<!\w)_+(?=\w) | (?<=\w)_+(?!\w)   # code, formulas, emphasis
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,10}|#\d{2,5}|#[xX][0-9A-Fa-f]{2,4});")
-_ANY_MARKUP = re.compile(r"[<&\[⁰¹²³⁴-⁹†‡`$*_\\]|[ \t]{2}")
+_ANY_MARKUP = re.compile(r"[<&\x1b\[⁰¹²³⁴-⁹†‡`$*_\\]|[ \t]{2}")
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf)\s*\{([^{}]{0,80})\}|\\(times|approx|sim)(?![a-z])|\\([,;: ])")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
@@ -121,7 +167,11 @@ _UNSEEN = dict.fromkeys([0xAD, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x
 
 
 def plain_text(source: str) -> str:
-    """Return a cell's text without emphasis, code marks, HTML tags and entities, footnote marks, formulas, escapes."""
+    """Return what a reader sees of a cell.
+
+    That is without emphasis, code marks, HTML tags, comments, scripts and entities, a terminal's colours, footnote
+    marks, formulas and escapes.
+    """
     source = source[: 2 * CELL_LIMIT].translate(_UNSEEN)
     if not _ANY_MARKUP.search(source, 0, CELL_LIMIT):
         return source[:CELL_LIMIT].strip()

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 from grader.claims.listings import Listings
 from grader.claims.markdown import Document, SourceTable
 from grader.claims.output import normal_line
-from grader.claims.parse import LIMIT, LIMIT_FROM, Reading, estimate, no_answer, plain_text
+from grader.claims.parse import LIMIT, LIMIT_FROM, Place, Reading, estimate, no_answer, plain_text
 from grader.claims.scopes import LINE_LIMIT, Placed, Scope, placed_lines
 from grader.claims.table import DECIMAL_NOTIONS, DOCKER_DIGITS, notions_in, stated_unit, usual_base
 from grader.claims.vocabulary import SEVERAL, Name, Quantity, Vocabulary
 from grader.model.lab import Lab, Metric
-from grader.model.report import Claim, ClaimSource, Meaning, Rejected, Span
+from grader.model.report import Claim, ClaimSource, Rejected, Span
 from grader.units import Base, Printed, find_quantities, in_unit
 
 ONE_OF_RUNS = "rejected.one-of-runs"
@@ -149,6 +149,34 @@ def _is_alone(placed: Placed) -> bool:
     return bool(_ALONE.fullmatch(text[: numbers[0].start] + text[numbers[0].end :]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Text of a line to be read; `in_runs` where its neighbours are numbers too, `span` where it is only a cell."""
+
+    text: str
+    placed: Placed
+    source: ClaimSource
+    in_runs: bool = False
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A number in its line; `before` is the text between the number before it and this one."""
+
+    line: _Line
+    printed: Printed
+    before: str
+
+    @property
+    def so_far(self) -> str:
+        return self.line.text[: self.printed.start]
+
+    @property
+    def after(self) -> str:
+        return self.line.text[self.printed.end :]
+
+
 @dataclass(slots=True)
 class _Reader:
     document: Document
@@ -167,7 +195,7 @@ class _Reader:
         rows = self.listings.read(placed.line, _COMMENT.sub("", line, count=1))
         if rows is not None:
             for claim_id, reading, notion in rows:
-                self._keep(claim_id, reading, placed.line, "output", notion=notion)
+                self._keep(claim_id, reading, _Line(line, placed, "output"), notion)
             return
         text = _MARKER.sub("", placed.text, count=1) if not placed.is_heading else placed.text
         if placed.in_code and _SYSTEMD.match(line):
@@ -176,7 +204,7 @@ class _Reader:
             self._not_available(text, placed)
             return
         source: ClaimSource = "output" if placed.in_code else "text"
-        self._read_text(text, placed, source, in_runs)
+        self._read_text(_Line(text, placed, source, in_runs))
 
     def read_table(self, table: SourceTable, above: tuple[Scope, ...]) -> None:
         """Read a table of another form, by the words of its rows and columns."""
@@ -185,7 +213,7 @@ class _Reader:
         for row in table.rows[:MAX_ROWS]:
             if len(row) == 1:  # a line of text below a table belongs to it for Markdown
                 placed = Placed(row[0].line - 1, plain_text(row[0].text), above, False, False)
-                self._read_text(placed.text, placed, "text", False, span=row[0].span)
+                self._read_text(_Line(placed.text, placed, "text", span=row[0].span))
             if len(row) < 2:
                 continue
             label = plain_text(row[0].text)[:200]
@@ -197,13 +225,12 @@ class _Reader:
                 scopes = (Scope(cell.line - 1, other), *above)
                 placed = Placed(cell.line - 1, f"{name}: {plain_text(cell.text)}", scopes, False, False)
                 if any(c.isdigit() for c in cell.text):
-                    self._read_text(placed.text, placed, "text", False, skip=len(name), span=cell.span)
+                    self._read_text(_Line(placed.text, placed, "text", span=cell.span), skip=len(name))
                 else:
                     self._not_available(placed.text, placed)
 
-    def _read_text(
-        self, text: str, placed: Placed, source: ClaimSource, in_runs: bool, *, skip: int = 0, span: Span | None = None
-    ) -> None:
+    def _read_text(self, line: _Line, *, skip: int = 0) -> None:
+        text, placed = line.text, line.placed
         compared = [m.start() for m in _COMPARES.finditer(text)]
         stops = [m.start() for m in _SENTENCE_END.finditer(text)] if compared else []
         end, last = 0, None
@@ -225,9 +252,8 @@ class _Reader:
                 continue
             if previous is not None and LIMIT.fullmatch(before) and completed.value >= LIMIT_FROM * previous.value:
                 continue
-            after = _NAME_BEHIND.match(text[quantity.end :])
-            so_far = text[: quantity.start]
-            target = self._target(before, so_far, after[0] if after else "", completed, placed, last, in_runs)
+            number = _Number(line, completed, before)
+            target = self._target(number, last)
             if target is not None and target.subject is None and len(text) > PROSE_FROM:
                 target = None  # `a cold start in the cloud takes 5 ms` within a paragraph tells of the world
                 self._reject(NO_NAME, placed.line)
@@ -237,24 +263,16 @@ class _Reader:
             if target is not None:
                 if target is last and _AVERAGE.search(before) and not _AVERAGE.search(text[:first]):
                     self._forget(target.id, placed.line)  # the runs, written before their average
-                self._state(target, completed, text, before, placed, source, span)
+                self._state(target, number)
                 previous = completed
             last, end = target, quantity.end
 
-    def _target(
-        self,
-        before: str,
-        so_far: str,
-        after: str,
-        quantity: Printed,
-        placed: Placed,
-        last: Quantity | None,
-        in_runs: bool,
-    ) -> Quantity | None:
+    def _target(self, number: _Number, last: Quantity | None) -> Quantity | None:
         """Return what a number is: named before it, the same as the number before it, or as the scopes say.
 
-        `after` names it only where no word stands before it: `4.5 MB binary size`.
+        What stands behind it names it only where no word stands before it: `4.5 MB binary size`.
         """
+        before, so_far, quantity, placed = number.before, number.so_far, number.printed, number.line.placed
         named = self._named(before, quantity)
         if named is not None:
             chosen = self._of_subject(named, [before, so_far], placed.above)
@@ -263,6 +281,8 @@ class _Reader:
             return chosen
         if last is not None and _only_generic(before):
             return last if last.unit == quantity.dimension else None
+        named_behind = _NAME_BEHIND.match(number.after)
+        after = named_behind[0] if named_behind else ""
         behind = _OF.match(after)
         if not _only_generic(so_far) and not behind:
             self._reject(NO_NAME, placed.line)
@@ -273,7 +293,7 @@ class _Reader:
         if behind:
             self._reject(NO_NAME, placed.line)
             return None
-        if in_runs:
+        if number.line.in_runs:
             self._reject(ONE_OF_RUNS, placed.line)
             return None
         return self._by_scopes(quantity, so_far, placed)
@@ -366,19 +386,9 @@ class _Reader:
                 unit = "s" if named and {n.key for n in named} <= seconds else None  # what `time` prints
         return in_unit(quantity, unit) if unit else None
 
-    def _state(
-        self,
-        target: Quantity,
-        quantity: Printed,
-        text: str,
-        before: str,
-        placed: Placed,
-        source: ClaimSource,
-        span: Span | None,
-    ) -> None:
-        metric = self.lab.metrics.get(target.name)
-        after = text[quantity.end :]
-        notion = self._notion(metric, target, before, after, placed)
+    def _state(self, target: Quantity, number: _Number) -> None:
+        metric, quantity = self.lab.metrics.get(target.name), number.printed
+        notion = self._notion(metric, target, number)
         if notion in DECIMAL_NOTIONS and quantity.digits > DOCKER_DIGITS:
             notion = None  # Docker's columns have three digits: who names them here has divided by himself
         base: Base = "binary"
@@ -386,24 +396,25 @@ class _Reader:
             base = usual_base(metric, target.subject or "", notion, quantity)
         read = quantity
         if base == "decimal":
-            again = (q for q in find_quantities(text, base=base, most=MAX_NUMBERS) if q.start == quantity.start)
-            read = next((q for q in again if q.dimension), quantity)
+            again = find_quantities(number.line.text, base=base, most=MAX_NUMBERS)
+            read = next((q for q in again if q.start == quantity.start and q.dimension), quantity)
         reading = Reading(read.value, read.low, read.high, read.dimension, read.written_unit)
-        reading = replace(reading, qualifier=estimate(before, after))
-        meaning: Meaning | None = base if quantity.ambiguous else None
-        self._keep(target.id, reading, placed.line, source, notion=notion, meaning=meaning, span=span)
+        meaning = base if quantity.ambiguous else None
+        reading = replace(reading, qualifier=estimate(number.before, number.after), meaning=meaning)
+        self._keep(target.id, reading, number.line, notion)
 
-    def _notion(self, metric: Metric | None, target: Quantity, before: str, after: str, placed: Placed) -> str | None:
+    def _notion(self, metric: Metric | None, target: Quantity, number: _Number) -> str | None:
         """Return the tool that the words close to a number name; none where they name several."""
         if metric is None:
             return None
-        behind = _CLOSE_BEHIND.match(after)
-        ahead = re.split(r"[,;]\s", before)[-1]
+        behind = _CLOSE_BEHIND.match(number.after)
+        ahead = re.split(r"[,;]\s", number.before)[-1]
         for text in (behind[0] if behind else "", ahead):
             named = notions_in(text, metric.notions)
             if named:
                 return named[0] if len(named) == 1 else None
-        command = placed.above[0].command if placed.above else None
+        above = number.line.placed.above
+        command = above[0].command if above else None
         return command.notion or None if command is not None and command.id == target.id else None
 
     def _not_available(self, text: str, placed: Placed) -> None:
@@ -415,48 +426,25 @@ class _Reader:
             return
         found = self._of_subject(max(names, key=_weight).key, [label], placed.above)
         if found is not None:
-            self._keep(found.id, Reading(None, qualifier=answer), placed.line, "text")
+            self._keep(found.id, Reading(None, qualifier=answer), _Line(text, placed, "text"), None)
 
-    def _keep(
-        self,
-        claim_id: str,
-        reading: Reading,
-        number: int,
-        source: ClaimSource,
-        *,
-        notion: str | None = None,
-        meaning: Meaning | None = None,
-        span: Span | None = None,
-    ) -> None:
+    def _keep(self, claim_id: str, reading: Reading, line: _Line, notion: str | None) -> None:
         self.counts[claim_id] = self.counts.get(claim_id, 0) + 1
         if self.counts[claim_id] > MAX_READINGS:
             return
-        line = self.document.lines[number][:LINE_LIMIT]
-        quote = line.strip()
-        start = line.index(quote)
-        claims = self.found.claims
-        restated = bool(claims) and claims[-1].id == claim_id and claims[-1].line == number + 1
-        place = len(claims) - 1 if restated and _restates(claims[-1], reading) else len(claims)
-        claims.insert(  # of several readings the first is preferred
-            place,
-            Claim(
-                id=claim_id,
-                value=reading.value,
-                low=reading.low,
-                high=reading.high,
-                unit=reading.unit,
-                written_unit=reading.written_unit,
-                notion=notion,
-                qualifier=reading.qualifier,
-                meaning=meaning,
-                preferred=False,
-                quote=quote,
-                line=number + 1,
-                source="file" if self.file else source,
-                file=self.file,
-                span=span or self.document.span(number, start, start + len(quote)),
-            ),
-        )
+        claims, place = self.found.claims, self._place(line)
+        restated = bool(claims) and claims[-1].id == claim_id and claims[-1].line == place.line
+        index = len(claims) - 1 if restated and _restates(claims[-1], reading) else len(claims)
+        # of several readings the first is preferred
+        claims.insert(index, reading.claim(claim_id, place, notion=notion, preferred=False))
+
+    def _place(self, line: _Line) -> Place:
+        number = line.placed.line
+        whole = self.document.lines[number][:LINE_LIMIT]
+        quote = whole.strip()
+        start = whole.index(quote)
+        span = line.span or self.document.span(number, start, start + len(quote))
+        return Place(quote, number + 1, span, "file" if self.file else line.source, file=self.file)
 
     def _forget(self, claim_id: str, number: int) -> None:
         claims = self.found.claims

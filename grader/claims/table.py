@@ -18,6 +18,7 @@ from grader.claims.markdown import SourceCell, SourceTable
 from grader.claims.parse import (
     Comparison,
     Expectation,
+    Place,
     Reading,
     plain_text,
     read_cell,
@@ -325,8 +326,14 @@ def _claims(table: SourceTable, roles: Mapping[str, int], rows: Sequence[_Matche
                 continue
             if role == DERIVED:
                 read[role] = list(_read_derived(cells[column], table.header[column], row, read, lab))
+            place = _place(cells[column], table.address(index, column))
             for reading, notion in read.get(role, ()):
-                yield _claim(claim_id, reading, notion, cells[column], table.address(index, column), is_best)
+                yield reading.claim(claim_id, place, notion=notion, preferred=reading.preferred and is_best)
+
+
+def _place(cell: SourceCell, address: CellAddress) -> Place:
+    quote = own_text(cell.text)[:QUOTE_LIMIT] or "(empty cell)"
+    return Place(quote, cell.line, cell.span, "table", cell=address)
 
 
 def claim_id_of(row: Row, role: str, lab: Lab) -> str | None:
@@ -474,27 +481,3 @@ def notions_in(words: str, notions: Sequence[str]) -> list[str]:
     text = words.casefold()[:500]
     full = [n for n in notions if re.search(r"\b.{0,20}?\b".join(re.escape(part) for part in n.split("_")), text)]
     return full or [n for n in (notion_of(text, notions),) if n is not None]
-
-
-def _claim(
-    claim_id: str, reading: Reading, notion: str | None, cell: SourceCell, address: CellAddress, is_best: bool
-) -> Claim:
-    quote = own_text(cell.text)[:QUOTE_LIMIT] or "(empty cell)"
-    return Claim(
-        id=claim_id,
-        value=reading.value,
-        low=reading.low,
-        high=reading.high,
-        unit=reading.unit,
-        written_unit=reading.written_unit,
-        notion=notion,
-        qualifier=reading.qualifier,
-        better=reading.better,
-        meaning=reading.meaning,
-        preferred=reading.preferred and is_best,
-        quote=quote,
-        line=cell.line,
-        source="table",
-        span=cell.span,
-        cell=address,
-    )

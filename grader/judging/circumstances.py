@@ -34,10 +34,25 @@ def circumstances_of(
 
     provided = {known.path for known in lab.inputs.provided}
     asked_for = {file for task in lab.handed_in.values() for file in task.files}
-    return Circumstances(
+    files = Circumstances(
         sources_changed=any(differs(known) for known in lab.inputs.provided),
         known_values_apply=not any(differs(known) for known in lab.known_values_for),
         own_files=tuple(path for path in entries if path not in provided and path in asked_for),
+    )
+    return with_reading(files, reading, empty_cells, absent_rows)
+
+
+def with_reading(
+    files: Circumstances,
+    reading: ReportReading | None,
+    empty_cells: tuple[str, ...],
+    absent_rows: tuple[str, ...] = (),
+) -> Circumstances:
+    """Return what is known of the files, beside this report and no other."""
+    return Circumstances(
+        sources_changed=files.sources_changed,
+        known_values_apply=files.known_values_apply,
+        own_files=files.own_files,
         own_words=reading.own_words if reading else 0,
         pictures=len(reading.pictures) if reading else 0,
         has_table=reading is not None and reading.table is not None,

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 
 from grader.judging.conventions import PERCENT_POINTS, RATIO_TOLERANCE, Pair, agrees, has_number
 from grader.judging.derive import derived_fact, input_pairs, recompute, reference_pairs
+from grader.judging.given import Given
 from grader.judging.imagesizes import both_counted, refuted
 from grader.judging.ownoutput import RAW, RELATIVE_TOLERANCE, disagreeing, printed_of
 from grader.model.base import Message, Scalar
 from grader.model.grade import Circumstances, Fact, Quantity, Verdict
 from grader.model.lab import Derived, KnownValue, Lab, Metric
-from grader.model.report import Claim, preferred_claims
+from grader.model.report import Claim
 from grader.model.selection import arms_of, best_fact, facts_for, is_own_arm
 
 QUOTED = 120
@@ -39,35 +40,26 @@ def judge_claims(
 
     A quantity of the table that the report leaves out is `missing`; a text that it leaves out gets no verdict.
     """
-    stated = preferred_claims(claims)
+    given = Given(lab, claims, facts, circumstances)
     verdicts: list[Verdict] = []
     for row in lab.table.rows:
         metric = lab.metrics.get(row.metric) if row.metric else None
         if metric is not None and row.metric:
             verdicts += [
-                _judge_measured(lab, metric, f"{subject}.{row.metric}", stated, claims, facts, circumstances)
+                _judge_measured(given, metric, f"{subject}.{row.metric}")
                 for subject in lab.subjects
                 if subject in metric.arms
             ]
         if row.derived is not None and row.metric:
-            inputs = {v.id: v for v in verdicts}
-            verdicts.append(_judge_derived(lab, row.metric, row.derived, stated, claims, facts, circumstances, inputs))
+            verdicts.append(_judge_derived(given, row.metric, row.derived, {v.id: v for v in verdicts}))
     seen = {v.id for v in verdicts} | {text.id for text in lab.evidence}
-    verdicts += [_judge_text(lab, claim, facts) for claim in stated.values() if claim.id not in seen]
+    verdicts += [_judge_text(lab, claim, facts) for claim in given.stated.values() if claim.id not in seen]
     return tuple(verdicts)
 
 
-def _judge_measured(
-    lab: Lab,
-    metric: Metric,
-    claim_id: str,
-    stated: Mapping[str, Claim],
-    claims: Sequence[Claim],
-    facts: Sequence[Fact],
-    circumstances: Circumstances,
-) -> Verdict:
-    claim = stated.get(claim_id)
-    fact = best_fact(lab, claim_id, facts, claim.notion if claim is not None else None)
+def _judge_measured(given: Given, metric: Metric, claim_id: str) -> Verdict:
+    claim = given.stated.get(claim_id)
+    fact = best_fact(given.lab, claim_id, given.facts, claim.notion if claim is not None else None)
     base = Verdict(
         id=claim_id,
         verdict="missing",
@@ -77,12 +69,12 @@ def _judge_measured(
         reason=Message(code="verdict.missing"),
     )
     if claim is None or claim.placeholder:
-        return _missing(base, circumstances)
-    if claim.value is None:
+        return _missing(base, given.circumstances)
+    if not isinstance(claim.value, int | float):
         return _decide(base, "unverifiable", "verdict.no-number", qualifier=claim.qualifier or "")
     if metric.tolerance == "printed":
-        return _judge_size(lab, metric, base, claim, facts, circumstances)
-    return _judge_usable(lab, base, claim, claims, fact)
+        return _judge_size(given, metric, base, claim)
+    return _judge_usable(given, base, claim, fact)
 
 
 def _missing(base: Verdict, circumstances: Circumstances) -> Verdict:
@@ -92,11 +84,9 @@ def _missing(base: Verdict, circumstances: Circumstances) -> Verdict:
     return _decide(base, "missing", "verdict.filled-by-grader")
 
 
-def _judge_size(
-    lab: Lab, metric: Metric, base: Verdict, claim: Claim, facts: Sequence[Fact], circumstances: Circumstances
-) -> Verdict:
-    known = _known_values(lab, base.id, circumstances)
-    there = [f for f in facts_for(lab, base.id, facts, claim.notion) if f.state == "measured"]
+def _judge_size(given: Given, metric: Metric, base: Verdict, claim: Claim) -> Verdict:
+    known = given.known_values(base.id)
+    there = [f for f in facts_for(given.lab, base.id, given.facts, claim.notion) if f.state == "measured"]
     own = [f for f in there if f.comparable and isinstance(f.value, int | float)]
     tolerance = _size_tolerance(claim)
     for fact in own:
@@ -121,7 +111,7 @@ def _judge_size(
         return _decide(base, "unverifiable", "verdict.other-compression", tolerance=tolerance)
     if there:
         return _decide(base, "unverifiable", "verdict.other-compiler", compiler=there[0].compiler or "")
-    return _not_run(base, best_fact(lab, base.id, facts))
+    return _not_run(base, best_fact(given.lab, base.id, given.facts))
 
 
 def _agrees(base: Verdict, fact: Fact, verdict: str, code: str, tolerance: float | None) -> Verdict:
@@ -133,43 +123,35 @@ def _agrees(base: Verdict, fact: Fact, verdict: str, code: str, tolerance: float
 
 
 def _is_refuted(claim: Claim, sizes: Sequence[Fact]) -> bool:
-    low, high = _range(claim.value, claim.low, claim.high)
+    low, high = claim.bounds
     slack = RELATIVE_TOLERANCE * abs(_middle(claim.value))
     return refuted(sizes, low - slack, high + slack, claim.notion)
 
 
-def _judge_usable(lab: Lab, base: Verdict, claim: Claim, claims: Sequence[Claim], fact: Fact | None) -> Verdict:
+def _judge_usable(given: Given, base: Verdict, claim: Claim, fact: Fact | None) -> Verdict:
     """Judge a time or a memory figure: never by how fast or small it is, but it must be what the report shows.
 
     A printed 0 is a failed measurement and contradicts nothing.
     """
-    other = disagreeing(claim, claims)
+    other = disagreeing(claim, given.claims)
     if other is not None and other.value != 0 and claim.source not in RAW:
         quote = other.quote[:QUOTED]
         return _decide(base, "contradicted", "verdict.own-output", basis="own_output", quote=quote, line=other.line)
     if fact is None or fact.state != "measured":
         return _not_run(base, fact)
-    if not is_own_arm(lab, fact):
-        own = next(iter(arms_of(lab, base.id)), "")
+    if not is_own_arm(given.lab, fact):
+        own = next(iter(arms_of(given.lab, base.id)), "")
         return _decide(base, "unverifiable", "verdict.other-arm", arm=fact.arm, own=own)
     if not fact.comparable:
         return _decide(base, "unverifiable", "verdict.other-compiler", compiler=fact.compiler or "")
     return _decide(base, "consistent", "verdict.usable", basis="rebuild")
 
 
-def _judge_derived(
-    lab: Lab,
-    metric: str,
-    derived: Derived,
-    stated: dict[str, Claim],
-    claims: Sequence[Claim],
-    facts: Sequence[Fact],
-    circumstances: Circumstances,
-    done: Mapping[str, Verdict],
-) -> Verdict:
+def _judge_derived(given: Given, metric: str, derived: Derived, done: Mapping[str, Verdict]) -> Verdict:
+    lab, stated = given.lab, given.stated
     claim = stated.get(derived.id)
-    fact = derived_fact(lab, metric, derived, facts)
-    again = recompute(lab, metric, derived, stated, claims)
+    fact = derived_fact(lab, metric, derived, given.facts)
+    again = recompute(lab, metric, derived, stated, given.claims)
     base = Verdict(
         id=derived.id,
         verdict="missing",
@@ -179,27 +161,27 @@ def _judge_derived(
         reason=Message(code="verdict.missing"),
     )
     if claim is None or claim.placeholder:
-        return _missing(base, circumstances)
+        return _missing(base, given.circumstances)
     if claim.value is None and not _in_another_form(claim, derived):
         return _decide(base, "unverifiable", "verdict.no-number", qualifier=claim.qualifier or "")
-    measured = fact is not None and claim.value is not None and _derived_agrees(derived, claim, fact)
+    measured = fact is not None and _derived_agrees(derived, claim, fact)
     if again is None:
         if measured:
             return _decide_derived(base, derived, "reproduced", "verdict.reproduced", "rebuild")
         return _decide(base, "unverifiable", "verdict.no-inputs")
-    pairs = input_pairs(lab, metric, derived, stated, claims)
+    pairs = input_pairs(lab, metric, derived, stated, given.claims)
     if _follows(derived, claim, pairs) or (not pairs and _derived_agrees(derived, claim, again)):
         if measured:
             return _decide_derived(base, derived, "reproduced", "verdict.reproduced", "own_cells")
         return _decide_derived(base, derived, "consistent", "verdict.own-cells-agree", "own_cells")
     if any(_is_contradicted(done, f"{subject}.{metric}") for subject in lab.subjects):
-        known = tuple(k for s in lab.subjects for k in _known_values(lab, f"{s}.{metric}", circumstances))
-        if _follows(derived, claim, reference_pairs(lab, metric, derived, facts, known)):
+        known = tuple(k for s in lab.subjects for k in given.known_values(f"{s}.{metric}"))
+        if _follows(derived, claim, reference_pairs(lab, metric, derived, given.facts, known)):
             return _decide_derived(base, derived, "consistent", "verdict.follows-reference", "known")
         if any(
             _follows(derived, claim, input_pairs(lab, metric, derived, stated | {printed.id: printed}))
             for subject in lab.subjects
-            for printed in _printed_otherwise(done, f"{subject}.{metric}", stated, claims)
+            for printed in _printed_otherwise(given, f"{subject}.{metric}", done)
         ):
             return _decide_derived(base, derived, "consistent", "verdict.follows-output", "own_output")
     return _decide_derived(base, derived, "contradicted", "verdict.own-cells", "own_cells")
@@ -209,13 +191,11 @@ def _is_contradicted(done: Mapping[str, Verdict], claim_id: str) -> bool:
     return claim_id in done and done[claim_id].verdict == "contradicted"
 
 
-def _printed_otherwise(
-    done: Mapping[str, Verdict], claim_id: str, stated: Mapping[str, Claim], claims: Sequence[Claim]
-) -> tuple[Claim, ...]:
+def _printed_otherwise(given: Given, claim_id: str, done: Mapping[str, Verdict]) -> tuple[Claim, ...]:
     """Return the outputs of the report that contradict a cell; empty where it is not they that do."""
     if claim_id not in done or done[claim_id].basis != "own_output" or not _is_contradicted(done, claim_id):
         return ()
-    return printed_of(stated[claim_id], claims)
+    return printed_of(given.stated[claim_id], given.claims)
 
 
 def _in_another_form(claim: Claim, derived: Derived) -> bool:
@@ -224,12 +204,13 @@ def _in_another_form(claim: Claim, derived: Derived) -> bool:
     return any(c.isdigit() for c in words) and has_number(words, derived.unit)
 
 
-def follows_row(lab: Lab, claim: Claim, claims: Sequence[Claim]) -> bool | None:
+def follows_row(given: Given, claim: Claim) -> bool | None:
     """Return whether a derived cell is right for its own row; None for any other claim, and without the inputs."""
-    row = next((r for r in lab.table.rows if r.derived is not None and r.derived.id == claim.id), None)
+    rows = given.lab.table.rows
+    row = next((r for r in rows if r.derived is not None and r.derived.id == claim.id), None)
     if row is None or row.derived is None or row.metric is None:
         return None
-    pairs = input_pairs(lab, row.metric, row.derived, preferred_claims(claims), claims)
+    pairs = input_pairs(given.lab, row.metric, row.derived, given.stated, given.claims)
     return _follows(row.derived, claim, pairs) if pairs else None
 
 
@@ -280,8 +261,9 @@ def _judge_text(lab: Lab, claim: Claim, facts: Sequence[Fact]) -> Verdict:
 
 def _derived_agrees(derived: Derived, claim: Claim, other: Quantity) -> bool:
     """True if the claimed range meets the other's; a factor may be told the other way round."""
-    low, high = _range(claim.value, claim.low, claim.high)
-    other_low, other_high = _range(other.value, other.low, other.high)
+    if not isinstance(claim.value, int | float):
+        return False
+    (low, high), (other_low, other_high) = claim.bounds, _range(other)
     percent = derived.unit == "percent"
     slack = PERCENT_POINTS if percent else RATIO_TOLERANCE * max(abs(other_low), abs(other_high))
     if _meets(low, high, other_low, other_high, slack):
@@ -307,26 +289,21 @@ def measured_quantity(fact: Fact | None) -> Quantity | None:
     return fact.quantity() if fact is not None and fact.state == "measured" else None
 
 
-def _known_values(lab: Lab, claim_id: str, circumstances: Circumstances) -> tuple[KnownValue, ...]:
-    if not circumstances.known_values_apply:
-        return ()
-    return tuple(k for k in lab.known_values if k.id == claim_id)
-
-
 def _basis(fact: Fact) -> str:
     return "artifact" if fact.arm == "committed" else "rebuild"
 
 
-def is_explained(lab: Lab, claim: Claim, facts: Sequence[Fact], circumstances: Circumstances) -> bool | None:
+def is_explained(given: Given, claim: Claim) -> bool | None:
     """Return whether a size is that of a fact or a known one, on any arm; None with neither.
 
     What another compiler made says nothing either way.
     """
-    metric = lab.metrics.get(claim.id.partition(".")[2])
+    metric = given.lab.metrics.get(claim.id.partition(".")[2])
     if metric is None or metric.tolerance != "printed" or not isinstance(claim.value, int | float):
         return None
-    known = _known_values(lab, claim.id, circumstances)
-    measured = [f.value for f in facts_for(lab, claim.id, facts) if f.comparable and isinstance(f.value, int | float)]
+    known = given.known_values(claim.id)
+    there = [f for f in facts_for(given.lab, claim.id, given.facts) if f.comparable]
+    measured = [f.value for f in there if isinstance(f.value, int | float)]
     if not known and not measured:
         return None
     return any(is_known(claim, k) for k in known) or any(_encloses(claim, v) or _near(claim, v) for v in measured)
@@ -350,7 +327,7 @@ def _is_exact(claim: Claim) -> bool:
 
 
 def _encloses(claim: Claim, value: float) -> bool:
-    low, high = _range(claim.value, claim.low, claim.high)
+    low, high = claim.bounds
     return (claim.qualifier == "<" or low <= value) and (claim.qualifier == ">" or value <= high)
 
 
@@ -362,7 +339,7 @@ def _size_slack(claim: Claim) -> float:
     """Return the larger of printed precision and 5 %, bytes; the range of a bound is no precision."""
     if _is_exact(claim):
         return 0.0
-    low, high = _range(claim.value, claim.low, claim.high)
+    low, high = claim.bounds
     precision = 0.0 if claim.qualifier in BOUNDS else (high - low) / 2
     return max(precision, RELATIVE_TOLERANCE * abs(_middle(claim.value)))
 
@@ -373,9 +350,9 @@ def _size_tolerance(claim: Claim) -> float | None:
     return round(_size_slack(claim) / middle, 4) if middle else None
 
 
-def _range(value: object, low: float | None, high: float | None) -> tuple[float, float]:
-    middle = _middle(value)
-    return (middle if low is None else low), (middle if high is None else high)
+def _range(other: Quantity) -> tuple[float, float]:
+    middle = _middle(other.value)
+    return (middle if other.low is None else other.low), (middle if other.high is None else other.high)
 
 
 def _middle(value: object) -> float:

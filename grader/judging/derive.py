@@ -12,7 +12,7 @@ from grader.model.grade import Fact, Quantity
 from grader.model.lab import Derived, KnownValue, Lab
 from grader.model.report import Claim
 from grader.model.selection import facts_for, is_own_arm, notions_of
-from grader.units import parse_quantity
+from grader.units import label_scales
 
 SCALE = {"percent": 100.0, "ratio": 1.0}
 """Formulas give fractions; people and claims use percent."""
@@ -120,7 +120,7 @@ def _readings(claim_id: str, stated: Mapping[str, Claim], claims: Sequence[Claim
 def _meanings(claim: Claim) -> tuple[Range, ...]:
     """Return the ranges of a number, decimal first where its label has two meanings."""
     low, high = claim.bounds  # the caller took only numbers
-    scales = _scales(claim.written_unit) if claim.unit == "byte" else None
+    scales = label_scales(claim.written_unit or "") if claim.unit == "byte" else None
     if scales is None:
         return ((low, high),)
     decimal, binary = scales
@@ -139,14 +139,6 @@ def _scale(claim: Claim, decimal: float, binary: float) -> float:
     return decimal if _is_in(claim.value, decimal, binary) else binary
 
 
-def _scales(unit: str | None) -> tuple[float, float] | None:
-    """Return the decimal and the binary meaning of a unit's label, bytes; None if it has one meaning only."""
-    read = parse_quantity(f"1 {unit}", "byte", base="decimal") if unit else None
-    if read is None or not read.ambiguous:
-        return None
-    return float(read.value), float(1024 ** round(math.log(read.value, 1000)))
-
-
 def _is_in(value: float, scale: float, other: float) -> bool:
     """Return whether a number was printed in units of `scale`: there it has no more digits than in the other."""
     return len(f"{value / scale:.9g}") <= len(f"{value / other:.9g}")
@@ -158,7 +150,8 @@ def _values_alike(stated: Sequence[Claim | None]) -> tuple[float, ...] | None:
     if len(numbers) != len(stated):
         return None
     units = {(c.written_unit or "").casefold() for c in numbers}
-    scales = _scales(numbers[0].written_unit) if len(units) == 1 and numbers[0].unit == "byte" else None
+    shared = len(units) == 1 and numbers[0].unit == "byte"
+    scales = label_scales(numbers[0].written_unit or "") if shared else None
     values = [float(c.value) for c in numbers if isinstance(c.value, int | float)]
     if scales is None:
         return tuple(values)

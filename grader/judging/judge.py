@@ -38,6 +38,6 @@ def judge(
     """
     verdicts = judge_claims(lab, claims, facts, circumstances)
     seen = (*findings, *judge_rules(lab, claims, facts, circumstances))
-    evidence = Evidence(lab, facts, claims, verdicts, circumstances, suspicions(lab, seen))
+    evidence = Evidence(lab, claims, facts, circumstances, {v.id: v for v in verdicts}, suspicions(lab, seen))
     criteria = judge_criteria(evidence, marks)
     return Judgement(verdicts=verdicts, findings=seen, criteria=criteria, score=score(criteria))

@@ -6,20 +6,21 @@ Nothing is guessed: prose goes to a person, what could not be run costs nothing,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from grader.judging.given import Given
 from grader.judging.ownoutput import disagreeing
 from grader.model.base import Message
 from grader.model.grade import (
     Circumstances,
     Criterion,
     CriterionOutcome,
-    Fact,
     ManualMark,
     Score,
     Verdict,
 )
-from grader.model.lab import CriterionSpec, Lab
-from grader.model.report import ESTIMATED, EXAMPLE, Claim, preferred_claims
+from grader.model.lab import CriterionSpec
+from grader.model.report import ESTIMATED, EXAMPLE
 from grader.model.selection import best_fact, facts_for
 
 PARTIAL = 0.5
@@ -28,32 +29,19 @@ PARTIAL = 0.5
 Decision = tuple[CriterionOutcome, Message]
 
 
-class Evidence:
-    """All that a criterion may look at.  Invariant: never changed after construction."""
+@dataclass(frozen=True)
+class Evidence(Given):
+    """All that a criterion may look at; verdicts by id, suspicions are rules by criterion."""
 
-    def __init__(
-        self,
-        lab: Lab,
-        facts: Sequence[Fact],
-        claims: Sequence[Claim],
-        verdicts: Sequence[Verdict],
-        circumstances: Circumstances,
-        suspicions: Mapping[str, str],
-    ) -> None:
-        self.lab = lab
-        self.facts = facts
-        self.claims = preferred_claims(claims)
-        self.all_claims = claims
-        self.verdicts = {v.id: v for v in verdicts}
-        self.circumstances = circumstances
-        self.suspicions = suspicions
+    verdicts: Mapping[str, Verdict]
+    suspicions: Mapping[str, str]
 
     def handed_in(self, task: str, *, prose: bool = False) -> bool:
         """True if something of the student's own is there for a task; written answers need own words."""
         wanted = self.lab.handed_in[task]
         if prose:
             return self.circumstances.own_words >= max(1, wanted.own_words)
-        if any(c in self.claims and self.claims[c].stated for c in wanted.claims):
+        if any(c in self.stated and self.stated[c].stated for c in wanted.claims):
             return True
         return any(f in self.circumstances.own_files for f in wanted.files)
 
@@ -255,7 +243,7 @@ def _not_stated(claim_id: str, evidence: Evidence) -> Decision:
 
 def _measurement(claim_id: str, evidence: Evidence) -> Decision:
     """Stated, usable, in agreement with the report's own output; never how fast."""
-    claim, metric = evidence.claims.get(claim_id), evidence.lab.metrics[claim_id.partition(".")[2]]
+    claim, metric = evidence.stated.get(claim_id), evidence.lab.metrics[claim_id.partition(".")[2]]
     if claim is None or not isinstance(claim.value, int | float):
         return _not_stated(claim_id, evidence)
     if metric.floor is not None and claim.value < metric.floor:
@@ -264,7 +252,7 @@ def _measurement(claim_id: str, evidence: Evidence) -> Decision:
         return "review", Message(code="criterion.above-ceiling", params={"id": claim_id, "quote": claim.quote})
     if claim.qualifier == ESTIMATED:
         return "review", Message(code="criterion.estimate", params={"quote": claim.quote})
-    other = disagreeing(claim, evidence.all_claims)
+    other = disagreeing(claim, evidence.claims)
     if other is not None:
         params = {"quote": other.quote, "line": other.line}
         return "review", Message(code="criterion.own-output-differs", params=dict(params))
@@ -273,7 +261,7 @@ def _measurement(claim_id: str, evidence: Evidence) -> Decision:
 
 def _stated(spec: CriterionSpec, evidence: Evidence) -> Decision:
     for claim_id in spec.from_:
-        claim = evidence.claims.get(claim_id)
+        claim = evidence.stated.get(claim_id)
         if claim is None or not claim.stated:
             return _perhaps_in_a_picture(
                 evidence, Message(code="criterion.not-stated", params={"id": claim_id}), apart=spec.bonus
@@ -332,7 +320,7 @@ def _evidence(spec: CriterionSpec, evidence: Evidence) -> tuple[str, ...]:
     """Point at what decided: report lines and facts."""
     found: list[str] = []
     for wanted in spec.from_:
-        claim = evidence.claims.get(wanted)
+        claim = evidence.stated.get(wanted)
         if claim is not None and spec.evidence == "claimed":
             found.append(f"report:{claim.line}")
         if spec.evidence == "executed":

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from grader.judging.compare import follows_row, is_explained
 from grader.judging.expression import Operand, evaluate_condition
+from grader.judging.given import Given
 from grader.judging.ownoutput import disagreeing, printed_of
 from grader.judging.soundness import is_sound
 from grader.model.base import Message
 from grader.model.grade import Circumstances, Fact, Finding
 from grader.model.lab import Lab, Rule
-from grader.model.report import ESTIMATED, EXAMPLE, Claim, preferred_claims
+from grader.model.report import ESTIMATED, EXAMPLE, Claim
 from grader.model.selection import best_fact, preference
 
 RULE_CODE = "rule."
@@ -35,8 +36,9 @@ def judge_rules(
     A rule that asks for `each` reading is tried for all of them, the preferred one first: a value that was wrongly
     taken for the quantity must not be all that a finding rests on, unless the rule says that it may.
     """
-    stated = preferred_claims(claims)
-    operands = {claim_id: _claim_operand(lab, c, claims, facts, circumstances) for claim_id, c in stated.items()}
+    given = Given(lab, claims, facts, circumstances)
+    stated = given.stated
+    operands = {claim_id: _claim_operand(given, c) for claim_id, c in stated.items()}
     measured = _fact_operands(lab, facts)
     findings: list[Finding] = []
     for rule in lab.rules:
@@ -44,11 +46,11 @@ def judge_rules(
             continue
         seen: set[str] = set()
         for about in _asked(rule, claims, stated):
-            given = operands
+            tried = operands
             if about is not None and about is not stated.get(rule.about):
-                given = operands | {rule.about: _claim_operand(lab, about, claims, facts, circumstances)}
+                tried = operands | {rule.about: _claim_operand(given, about)}
             quote = about.quote if about else ""
-            hit = quote not in seen and evaluate_condition(rule.when, given, measured) is True
+            hit = quote not in seen and evaluate_condition(rule.when, tried, measured) is True
             if not hit and rule.each == "with_preferred" and not seen:
                 break
             if not hit:
@@ -92,9 +94,7 @@ def _finding(rule: Rule, about: Claim | None, claims: Sequence[Claim]) -> Findin
     )
 
 
-def _claim_operand(
-    lab: Lab, claim: Claim, claims: Sequence[Claim], facts: Sequence[Fact], circumstances: Circumstances
-) -> Operand:
+def _claim_operand(given: Given, claim: Claim) -> Operand:
     return Operand(
         claim.value,
         claim.low,
@@ -103,16 +103,16 @@ def _claim_operand(
         notion=claim.notion,
         source=claim.source,
         quote=claim.quote,
-        known=is_explained(lab, claim, facts, circumstances),
-        confirmed=_is_confirmed(claim, claims),
-        sound=_is_sound(lab, claim, claims),
+        known=is_explained(given, claim),
+        confirmed=_is_confirmed(claim, given.claims),
+        sound=_is_sound(given, claim),
     )
 
 
-def _is_sound(lab: Lab, claim: Claim, claims: Sequence[Claim]) -> bool | None:
+def _is_sound(given: Given, claim: Claim) -> bool | None:
     """Return whether a quote agrees with itself, and a derived cell with its row; None where nothing tells."""
-    follows = follows_row(lab, claim, claims)
-    return is_sound(lab, claim) if follows is None else follows
+    follows = follows_row(given, claim)
+    return is_sound(given.lab, claim) if follows is None else follows
 
 
 def _is_confirmed(claim: Claim, claims: Sequence[Claim]) -> bool | None:

@@ -11,8 +11,9 @@ from grader.model.run import BuildResult
 from grader.model.submission import Submission
 from grader.model.trouble import trouble
 from grader.ports import Engine
+from grader.workflow.once import Kind, made_once
 from grader.workflow.plan import choose_source, source_dir, source_key
-from grader.workflow.records import load_record, read_record
+from grader.workflow.records import read_record
 from grader.workflow.site import Site
 
 RECIPE = "1"
@@ -28,59 +29,33 @@ class Built(Record):
     cached: bool
 
 
-class _NothingMadeError(Exception):
-    """Leaves `Store.directory` without an entry."""
-
-
 def build_subject(site: Site, subject: str, step: Step, submission: Submission, work: Path) -> Built:
     """Build one subject, or take what an earlier build of the same content gave.
-
-    An artifact is kept with its record in one directory; of builds without one only a student's failure is kept,
-    as everything else may go otherwise the next time.
 
     Args:
         work: Holds the artifact where the cache is not used; the caller keeps it as long as the artifact is needed.
     """
-    engine, store = site.engine, site.store
+    engine = site.engine
     source = choose_source(submission, step, engine.capabilities())
     if isinstance(source, Message):
         return Built(result=BuildResult(subject=subject, state="not_run", artifact=None, reason=source), cached=False)
-    made: list[BuildResult] = []
 
     def build(folder: Path) -> BuildResult:
         site.progress.step(f"build {subject}")
         try:
             with site.lock.shared():
-                made.append(engine.build(subject, step, source, source_dir(submission), folder))
+                return engine.build(subject, step, source, source_dir(submission), folder)
         except TimeLimitError as error:
             reason = trouble("infra.build-broke", error)
-            made.append(BuildResult(subject=subject, state="not_run", artifact=None, reason=reason))
-        return made[-1]
+            return BuildResult(subject=subject, state="not_run", artifact=None, reason=reason)
 
     if not site.use_cache:
         folder = work / f"build-{subject}"
         folder.mkdir()
         return Built(result=build(folder), cached=False)
     key = _key(subject, step, source, submission, engine)
-    failure = load_record(store, "build-failure", key, BuildResult)
-    if failure is not None:
-        return Built(result=failure, cached=True)
-
-    def fill(folder: Path) -> None:
-        result = build(folder)
-        if result.artifact is None:
-            raise _NothingMadeError
-        (folder / RECORD).write_bytes(canonical_json(_placed(result, Path())))
-
-    try:
-        folder = store.directory("build", key, fill, lambda kept: _read(kept) is not None)
-    except _NothingMadeError:
-        if made[-1].state == "failed":
-            store.save("build-failure", key, canonical_json(made[-1]))
-        return Built(result=made[-1], cached=False)
-    result = _read(folder)
-    assert result is not None  # `directory` has just found it whole
-    return Built(result=result, cached=not made)
+    result, cached = made_once(site.store, _BUILDS, key, build)
+    return Built(result=result, cached=cached)
 
 
 def content_key(*parts: str | bytes) -> str:
@@ -94,6 +69,12 @@ def _key(subject: str, step: Step, source: BuildSource, submission: Submission, 
     tools = [canonical_json(tool) for tool in engine.tools() if tool.name in names]
     what = (subject, str(step.timeout_s), canonical_json(source), source_key(submission, source))
     return content_key(RECIPE, engine.name, *what, *tools)
+
+
+def _keep(result: BuildResult, folder: Path) -> bool:
+    if result.artifact is not None:
+        (folder / RECORD).write_bytes(canonical_json(_placed(result, Path())))
+    return result.artifact is not None
 
 
 def _read(folder: Path) -> BuildResult | None:
@@ -115,3 +96,6 @@ def _placed(result: BuildResult, folder: Path) -> BuildResult:
     assert result.artifact is not None
     path = str(folder / Path(result.artifact.path).name)
     return result.model_copy(update={"artifact": result.artifact.model_copy(update={"path": path})})
+
+
+_BUILDS = Kind("build", BuildResult, _keep, _read)

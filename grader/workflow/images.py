@@ -16,8 +16,9 @@ from grader.model.submission import Submission
 from grader.model.trouble import trouble
 from grader.ports import ImageBuilder
 from grader.workflow.build import content_key
+from grader.workflow.once import Kind, made_once
 from grader.workflow.plan import folder_key, missing_file, source_dir, why_not
-from grader.workflow.records import load_record, read_record
+from grader.workflow.records import read_record
 from grader.workflow.site import Site
 
 RECIPE = "2"
@@ -40,16 +41,10 @@ class _Kept(Record):
     archive_sha256: str
 
 
-class _NothingMadeError(Exception):
-    """Leaves `Store.directory` without an entry."""
-
-
 def build_image(
     site: Site, subject: str, source: ImageSource, submission: Submission, built: BuildResult | None, work: Path
 ) -> BuiltImage | None:
     """Build the image of one subject, or take what an earlier build of the same content gave.
-
-    As of artifacts, only images and a student's own mistakes are kept.
 
     Args:
         built: What building the subject's artifact gave, which some recipes take in.
@@ -94,14 +89,11 @@ class _Wanted:
 
 
 def _build(site: Site, images: ImageBuilder, wanted: _Wanted, work: Path) -> BuiltImage:
-    made: list[ImageResult] = []
-
     def build(folder: Path) -> ImageResult:
         site.progress.step(f"image {wanted.subject}")
         with site.lock.shared():
             folder_in = source_dir(wanted.submission)
-            made.append(images.build_image(wanted.subject, wanted.source, folder_in, wanted.artifact, folder))
-        return made[-1]
+            return images.build_image(wanted.subject, wanted.source, folder_in, wanted.artifact, folder)
 
     if not site.use_cache:
         folder = work / f"image-{wanted.subject}"
@@ -109,26 +101,15 @@ def _build(site: Site, images: ImageBuilder, wanted: _Wanted, work: Path) -> Bui
         return BuiltImage(result=build(folder), cached=False)
     with site.lock.shared():
         key = wanted.key(images)
-    failure = load_record(site.store, "image-failure", key, ImageResult)
-    if failure is not None:
-        return BuiltImage(result=failure, cached=True)
+    result, cached = made_once(site.store, _IMAGES, key, build)
+    return BuiltImage(result=result, cached=cached)
 
-    def fill(folder: Path) -> None:
-        result = build(folder)
-        if result.image is None:
-            raise _NothingMadeError
+
+def _keep(result: ImageResult, folder: Path) -> bool:
+    if result.image is not None:
         kept = _Kept(result=_placed(result, Path()), archive_sha256=_digest(Path(result.image.artifact.path)))
         (folder / RECORD).write_bytes(canonical_json(kept))
-
-    try:
-        folder = site.store.directory("image", key, fill, lambda kept: _read(kept) is not None)
-    except _NothingMadeError:
-        if made[-1].state == "failed":
-            site.store.save("image-failure", key, canonical_json(made[-1]))
-        return BuiltImage(result=made[-1], cached=False)
-    result = _read(folder)
-    assert result is not None  # `directory` has just found it whole
-    return BuiltImage(result=result, cached=not made)
+    return result.image is not None
 
 
 def _read(folder: Path) -> ImageResult | None:
@@ -143,6 +124,9 @@ def _read(folder: Path) -> ImageResult | None:
     except OSError:
         return None
     return result if whole else None
+
+
+_IMAGES = Kind("image", ImageResult, _keep, _read)
 
 
 def _digest(archive: Path) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from grader.claims.gaps import absent_rows, empty_cells
 from grader.claims.reader import read_report
+from grader.judging.circumstances import with_reading
 from grader.judging.judge import Judgement, judge
 from grader.judging.rules import RULE_CODE
-from grader.model.grade import Circumstances, Grade
+from grader.model.grade import Grade
 from grader.model.selftest import Case, CaseResult
 from grader.workflow.grade import LabUsed
 
@@ -41,17 +42,8 @@ def judge_report(used: LabUsed, grade: Grade, report: bytes, *, empty: bool = Fa
     """Judge another report beside the solution's files; with `empty` beside the course's alone."""
     lab = used.lab
     reading = read_report(report, lab, used.template, max_bytes=max(1, len(report)))
-    there = grade.circumstances
-    circumstances = Circumstances(
-        sources_changed=there.sources_changed,
-        known_values_apply=there.known_values_apply,
-        own_files=() if empty else there.own_files,
-        own_words=reading.own_words,
-        pictures=len(reading.pictures),
-        has_table=reading.table is not None,
-        empty_cells=empty_cells(lab, reading),
-        absent_rows=absent_rows(lab, reading),
-    )
+    files = grade.circumstances.model_copy(update={"own_files": ()}) if empty else grade.circumstances
+    circumstances = with_reading(files, reading, empty_cells(lab, reading), absent_rows(lab, reading))
     made_on_the_way = [f for f in grade.findings if not f.message.code.startswith(RULE_CODE)]
     return judge(lab, grade.facts, reading.claims, circumstances, {}, made_on_the_way)
 

@@ -16,6 +16,8 @@ from grader.adapters.sandbox import Sandbox
 from grader.model.base import Record
 from grader.model.run import Bind, Command, Completed, Limits
 from grader.ports import SandboxStatus
+from tests.adapters.opened import containerd as containerd
+from tests.adapters.opened import docker as docker
 from tests.adapters.talk import Request, Talk
 from tests.engines.fixtures import engines as engines
 from tests.engines.fixtures import go_image as go_image
@@ -33,6 +35,8 @@ from pathlib import Path
 from grader.adapters.sandbox import Sandbox
 from grader.errors import HostError
 from grader.model.run import Command
+from tests.adapters.opened import containerd as containerd
+from tests.adapters.opened import docker as docker
 from tests.adapters.talk import Request, talk
 runner = Sandbox(lock=Path(sys.argv[1]))
 print(runner.status().model_dump_json(), flush=True)

@@ -13,6 +13,11 @@ from tests.images import Json, docker_save, tar
 
 BUSYBOX = Path("/bin/busybox")
 PLATFORM = str(host_platform())
+SERVE = (
+    "echo begun; while :; do printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nhi'"
+    " | /bin/busybox nc -l -p 8080; done"
+)
+"""A server in a shell."""
 
 
 def image(folder: Path, files: Mapping[str, bytes], entrypoint: Sequence[str], **config: object) -> Artifact:

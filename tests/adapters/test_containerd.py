@@ -4,66 +4,35 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from grader.adapters.cgroupparents import CgroupParents
-from grader.adapters.cgroups import mount_points
 from grader.adapters.containerd import WASM, Containerd, ContainerdEngine, find_address, open_containerd
 from grader.adapters.containerfile import host_platform
 from grader.adapters.ociarchive import OciArchive
 from grader.adapters.owner import own_name
 from grader.errors import HostError
-from grader.model.run import Artifact, Completed, Limits
+from grader.model.run import Artifact, Completed
 from grader.recipes.oci import Platform
-from tests.adapters.containers import image, once, server, shell
+from tests.adapters.containers import SERVE, once, server, shell
+from tests.adapters.opened import LIMITS, left_in_containerd, opened_containerd
 from tests.engines.engines import Engines
 from tests.engines.wasm import ECHO, ENDLESS, HOLDS, TRAP, wasm_archive
 from tests.images import Blobs, tar, zipped
 from tests.samplelab import small_lab
 
-LIMITS = Limits(timeout_s=30, memory_bytes=64 << 20, pids=64, disk_bytes=16 << 20)
 WASM_LIMITS = LIMITS.model_copy(update={"memory_bytes": 512 << 20})
 
 pytestmark = [pytest.mark.serial, pytest.mark.once]
 
 
-@contextmanager
-def opened(engines: Engines) -> Iterator[Containerd]:
-    parents = CgroupParents.find()
-    if parents.missing is not None:
-        pytest.skip(f"needs: cgroups: {parents.missing.params}")
-    with open_containerd(Path(engines.containerd_address), "/usr/bin", parents) as containerd:
-        yield containerd
-
-
-@pytest.fixture
-def containerd(engines: Engines) -> Iterator[Containerd]:
-    with opened(engines) as containerd:
-        yield containerd
-    assert not any(left(engines))
-
-
 @pytest.fixture
 def engine(containerd: Containerd) -> ContainerdEngine:
     return ContainerdEngine(small_lab().probes.values(), containerd, containerd.runner)
-
-
-def left(engines: Engines, pid: int | None = None) -> tuple[object, ...]:
-    """Return what is there of a grader, by its process: namespaces, pipes, shims and cgroups."""
-    mine = f"lab-grader-*-{pid or os.getpid()}-*"
-    spaces = [name for name in engines.run("ctr", "namespaces", "ls", "-q").stdout.split() if name.startswith("lab-")]
-    pipes = [path.name for path in Path(tempfile.gettempdir()).glob(mine)]
-    points = [point for point, _ in mount_points(Path("/proc/self")).values()]
-    groups = [str(path) for point in points for path in point.glob(mine)]
-    words = ["pgrep", "-f", f"containerd-shim.*{mine.replace('*', '[0-9]*')}"]
-    shims = subprocess.run(words, capture_output=True, text=True, check=False)
-    return spaces, pipes, groups, shims.stdout.split()
 
 
 def wasm(folder: Path, text: str, *, env: tuple[str, ...] = ()) -> Artifact:
@@ -76,13 +45,6 @@ def wasm(folder: Path, text: str, *, env: tuple[str, ...] = ()) -> Artifact:
 def ran(engine: ContainerdEngine, what: Artifact, **changes: object) -> Completed:
     limits = LIMITS.model_copy(update=changes)
     return engine.run_once(engine.command("ctr-runc", what, once({"WORD": "hello"}), limits))
-
-
-def test_a_container_says_its_word_and_leaves_nothing(engine: ContainerdEngine, tmp_path: Path) -> None:
-    done = ran(engine, shell(tmp_path, "echo $WORD; echo aside >&2; exit 3"))
-    assert (done.outcome, done.exit_code, done.stdout, done.stderr) == ("failed", 3, "hello\n", "aside\n")
-    assert done.argv[:3] == ("ctr", "run", "--rm")
-    assert own_name() not in " ".join(done.argv)
 
 
 def test_arguments_do_not_replace_the_entry_point(engine: ContainerdEngine, tmp_path: Path) -> None:
@@ -144,56 +106,9 @@ def test_a_volume_is_writable(engine: ContainerdEngine, tmp_path: Path) -> None:
     assert (done.outcome, done.stdout) == ("ok", "hello\n")
 
 
-def test_a_program_that_never_ends_is_ended_with_its_container(engine: ContainerdEngine, tmp_path: Path) -> None:
-    done = ran(engine, shell(tmp_path, "echo begun; while :; do :; done"), timeout_s=2)
-    assert (done.outcome, done.stdout) == ("timeout", "begun\n")
-
-
-def test_output_without_end_is_cut(engine: ContainerdEngine, tmp_path: Path) -> None:
-    done = ran(engine, shell(tmp_path, "/bin/busybox yes"), output_bytes=10_000)
-    assert (done.outcome, len(done.stdout)) == ("output-limit", 10_000)
-
-
-def test_memory_above_the_cap_is_named(engine: ContainerdEngine, tmp_path: Path) -> None:
-    done = ran(engine, shell(tmp_path, "x=xxxxxxxx; while :; do x=$x$x; done"))
-    assert done.reason is not None
-    assert (done.reason.code, done.reason.params) == ("run.memory-limit", {"bytes": 64 << 20})
-
-
-def test_more_processes_than_the_cap_cannot_be_started(engine: ContainerdEngine, tmp_path: Path) -> None:
-    script = "i=0; while [ $i -lt 80 ]; do /bin/busybox sleep 9 & i=$((i+1)); done; echo all started"
-    done = ran(engine, shell(tmp_path, script), timeout_s=20)
-    assert "all started" not in done.stdout
-    assert "fork" in done.stderr
-
-
 def test_a_program_that_speaks_as_ctr_does_is_still_the_program(engine: ContainerdEngine, tmp_path: Path) -> None:
     done = ran(engine, shell(tmp_path, "echo 'ctr: failed to create shim task' >&2; exit 1"))
     assert (done.outcome, done.exit_code) == ("failed", 1)
-
-
-def test_an_image_that_names_no_program_is_not_started(engine: ContainerdEngine, tmp_path: Path) -> None:
-    done = ran(engine, image(tmp_path, {"readme": b"x"}, ["/no/such/program"]))
-    assert done.outcome == "not-started"
-    assert done.reason is not None
-    assert "no such file" in str(done.reason.params["error"])
-
-
-def test_memory_is_of_the_container_and_near_what_it_holds(engine: ContainerdEngine, tmp_path: Path) -> None:
-    held = "x=$(/bin/busybox head -c 20000000 /dev/zero | /bin/busybox tr '\\0' x); echo ${#x}"
-    small = engine.memory(engine.command("ctr-runc", shell(tmp_path, "echo 0"), once(), LIMITS))
-    large = engine.memory(engine.command("ctr-runc", shell(tmp_path, held), once(), LIMITS))
-    assert large.stdout == "20000000\n"
-    floor, peak = small.memory_peak[0], large.memory_peak[0]
-    first, *others = (reading.notion for reading in large.memory_peak)
-    assert (first, set(others) <= {"shim"}) == ("cgroup", True)  # on a busy host no sample may meet so short a run
-    assert peak.size_bytes - floor.size_bytes > 18_000_000
-
-
-SERVE = (
-    "echo begun; while :; do printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nhi'"
-    " | /bin/busybox nc -l -p 8080; done"
-)
 
 
 def test_a_server_is_reached_looked_at_and_stopped(engine: ContainerdEngine, tmp_path: Path) -> None:
@@ -207,15 +122,6 @@ def test_a_server_is_reached_looked_at_and_stopped(engine: ContainerdEngine, tmp
         stopped = serving.stop(0.5)
     assert stopped.how == "killed"  # a shell as first process has no handler for SIGTERM
     assert stopped.completed.stdout.startswith("begun\n")
-
-
-def test_a_server_that_ends_by_itself_says_so(engine: ContainerdEngine, tmp_path: Path) -> None:
-    command = engine.command("ctr-runc", shell(tmp_path, "echo no; exit 4"), server(), LIMITS)
-    with engine.serve(command, 8080) as serving:
-        while not serving.ended():
-            time.sleep(0.02)
-        stopped = serving.stop(1)
-    assert (stopped.how, stopped.completed.exit_code) == ("by-itself", 4)
 
 
 def test_a_plan_needs_no_image(engine: ContainerdEngine) -> None:
@@ -336,7 +242,8 @@ from pathlib import Path
 from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.containerd import ContainerdEngine, open_containerd
 from grader.model.run import Artifact, Limits
-from tests.adapters.containers import server
+from tests.adapters.containers import SERVE, once, server, shell
+from tests.adapters.opened import LIMITS, left_in_containerd, opened_containerd
 from tests.samplelab import small_lab
 parents = CgroupParents.find()
 what = Artifact.model_validate_json(sys.argv[2])
@@ -358,14 +265,14 @@ def test_what_a_killed_grader_leaves_is_removed_by_the_next(engines: Engines, tm
     assert killed.stdout.readline() == "serving\n"
     killed.kill()
     killed.communicate()
-    assert left(engines, killed.pid)[0]  # its namespace, whatever is still in it
-    with opened(engines):
+    assert left_in_containerd(engines, killed.pid)[0]  # its namespace, whatever is still in it
+    with opened_containerd(engines):
         pass
-    assert not any(left(engines, killed.pid))
+    assert not any(left_in_containerd(engines, killed.pid))
 
 
 def test_a_daemon_that_dies_is_a_broken_host(own_engines: Engines, tmp_path: Path) -> None:
-    with opened(own_engines) as containerd:
+    with opened_containerd(own_engines) as containerd:
         engine = ContainerdEngine(small_lab().probes.values(), containerd, containerd.runner)
         assert ran(engine, shell(tmp_path, "echo $WORD")).outcome == "ok"
         os.kill(own_engines.pid("containerd"), signal.SIGKILL)

@@ -7,46 +7,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from grader.adapters import dockerapi
 from grader.adapters.cgroupparents import CgroupParents
-from grader.adapters.cgroups import mount_points
 from grader.adapters.docker import Docker, DockerEngine, find_client, find_socket, open_docker
 from grader.adapters.owner import LABEL
 from grader.errors import HostError
-from grader.model.run import Artifact, Completed, Limits
-from tests.adapters.containers import image, once, server, shell
+from grader.model.run import Artifact, Completed
+from tests.adapters.containers import SERVE, once, server, shell
+from tests.adapters.opened import LIMITS, left_in_docker, opened_docker, socket_of
 from tests.engines.engines import PROGRAMS, Engines
 
-LIMITS = Limits(timeout_s=30, memory_bytes=64 << 20, pids=64, disk_bytes=16 << 20)
-
 pytestmark = [pytest.mark.serial, pytest.mark.once]
-
-
-def socket_of(engines: Engines) -> Path:
-    return Path(engines.docker_host.removeprefix("unix://"))
-
-
-@contextmanager
-def opened(engines: Engines) -> Iterator[Docker]:
-    parents = CgroupParents.find()
-    if parents.missing is not None:
-        pytest.skip(f"needs: cgroups: {parents.missing.params}")
-    with open_docker(socket_of(engines), "/usr/bin", parents) as docker:
-        yield docker
-
-
-@pytest.fixture
-def docker(engines: Engines) -> Iterator[Docker]:
-    before = left(engines)
-    with opened(engines) as docker:
-        yield docker
-    assert left(engines) == before
 
 
 @pytest.fixture
@@ -54,25 +30,9 @@ def engine(docker: Docker) -> DockerEngine:
     return DockerEngine(docker, docker.runner)
 
 
-def left(engines: Engines) -> tuple[list[str], ...]:
-    """Return every object that a daemon has, and every cgroup of ours."""
-    asked = (("ps", "-aq"), ("images", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
-    objects = [sorted(engines.run(engines.docker, *argv).stdout.split()) for argv in asked]
-    points = [point for point, _ in mount_points(Path("/proc/self")).values()]
-    return (*objects, [str(path) for point in points for path in point.glob(f"lab-grader-*-{os.getpid()}-*")])
-
-
-def ran(engine: DockerEngine, what: Artifact, arm: str = "docker", **changes: object) -> Completed:
+def ran(engine: DockerEngine, what: Artifact, **changes: object) -> Completed:
     limits = LIMITS.model_copy(update=changes)
-    return engine.run_once(engine.command(arm, what, once({"WORD": "hello"}), limits))
-
-
-@pytest.mark.parametrize("arm", ["docker", "docker-nonet"])
-def test_a_container_says_its_word_and_leaves_nothing(engine: DockerEngine, tmp_path: Path, arm: str) -> None:
-    done = ran(engine, shell(tmp_path, "echo $WORD; echo aside >&2; exit 3"), arm)
-    assert (done.outcome, done.exit_code, done.stdout, done.stderr) == ("failed", 3, "hello\n", "aside\n")
-    assert done.total_s > 0
-    assert done.argv[:3] == ("docker", "run", "--rm")
+    return engine.run_once(engine.command("docker", what, once({"WORD": "hello"}), limits))
 
 
 def test_an_image_is_loaded_once_and_its_line_names_nothing_of_this_run(engine: DockerEngine, tmp_path: Path) -> None:
@@ -154,59 +114,12 @@ def answer_all(listening: socket.socket) -> None:
             listening.accept()[0].close()
 
 
-def test_a_program_that_never_ends_is_ended_with_its_container(engine: DockerEngine, tmp_path: Path) -> None:
-    done = ran(engine, shell(tmp_path, "echo begun; while :; do :; done"), timeout_s=2)
-    assert (done.outcome, done.stdout) == ("timeout", "begun\n")
-
-
-def test_output_without_end_is_cut(engine: DockerEngine, tmp_path: Path) -> None:
-    done = ran(engine, shell(tmp_path, "/bin/busybox yes"), output_bytes=10_000)
-    assert (done.outcome, len(done.stdout)) == ("output-limit", 10_000)
-
-
-def test_memory_above_the_cap_is_named(engine: DockerEngine, tmp_path: Path) -> None:
-    done = ran(engine, shell(tmp_path, "x=xxxxxxxx; while :; do x=$x$x; done"))
-    assert done.reason is not None
-    assert (done.reason.code, done.reason.params) == ("run.memory-limit", {"bytes": 64 << 20})
-
-
-def test_more_processes_than_the_cap_cannot_be_started(engine: DockerEngine, tmp_path: Path) -> None:
-    script = "i=0; while [ $i -lt 80 ]; do /bin/busybox sleep 9 & i=$((i+1)); done; echo all started"
-    done = ran(engine, shell(tmp_path, script), timeout_s=20)
-    assert "all started" not in done.stdout
-    assert "fork" in done.stderr
-
-
 @pytest.mark.parametrize("code", [125, 126, 127])
 def test_a_program_that_ends_as_the_client_would_is_still_the_program(
     engine: DockerEngine, tmp_path: Path, code: int
 ) -> None:
     done = ran(engine, shell(tmp_path, f"echo 'docker: Error response from daemon: sorry.' >&2; exit {code}"))
     assert (done.outcome, done.exit_code) == ("failed", code)
-
-
-def test_an_image_that_names_no_program_is_not_started(engine: DockerEngine, tmp_path: Path) -> None:
-    done = ran(engine, image(tmp_path, {"readme": b"x"}, ["/no/such/program"]))
-    assert done.outcome == "not-started"
-    assert done.reason is not None
-    assert "no such file" in str(done.reason.params["error"])
-
-
-def test_memory_is_of_the_container_and_near_what_it_holds(engine: DockerEngine, tmp_path: Path) -> None:
-    held = "x=$(/bin/busybox head -c 20000000 /dev/zero | /bin/busybox tr '\\0' x); echo ${#x}"
-    small = engine.memory(engine.command("docker", shell(tmp_path, "echo 0"), once(), LIMITS))
-    large = engine.memory(engine.command("docker", shell(tmp_path, held), once(), LIMITS))
-    assert large.stdout == "20000000\n"
-    floor, peak = small.memory_peak[0], large.memory_peak[0]
-    first, *others = (reading.notion for reading in large.memory_peak)
-    assert (first, set(others) <= {"shim"}) == ("cgroup", True)  # on a busy host no sample may meet so short a run
-    assert peak.size_bytes - floor.size_bytes > 18_000_000
-
-
-SERVE = (
-    "echo begun; while :; do printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nhi'"
-    " | /bin/busybox nc -l -p 8080; done"
-)
 
 
 @pytest.mark.parametrize("arm", ["docker", "docker-nonet"])
@@ -228,15 +141,6 @@ def test_a_server_is_reached_looked_at_and_stopped(
     assert stopped.completed.stdout.startswith("begun\n")
 
 
-def test_a_server_that_ends_by_itself_says_so(engine: DockerEngine, tmp_path: Path) -> None:
-    command = engine.command("docker", shell(tmp_path, "echo no; exit 4"), server(), LIMITS)
-    with engine.serve(command, 8080) as serving:
-        while not serving.ended():
-            time.sleep(0.02)
-        stopped = serving.stop(1)
-    assert (stopped.how, stopped.completed.exit_code) == ("by-itself", 4)
-
-
 def test_a_plan_needs_no_image(engine: DockerEngine) -> None:
     unbuilt = Artifact(subject="native", label="image", sha256="", size=0, path="unbuilt")
     assert engine.command("docker", unbuilt, once(), LIMITS).argv[:2] == ("docker", "run")
@@ -248,7 +152,8 @@ from pathlib import Path
 from grader.adapters.cgroupparents import CgroupParents
 from grader.adapters.docker import DockerEngine, open_docker
 from grader.model.run import Artifact, Limits
-from tests.adapters.containers import server
+from tests.adapters.containers import SERVE, once, server, shell
+from tests.adapters.opened import LIMITS, left_in_docker, opened_docker, socket_of
 parents = CgroupParents.find()
 what = Artifact.model_validate_json(sys.argv[2])
 with open_docker(Path(sys.argv[1]), "/usr/bin", parents) as docker:
@@ -262,7 +167,7 @@ with open_docker(Path(sys.argv[1]), "/usr/bin", parents) as docker:
 
 
 def test_what_a_killed_grader_leaves_is_removed_by_the_next(engines: Engines, tmp_path: Path) -> None:
-    before = left(engines)
+    before = left_in_docker(engines)
     what = shell(tmp_path, "/bin/busybox sleep 60")
     argv = [sys.executable, "-c", KILLED, str(socket_of(engines)), what.model_dump_json()]
     killed = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -270,25 +175,24 @@ def test_what_a_killed_grader_leaves_is_removed_by_the_next(engines: Engines, tm
     assert killed.stdout.readline() == "serving\n"
     killed.kill()
     killed.communicate()
-    assert left(engines) != before
+    assert left_in_docker(engines) != before
     CgroupParents.find()
-    with opened(engines):
-        assert left(engines) == before
+    with opened_docker(engines):
+        assert left_in_docker(engines) == before
 
 
 def test_what_a_living_grader_has_is_left_alone(docker: Docker, engines: Engines) -> None:
     label = f"{LABEL}=1-2-3"  # of another pid namespace
     engines.run(engines.docker, "network", "create", "--label", label, "somebody-elses")
     try:
-        with opened(engines):
+        with opened_docker(engines):
             assert [network.name for network in docker.api.networks(label)] == ["somebody-elses"]
     finally:
         engines.run(engines.docker, "network", "rm", "somebody-elses")
 
 
 def test_a_daemon_that_dies_under_a_container_is_a_broken_host(own_engines: Engines, tmp_path: Path) -> None:
-    parents = CgroupParents.find()
-    with open_docker(socket_of(own_engines), "/usr/bin", parents) as docker:
+    with opened_docker(own_engines) as docker:
         engine = DockerEngine(docker, docker.runner)
         assert ran(engine, shell(tmp_path, "echo $WORD")).outcome == "ok"
         os.kill(own_engines.pid("dockerd"), signal.SIGKILL)
@@ -301,8 +205,7 @@ def test_a_daemon_that_hangs_under_a_container_is_a_broken_host(
     own_engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dockerapi, "ASK_S", 1.0)
-    parents = CgroupParents.find()
-    with open_docker(socket_of(own_engines), "/usr/bin", parents) as docker:
+    with opened_docker(own_engines) as docker:
         engine = DockerEngine(docker, docker.runner)
         what = shell(tmp_path, "echo $WORD")
         assert ran(engine, what).outcome == "ok"

@@ -107,7 +107,7 @@ def test_a_daemon_that_says_nothing_is_left_at_the_deadline(tmp_path: Path) -> N
         (answer(b'{"message":"write /x: no space left on device"}', "500 Oops"), "disk is full"),
         (answer(b'{"message":"driver failed at /var/lib/docker/x"}', "500 Oops"), "refuses: driver failed at …"),
         (answer(b"<html>", "502 Bad Gateway"), "refuses: <html>"),
-        (answer(b'{"ServerVersion":1}'), "cannot be read"),
+        (answer(b'{"ServerVersion":1}'), "cannot be read: `ServerVersion` does not fit"),
         (answer(b"not json"), "cannot be read"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "cannot be read"),
         (b"nonsense\r\n\r\n", "cannot be reached"),
@@ -118,6 +118,14 @@ def test_whatever_a_broken_daemon_says_is_a_host_error(tmp_path: Path, sent: byt
     with daemon(tmp_path, lambda connection: connection.sendall(sent)) as api, pytest.raises(HostError) as caught:
         api.info()
     assert said in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("status", "met"), [("204 No Content", True), ("404 Not Found", False), ("409 Conflict", False)]
+)
+def test_a_signal_that_meets_no_program_is_told_from_one_that_does(tmp_path: Path, status: str, met: bool) -> None:
+    with daemon(tmp_path, lambda connection: connection.sendall(answer(b"", status))) as api:
+        assert api.signal("x", "SIGTERM") is met
 
 
 @pytest.mark.parametrize(

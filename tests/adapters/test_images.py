@@ -24,7 +24,6 @@ from grader.model.run import Artifact
 from grader.ports import Call
 from grader.recipes.oci import Platform
 from grader.testing import FakeStore
-from tests.adapters.test_docker import docker as docker
 from tests.engines.engines import Engines
 from tests.engines.keeper import wait_until
 from tests.samplelab import small_lab
@@ -320,6 +319,13 @@ def test_a_file_that_is_not_there_is_the_recipes_mistake(wasm_building: ImageBui
     assert result.reason is not None
     assert (result.state, result.reason.code) == ("failed", "image.failed")
     assert "other.wasm" in str(result.reason.params["said"])
+
+
+def test_a_buildah_that_cannot_be_started_is_no_mistake_of_the_recipe(tmp_path: Path) -> None:
+    recipe = folder(tmp_path, {"Dockerfile.wasm": WASM_FILE}) / WASM.file
+    (tmp_path / "work").mkdir()
+    with pytest.raises(HostError, match="cannot be started: No such file"):
+        Buildah(tmp_path / "gone").build("wasm", WASM, recipe.parent, recipe, out(tmp_path), tmp_path / "work")
 
 
 def test_platforms_are_read_back_from_the_archive(wasm_building: ImageBuilding, tmp_path: Path) -> None:

@@ -48,6 +48,10 @@ def preferred(readings: tuple[Reading, ...]) -> Reading:
         ("4.5 MiB¹", 4.5 * MIB, None),
         ("4.5 MiB[^2]", 4.5 * MIB, None),
         ("4.5 MiB<br>stripped", 4.5 * MIB, None),
+        ("<b>4.5 MiB</b><script>alert(1)</script>", 4.5 * MIB, None),
+        ("<STYLE>p { margin: 1 MiB }</STYLE >4.5 MiB", 4.5 * MIB, None),
+        ("<!-- was 3 MiB -->4.5 MiB", 4.5 * MIB, None),
+        ("\x1b[1;32m4.5 MiB\x1b[0m", 4.5 * MIB, None),
         ("4.5 MiB MiB", 4.5 * MIB, None),
         ("$4.5$ MiB", 4.5 * MIB, None),
         ("4,698,112 B", 4698112, None),
@@ -276,7 +280,9 @@ def test_any_cell_gives_exactly_one_preferred_reading(text: str, dimension: Dime
                 assert r.low <= r.value <= r.high
 
 
-@pytest.mark.parametrize("cell", ["", "  ", "TODO", "**TODO**", "`___`", "XXX", "TODO → 4.48 MiB"])
+@pytest.mark.parametrize(
+    "cell", ["", "  ", "<!-- your size -->", "TODO", "**TODO**", "`___`", "XXX", "TODO → 4.48 MiB"]
+)
 def test_a_cell_that_nobody_filled_is_unanswered_whatever_it_should_hold(cell: str) -> None:
     assert is_unanswered(cell)
 

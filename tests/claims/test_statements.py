@@ -219,3 +219,8 @@ def test_files_beside_the_report_are_read_by_their_name_and_come_last(spoken: La
         "native.binary_size": (4.5 * MIB, "file", "out/binary.txt"),
     }
     assert [(r.code, r.file) for r in reading.rejected] == [("rejected.no-text", "out/picture.png")]
+
+
+def test_a_small_k_before_bytes_has_one_meaning_in_text_as_in_a_table(lab: Lab) -> None:
+    claim = only("The WASM binary size is 840 kB.", lab)
+    assert (claim.low, claim.value, claim.high, claim.meaning) == (839_500, 840_000, 840_500, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.judging.circumstances import circumstances_of
+from grader.judging.circumstances import circumstances_of, with_reading
 from grader.model.grade import Circumstances
 from grader.model.lab import Lab
 from grader.model.submission import Manifest, ManifestEntry, Submission
@@ -68,3 +68,18 @@ def test_without_a_report_there_are_no_words_and_no_table_but_the_gaps_are_kept(
     found = circumstances(lab, submission("."))
     assert (found.own_words, found.pictures, found.has_table) == (0, 0, False)
     assert (found.empty_cells, found.absent_rows) == (("a.native",), ("a",))
+
+
+def test_another_report_takes_the_place_of_all_that_the_first_one_said() -> None:
+    first = Circumstances(
+        sources_changed=True,
+        known_values_apply=False,
+        own_files=("app",),
+        own_words=9,
+        pictures=2,
+        has_table=True,
+        empty_cells=("a.native",),
+        filled_claims=("native.size",),
+    )
+    files = Circumstances(sources_changed=True, known_values_apply=False, own_files=("app",))
+    assert with_reading(first, None, ()) == files

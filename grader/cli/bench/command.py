@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import typer
 
 from grader.cli.bench.compare import compare_command
+from grader.cli.bench.options import (
+    ArgsOption,
+    ArmOption,
+    BaselineOption,
+    ColdFileOption,
+    EnvOption,
+    ExpectExitOption,
+    ExpectFreshOption,
+    ExpectJsonOption,
+    ExpectRegexOption,
+    ExportCsvOption,
+    ExportHyperfineOption,
+    ExportJsonOption,
+    ImageArmsOption,
+    ImageOption,
+    JsonOption,
+    MemoryOption,
+    PlotOption,
+    PrepareOption,
+    ReadyOption,
+    RoundsOption,
+    SamplesOption,
+    SeedOption,
+    ShellOption,
+    StateOption,
+    TimeLimitOption,
+    TimeoutOption,
+)
 from grader.cli.group import Commands
 from grader.cli.options import CacheOption, LangOption, LockOption, QuietOption
 from grader.errors import HostError, UsageError
-
-State = Literal["warm", "first", "file-cold"]
 
 EXIT_ARM_FAILED = 3
 
@@ -37,133 +62,32 @@ bench_app.command("compare")(compare_command)
 @bench_app.callback()
 def bench_command(
     context: typer.Context,
-    arm: Annotated[
-        list[str] | None,
-        typer.Option("--arm", metavar="NAME=CMD", help="A command to time and the name to call it by; give several."),
-    ] = None,
-    image: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--image",
-            metavar="[ARM=]IMAGE",
-            help="An image for --arms: an archive, or the name of one in Docker or containerd; several if need be.",
-        ),
-    ] = None,
-    image_arms: Annotated[
-        str | None,
-        typer.Option(
-            "--arms", metavar="ARM,…", help="Run it in containers: docker, ctr-runc, ctr-wasmtime and others."
-        ),
-    ] = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option("--env", metavar="NAME=VALUE", help="A variable for each program, such as MODE=once."),
-    ] = None,
-    args: Annotated[
-        str | None, typer.Option("--args", metavar="WORDS", help="What an image's program is given behind its name.")
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option("--baseline", metavar="NAME", help="The arm that divides the others; the first if not given."),
-    ] = None,
-    expect_json: Annotated[
-        bool,
-        typer.Option(
-            "--expect-json", help="Each run prints JSON, an object always with the keys of the arm's first run."
-        ),
-    ] = False,
-    expect_regex: Annotated[
-        str | None, typer.Option("--expect-regex", metavar="R", help="Each run prints something that this matches.")
-    ] = None,
-    expect_exit: Annotated[
-        int | None,
-        typer.Option(
-            "--expect-exit", metavar="N", min=0, max=255, help="Each run ends with this code, 0 if not given."
-        ),
-    ] = None,
-    expect_fresh: Annotated[
-        str | None,
-        typer.Option(
-            "--expect-fresh",
-            metavar="KEY[=2s]",
-            help="Each run prints a JSON object whose KEY is the time of its first byte, so far off at most.",
-        ),
-    ] = None,
-    ready: Annotated[
-        str,
-        typer.Option(
-            "--ready",
-            metavar="exit|first-byte|http://…",
-            help="Where the clock of the ratios stops: exit, first byte on stdout, or a server's first valid answer.",
-        ),
-    ] = "exit",
-    rounds: Annotated[
-        str,
-        typer.Option(
-            "--rounds", metavar="auto|N", help="Rounds of all arms; auto ends at ± 5 %, after 10 to 40 of them."
-        ),
-    ] = "auto",
-    time_limit: Annotated[
-        str | None,
-        typer.Option(
-            "--time-limit", metavar="DURATION", help="Bound the whole comparison; 60s with --rounds auto, else none."
-        ),
-    ] = None,
-    timeout: Annotated[
-        str | None,
-        typer.Option(
-            "--timeout",
-            metavar="DURATION",
-            help="Bound one run; half of an arm's share of the time limit, 60s at most.",
-        ),
-    ] = None,
-    state: Annotated[
-        State,
-        typer.Option(
-            "--state",
-            help="warm: after two runs that are discarded. first: nothing is discarded. "
-            "file-cold: the program and the files that it names are read from the disk.",
-        ),
-    ] = "warm",
-    prepare: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--prepare",
-            metavar="[NAME=]CMD",
-            help="A command to run before each run of all arms, or of one; not timed.",
-        ),
-    ] = None,
-    cold_file: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--cold-file", metavar="FILE", help="With --state file-cold: one more file to read from the disk."
-        ),
-    ] = None,
-    memory: Annotated[
-        bool, typer.Option("--memory", help="Read the peak of memory too, in runs of their own.")
-    ] = False,
-    shell: Annotated[bool, typer.Option("--shell", help="Have each CMD run by /bin/sh -c, on the clock.")] = False,
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Of the order in each round; drawn and printed if not given.")
-    ] = None,
-    samples: Annotated[
-        Path | None,
-        typer.Option(
-            "--samples", metavar="FILE", help="Where each run is saved at once; a file in the cache if not given."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result on stdout and nothing else there.")] = False,
-    export_json: Annotated[
-        Path | None, typer.Option("--export-json", metavar="F", help="Write the same to a file.")
-    ] = None,
-    export_csv: Annotated[
-        Path | None, typer.Option("--export-csv", metavar="F", help="Write every run as CSV.")
-    ] = None,
-    export_hyperfine: Annotated[
-        Path | None,
-        typer.Option("--export-hyperfine", metavar="F", help="Write the JSON that hyperfine's scripts read."),
-    ] = None,
-    plot: Annotated[Path | None, typer.Option("--plot", metavar="F.svg", help="Draw every run.")] = None,
+    arm: ArmOption = None,
+    image: ImageOption = None,
+    image_arms: ImageArmsOption = None,
+    env: EnvOption = None,
+    args: ArgsOption = None,
+    baseline: BaselineOption = None,
+    expect_json: ExpectJsonOption = False,
+    expect_regex: ExpectRegexOption = None,
+    expect_exit: ExpectExitOption = None,
+    expect_fresh: ExpectFreshOption = None,
+    ready: ReadyOption = "exit",
+    rounds: RoundsOption = "auto",
+    time_limit: TimeLimitOption = None,
+    timeout: TimeoutOption = None,
+    state: StateOption = "warm",
+    prepare: PrepareOption = None,
+    cold_file: ColdFileOption = None,
+    memory: MemoryOption = False,
+    shell: ShellOption = False,
+    seed: SeedOption = None,
+    samples: SamplesOption = None,
+    as_json: JsonOption = False,
+    export_json: ExportJsonOption = None,
+    export_csv: ExportCsvOption = None,
+    export_hyperfine: ExportHyperfineOption = None,
+    plot: PlotOption = None,
     lang: LangOption = "en",
     cache: CacheOption = None,
     lock: LockOption = None,
