@@ -2,11 +2,15 @@
 
 An image chooses what these files are.  With `find`, because such trees may be deeper than Python's recursion and
 longer than a path may be, and no process of the image's is alive.
+
+Where a layer lies is known of Docker's overlay2 store alone.  On another one no folder is found: then a daemon that
+waits at a pipe is a broken host, and nothing cuts what it goes on writing after a build was ended.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +23,7 @@ from grader.adapters.spawn import spawn
 _ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
 _RUN_S = 60.0
 _PAUSE_S = 0.2
+_OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 def layer_folder(root: str, container: str) -> Path | None:
@@ -62,9 +67,9 @@ def waits_ended(folder: Path) -> Iterator[None]:
 
 
 def unmount_below(folder: Path) -> None:
-    """Take away what is mounted in a folder of ours."""
-    for line in Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines():
-        place = line.split(" ")[4]
+    """Take away what is mounted in a folder of ours.  Source of the escapes: proc_pid_mountinfo(5)."""
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        place = os.fsdecode(_OCTAL.sub(lambda code: bytes([int(code[1], 8)]), line.split(b" ")[4]))
         if place.startswith(f"{folder}{os.sep}"):
             _run("umount", "--lazy", place)
 
