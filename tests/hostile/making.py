@@ -70,6 +70,13 @@ def wasm(text: str) -> bytes:
     return bytes(wasmtime.wat2wasm(text))
 
 
+def padded(module: bytes, size: int) -> bytes:
+    """Return a module that has `size` bytes with a section that every engine skips, 7 bytes at least."""
+    content = size - len(module) - 6  # its first byte says that the section has no name
+    length = bytes(content >> shift & 0x7F | (0x80 if shift < 28 else 0) for shift in range(0, 35, 7))
+    return module + b"\0" + length + bytes(content)
+
+
 def write(folder: Path, **files: str | bytes) -> Path:
     """Write files by name (`__` for a dot, `___` for a slash) and return the folder."""
     for name, content in files.items():

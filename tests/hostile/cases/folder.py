@@ -21,12 +21,12 @@ _HELD_BY = ("intake",)
 _READ = Outcome(criteria={"t4.table": "pass", "t1.once": "fail"})
 
 
-_EITHER = Outcome(exit=(0, 2), findings=())
+_EITHER = Outcome(exit=(0, 2))
 """A race has two ends: refused, or read at a moment when all was honest, with a file or without.
 
-What the grade is then hangs on the moment: only what it must never hold can be told beforehand.
+What the grade is then, and what is found, hangs on the moment: only what it must never hold can be told beforehand.
 """
-_EITHER_WHOLE = replace(_EITHER, criteria=_READ.criteria)
+_EITHER_WHOLE = replace(_EITHER, criteria=_READ.criteria, findings=())
 
 
 def _refused(says: str) -> Outcome:

@@ -8,18 +8,21 @@ from pathlib import Path
 
 from tests.hostile.cases.report import SOLUTION
 from tests.hostile.catalogue import Case, Outcome, Place
-from tests.hostile.making import HONEST_MODULE, put, wasm
+from tests.hostile.making import HONEST_MODULE, padded, put, wasm
 
 NAME = "the-next-submission"
 
 NATIVE_BYTES = 4_698_112
 """What Go 1.21.13 makes of the reference solution, and of any other with the same instructions."""
 
+WASM_BYTES = 2_456_131
+"""What the report of the reference solution says of its module."""
+
 
 def reference(folder: Path) -> Path:
-    """Make the reference solution, with a module that compiles at once, in a new folder."""
+    """Make the reference solution, with a module that compiles at once and is as large as its report says."""
     shutil.copytree(SOLUTION, folder)
-    put(folder, "main.wasm", wasm(HONEST_MODULE.read_text("utf-8")))
+    put(folder, "main.wasm", padded(wasm(HONEST_MODULE.read_text("utf-8")), WASM_BYTES))
     return folder
 
 
@@ -52,6 +55,7 @@ def following(family: str) -> Case:
             },
             values={
                 "native.binary_size@build": NATIVE_BYTES,
+                "wasm.binary_size@committed": WASM_BYTES,
                 "native.cli_output@process": "valid",
                 "wasm.cli_output@wasmtime": "valid",
             },
@@ -62,7 +66,7 @@ def following(family: str) -> Case:
                 "t3.module": "pass",
                 "t4.table": "pass",
             },
-            verdicts={"native.binary_size": "reproduced"},
+            verdicts={"native.binary_size": "reproduced", "wasm.binary_size": "reproduced"},
             findings=(),
         ),
     )

@@ -215,7 +215,7 @@ FAMILY = Family(
                     "wasm.image_size": "contradicted",  # less than nothing
                 },
                 criteria={"t2.binary_size": "fail", "t3.binary_size": "fail", "t1.once": "fail"},
-                findings=(),
+                findings=("wasm-image-unknown",),
                 points_at_most=0,
             ),
         ),
@@ -234,7 +234,7 @@ FAMILY = Family(
             Outcome(
                 verdicts={"native.image_size": "consistent", "wasm.image_size": "contradicted"},
                 criteria={"t4.table": "fail", "t2.image_size": "pass"},
-                findings=(),
+                findings=("wasm-image-unknown",),
                 never=("HOSTILEHOSTILE",),
                 points_at_most=0.5,
             ),
