@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -88,6 +89,25 @@ def test_parents_of_dead_graders_are_swept_with_what_runs_in_them(parents: Cgrou
     assert everywhere(name) == []
 
 
+@pytest.mark.serial
+def test_a_group_that_the_kernel_holds_for_a_moment_is_removed_all_the_same(
+    parents: CgroupParents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with parents.fresh(LIMITS) as parent:
+        tried: list[Path] = []
+        remove = Path.rmdir
+
+        def busy_at_first(path: Path) -> None:
+            tried.append(path)
+            if tried.count(path) < 3:
+                raise OSError(errno.EBUSY, "Device or resource busy")
+            remove(path)
+
+        monkeypatch.setattr(Path, "rmdir", busy_at_first)
+    assert everywhere(parent.name.lstrip("/")) == []
+    assert {tried.count(path) for path in tried} == {3}
+
+
 def test_for_an_engine_that_asks_systemd_a_parent_is_a_capped_slice_that_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +129,7 @@ def test_for_an_engine_that_asks_systemd_a_parent_is_a_capped_slice_that_is_ende
         (tmp_path / name).mkdir()
         (tmp_path / name / "memory.peak").write_text("4096\n")
         assert [reading.size_bytes for reading in parent.peak()] == [4096]
+        (tmp_path / name / "memory.peak").unlink()
     assert name.endswith(".slice")
     assert "-" not in name
     caps = ("MemoryMax=67108864", "MemorySwapMax=0", "TasksMax=20")
