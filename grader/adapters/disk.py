@@ -9,9 +9,11 @@ from __future__ import annotations
 import itertools
 import os
 import stat
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from grader.errors import HostError
 from grader.model.base import Message
 
 MAX_DEPTH = 100
@@ -22,6 +24,9 @@ _MAX_PATH = 2000
 
 _PER_ENTRY = 1024
 """What an entry counts at least, so that empty files and directories, which have no blocks, cannot fill a disk."""
+
+_ASK_S = 5.0
+"""Between two questions of what was written while the disk as a whole does not fill: to count it takes a while."""
 
 
 def usage(directories: Sequence[str], cap: int) -> int:
@@ -70,13 +75,16 @@ def _below(top: int, total: int, cap: int) -> int:
             os.close(fd)
 
 
-def growth(folder: Path, cap: int, own: Callable[[], int]) -> Callable[[], Message | None]:
-    """Return what looks whether somebody has written more than `cap` bytes to a file system since now.
+def growth(
+    folder: Path, cap: int, own: Callable[[], int], clock: Callable[[], float] = time.monotonic
+) -> Callable[[], Message | None]:
+    """Return what looks whether somebody writes more than `cap` bytes to a file system.
 
-    For a folder of somebody else's, such as a container engine's, where others write too.
+    For a folder of somebody else's, such as a container engine's, where others write and remove too.
 
     Args:
-        own: Counts what whoever is watched has written; it may take long, and is asked only when the disk fills.
+        own: Counts what whoever is watched has written.  It may take long: it is asked whenever the disk has less room
+            by the cap than now, and else every few seconds, since what others remove hides what is written.
     """
 
     def free() -> int | None:
@@ -87,12 +95,22 @@ def growth(folder: Path, cap: int, own: Callable[[], int]) -> Callable[[], Messa
         return found.f_bavail * found.f_frsize
 
     before = free()
+    asked_s = clock()
 
     def look() -> Message | None:
+        nonlocal asked_s
         now = free()
-        if before is None or now is None or before - now <= cap or own() <= cap:
+        fills = before is not None and now is not None and before - now > cap
+        if not fills and clock() - asked_s < _ASK_S:
             return None
-        return Message(code="run.disk-limit", params={"bytes": cap})
+        try:
+            written = own()
+        except HostError:
+            if fills:
+                raise
+            written = 0  # what is counted comes and goes meanwhile; it is asked again
+        asked_s = clock()
+        return Message(code="run.disk-limit", params={"bytes": cap}) if written > cap else None
 
     return look
 

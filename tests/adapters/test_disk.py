@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from grader.adapters.disk import MAX_DEPTH, growth, hand_over, usage
+from grader.errors import HostError
 from grader.model.base import Message
 
 MIB = 1 << 20
@@ -120,10 +121,28 @@ def test_a_disk_that_others_fill_is_nobodys_fault_and_ones_own_writing_is(
     free = [about.f_bavail]
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=free[0], f_frsize=4096))
     own = [0]
-    look = growth(tmp_path, MIB, lambda: own[0])
+    look = growth(tmp_path, MIB, lambda: own[0], lambda: 0.0)
     own[0] = 2 * MIB
-    assert look() is None  # what it wrote before it was watched
+    assert look() is None  # nobody fills the disk: not asked yet
     free[0] -= MIB // 4096 + 1
     assert look() == Message(code="run.disk-limit", params={"bytes": MIB})
     own[0] = MIB
+    assert look() is None
+
+
+def test_what_others_remove_meanwhile_hides_no_writing(tmp_path: Path) -> None:
+    now, own = [0.0], [2 << 60]
+
+    def count() -> int:
+        if own[0] < 0:
+            raise HostError("it went while it was counted")
+        return own[0]
+
+    look = growth(tmp_path, 1 << 60, count, lambda: now[0])  # no disk has so much room to lose
+    assert look() is None
+    now[0] += 60
+    assert look() == Message(code="run.disk-limit", params={"bytes": 1 << 60})
+    assert look() is None  # to count takes a while: not at every look
+    now[0] += 60
+    own[0] = -1
     assert look() is None
