@@ -24,10 +24,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.engines import shim  # noqa: E402
+from tests.engines.base import pull_base  # noqa: E402
 from tests.engines.engines import Engines, missing, running  # noqa: E402
 from tests.engines.keeper import wait_until  # noqa: E402
 from tests.engines.traces import found_in, left_around  # noqa: E402
-from tests.hostile.daemons import answering, container_lab, pull_base  # noqa: E402
+from tests.hostile.daemons import answering, container_lab  # noqa: E402
 
 SETTLE_S = 30.0
 """For containerd's collector of garbage."""

@@ -66,12 +66,13 @@ def _groups(pattern: str) -> list[str]:
     return [str(path) for point in points for path in point.glob(pattern)]
 
 
-@pytest.fixture
-def docker(engines: Engines) -> Iterator[Docker]:
-    before = left_in_docker(engines)
-    with opened_docker(engines) as docker:
+@pytest.fixture(scope="module")
+def docker(session_engines: Engines) -> Iterator[Docker]:
+    """Opened once for all tests of a module, as for all runs of a grading: that costs more than most of them."""
+    before = left_in_docker(session_engines)
+    with opened_docker(session_engines) as docker:
         yield docker
-    assert left_in_docker(engines) == before
+    assert left_in_docker(session_engines) == before
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_an_image_that_is_swept_away_before_it_has_a_name_is_loaded_again(
         named(image, repository, tag)
 
     monkeypatch.setattr(docker.api, "tag", swept)
-    assert ran(engine, shell(tmp_path, "echo $WORD")).stdout == "hello\n"
+    assert ran(engine, shell(tmp_path, "echo $WORD, swept away")).stdout == "hello, swept away\n"
     assert not sweeps
 
 
@@ -80,9 +80,10 @@ def test_what_a_container_may_not_do(engine: DockerEngine, tmp_path: Path) -> No
 
 REACH_OUT = """
 for address in $(/bin/busybox ip route | /bin/busybox grep -o 'via [0-9.]*' | /bin/busybox cut -c5-) $HOSTS; do
-  /bin/busybox nc -w 2 $address $PORT </dev/null && echo reached $address
+  /bin/busybox nc -w 2 $address $PORT </dev/null && echo reached $address &
 done
-/bin/busybox nslookup -timeout=1 example.org >/dev/null 2>&1 && echo resolved
+/bin/busybox nslookup -timeout=1 example.org >/dev/null 2>&1 && echo resolved &
+wait
 /bin/busybox ip -o link | /bin/busybox wc -l
 """
 

@@ -1,21 +1,15 @@
-"""What a grading in real engines needs beside them: a small base image, and a lab that starts few containers."""
+"""What a grading in real engines needs beside them: a lab that starts few containers, and a submission."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from grader.adapters.containerfile import host_platform
-from grader.adapters.imagelayout import Layout, Member, Settings
 from grader.adapters.labfile import labs_directory
-from grader.adapters.registry import Registry
-from tests.engines.engines import PROGRAMS, Engines
+from tests.engines.base import BASE
 
-BASE = "busybox"
 SHIPPED = labs_directory() / "lab12-f25"
 _NATIVE = ["docker", "ctr-runc"]
 _ANSWER = """\
@@ -23,20 +17,6 @@ now=$(date +%s)
 wall=$(date -u -d @$((now + 10800)) '+%Y-%m-%d %H:%M:%S')
 printf '{"moscow_time": "%s", "timestamp": %s}\\n' "$wall" "$now"
 """
-
-
-def pull_base(engines: Engines) -> None:
-    """Give the engines' registry and their Docker an image with busybox; the caller is in their network."""
-    with tempfile.TemporaryDirectory() as folder:
-        layout = Layout(Path(folder))
-        busybox = Path(PROGRAMS["busybox"])
-        names = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
-        links = (Member(f"bin/{name}", target="/bin/busybox") for name in names if name != "busybox")
-        layer = layout.layer([Member("bin/busybox", busybox), *links, Member("tmp", mode=0o1777)])
-        settings = Settings(os="linux", architecture=host_platform().architecture, env=("PATH=/bin",))
-        written = layout.image(f"docker.io/library/{BASE}:latest", [layer], settings)
-        Registry(f"http://{engines.registry}").push(layout, written, f"library/{BASE}:latest")
-    engines.run(engines.docker, "pull", "--quiet", BASE)
 
 
 def container_lab(parent: Path, run_timeout_s: float, build_timeout_s: float, *, whole: bool = True) -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from grader.adapters.disk import usage
+from tests.engines.base import BASE, pull_base
 from tests.engines.engines import PROGRAMS, Engines
 from tests.engines.keeper import wait_until
 from tests.engines.traces import found_in, left_around
@@ -21,7 +22,7 @@ from tests.hostile.arena import Arena, state
 from tests.hostile.cases.containers import HONEST
 from tests.hostile.catalogue import Case, Pace, Place
 from tests.hostile.conftest import needs_of_the_corpus
-from tests.hostile.daemons import BASE, container_lab, pull_base
+from tests.hostile.daemons import container_lab
 from tests.hostile.families import IN_CONTAINERS
 from tests.hostile.making import put
 from tests.hostile.test_corpus import check
