@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader.adapters.toolchains import find_go
+from tests.caching import compiled
 from tests.hostile.cases import answers, host, modules, output, processes, servers
 from tests.hostile.cases.honest import NATIVE_BYTES, reference
 from tests.hostile.catalogue import Case, Family, Outcome, Pace, Place
@@ -29,7 +30,7 @@ def _compiled(make: _Make) -> _Make:
         assert go is not None  # the arena has looked
         environ = {
             "HOME": str(place.home),
-            "GOCACHE": str(place.cache.parent / "compiled"),
+            "GOCACHE": str(compiled()),
             "CGO_ENABLED": "0",
             "GOTOOLCHAIN": "local",
             "GOPROXY": "off",
@@ -125,6 +126,17 @@ HONEST = Case(
     pace="servers",
 )
 
+HONEST_AGAIN = replace(
+    HONEST,
+    pace="slow runs",
+    expect=Outcome(
+        values=dict.fromkeys((*_NATIVE, "wasm.cli_output@ctr-wasmtime"), "valid")
+        | {"native.binary_size@docker": NATIVE_BYTES},
+        criteria=dict.fromkeys(("t1.once", "t2.image", "t2.binary_size", "t3.module"), "pass"),
+    ),
+)
+"""Without a server and timed starts, which take most of that grading."""
+
 
 def _image(name: str, tries: str, recipe: str, came: str, *held_by: str, pace: Pace = "slow runs") -> Case:
     """Return a case whose image is the attack."""
@@ -159,7 +171,6 @@ FAMILY = Family(
         _again("processes/memory-hog-in-a-nameless-file", "failed run.memory-limit", "container's caps"),
         _again("processes/memory-hog-in-children", "failed probe.exit", "container's caps"),
         _again("processes/fills-tmp", "failed probe.exit", "container's caps"),
-        _again("processes/daemon", "measured", "container", said="left one behind"),
         _again("processes/daemon-that-holds-the-pipe", "measured", "container", said="left one behind"),
         _again("processes/kill-everything", "measured", "container"),
         _again("processes/core-dump", "failed probe.exit", "container's caps"),
@@ -168,7 +179,6 @@ FAMILY = Family(
         _again("answers/writes-a-grade", "measured", "container", "facts are ours"),
         _again("host/reads-secrets", "measured", "container"),
         _again("host/left-open-descriptors", "measured", "container", said=_SEEN_NOTHING),
-        _again("host/takes-the-host-lock", "measured", "container", said=_SEEN_NOTHING),
         _again("host/mounts", "measured", "container", said=_SEEN_NOTHING),
         _again("host/user-namespace", "measured", "container", said=_SEEN_NOTHING),
         _again("host/phones-home", "measured", "container's network", said=_SEEN_NOTHING),

@@ -288,7 +288,7 @@ FAMILY = Family(
         ),
         Case(
             "daemon-that-holds-the-pipe",
-            "The same, and what stays keeps our end of its output open.",
+            "Forks twice as `daemon` does, and what stays keeps our end of its output open.",
             native(_DAEMON % "next.Stdout, next.Stderr = os.Stdout, os.Stderr", "os/exec", "syscall", top=_AGAIN),
             ("process namespace",),
             _seen("left one behind"),
