@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -74,15 +75,15 @@ def grade(
     grader: Grader,
     engine_works: None,
     quick_lab: Path,
+    shared_cache: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Grade:
     """Grade in containers; the command is inside the engines' own network."""
     root = tmp_path_factory.mktemp("out")
-    cache = tmp_path_factory.mktemp("container-cache")
 
     def run(source: Path, *options: object) -> Graded:
         folder = root / str(len(list(root.iterdir())))
-        env = {**session_engines.environ, "GRADER_ENGINE": "containers", "GRADER_CACHE": str(cache)}
+        env = {**session_engines.environ, "GRADER_ENGINE": "containers", "GRADER_CACHE": str(shared_cache)}
         with session_engines.inside():
             done = grader("grade", source, "--lab", quick_lab, "--out", folder, "-q", *options, env=env)
         return Graded(done, folder)
@@ -194,8 +195,11 @@ def test_a_recipe_that_reaches_beyond_the_submission_is_refused_and_the_rest_goe
 
 
 @pytest.fixture
-def environ(own_engines: Engines, environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """The environment of a command whose engines may be broken."""
+def environ(own_engines: Engines, environment: dict[str, str], shared_cache: Path, tmp_path: Path) -> dict[str, str]:
+    """The environment of a command whose engines may be broken; of what is cached it has what Go is built with."""
+    for kind in ("go-cache", "tool"):
+        if (shared_cache / kind).exists():
+            shutil.copytree(shared_cache / kind, tmp_path / "cache" / kind, symlinks=True, copy_function=os.link)
     cache = {"GRADER_CACHE": str(tmp_path / "cache"), "GRADER_ENGINE": "auto"}
     return environment | dict(own_engines.environ) | cache
 
