@@ -276,8 +276,9 @@ def test_a_full_disk_is_this_hosts_fault_and_what_was_timed_is_where_the_message
     assert "--out" in run.stderr
     assert f"`{small_disk / 'out.samples.jsonl'}`" in run.stderr
     assert [p.name for p in small_disk.iterdir()] == ["out.samples.jsonl"], "what was measured is kept, nothing else"
-    arms = {run["arm"] for run in saved_runs(small_disk / "out.samples.jsonl")}  # on a noisy host a round is repeated
-    assert arms == {"process", "sandbox-noop", "wasmtime", "wasmtime-aot"}
+    saved = saved_runs(small_disk / "out.samples.jsonl")
+    first = sorted(run["arm"] for run in saved if not run.get("attempt"))  # on a noisy host the round is repeated
+    assert first == ["process", "sandbox-noop", "wasmtime", "wasmtime-aot"]
     again = grader("grade", solution, "--lab", quick_lab, "--out", small_disk.parent / "out")
     assert again.code == 0, again.stderr
     assert "time:" not in again.stderr, "the cache has it too"
