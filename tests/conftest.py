@@ -24,11 +24,12 @@ settings.register_profile("any-load", deadline=None)
 settings.load_profile("any-load")
 
 REQUIRED = frozenset(filter(None, os.environ.get("GRADER_TEST_REQUIRE", "").split(",")))
+FAILED_ONCE: list[str] = json.loads(os.environ.get("GRADER_TEST_FAILED_ONCE", "[]"))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give the tests that need the host's one-of-a-kind things to one worker."""
+    """Give the tests that need the host's one-of-a-kind things to one worker; keep those that failed, if any did."""
     for item in items:
         if item.get_closest_marker("serial"):
             item.add_marker(pytest.mark.xdist_group("serial"))
@@ -36,6 +37,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if group is not None and config.getoption("loadgroup", default=False):
             # pytest-xdist 3.8 writes the group to where pytest 9.2 reads no name any more, and so groups nothing.
             item._id = NodeId.parse(f"{item.nodeid}@{group.args[0]}")
+    if FAILED_ONCE:
+        # Not by `--last-failed`, which looks at the names before they have their group.
+        others = [item for item in items if item.nodeid not in FAILED_ONCE]
+        items[:] = [item for item in items if item.nodeid in FAILED_ONCE]
+        config.hook.pytest_deselected(items=others)
+        if len(items) < len(FAILED_ONCE):
+            raise pytest.UsageError(f"of the tests that failed only {len(items)} are here: {', '.join(FAILED_ONCE)}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -55,7 +63,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """List what was left out and why, and what failed before the tests."""
+    """List what was left out and why, what failed beside other tests before, and what failed before the tests."""
     skipped = Counter(
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", [])
@@ -66,6 +74,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if left_out:
         terminalreporter.section("left out")
         for line in left_out:
+            terminalreporter.write_line(line)
+    if FAILED_ONCE:
+        terminalreporter.section("failed beside other tests, and run once more alone", yellow=True)
+        for line in FAILED_ONCE:
             terminalreporter.write_line(line)
     failed = json.loads(os.environ.get("GRADER_TEST_FAILED_BEFORE", "[]"))
     if failed:

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,9 +40,13 @@ LINTERS = (
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for; with `passed` arguments only those tests run, on one Python."""
+    """What was asked for; with `passed` arguments only those tests run, on one Python.
+
+    Up to `again` tests that failed beside others are run once more, alone.
+    """
 
     required: tuple[str, ...]
+    again: int
     passed: tuple[str, ...]
 
 
@@ -73,6 +78,13 @@ def parse(argv: Sequence[str]) -> Options:
         metavar="NAME[,NAME]",
         help="fail instead of leaving out what needs: " + ", ".join(sorted(GROUPS)),
     )
+    parser.add_argument(
+        "--again",
+        default=0,
+        type=int,
+        metavar="N",
+        help="where no more than N tests failed, run them once more, alone, and name those that pass now",
+    )
     own, passed = parser.parse_known_args(argv)
     required = tuple(sorted({name for names in own.require for name in names.split(",") if name}))
     unknown = [name for name in required if name not in GROUPS]
@@ -82,7 +94,7 @@ def parse(argv: Sequence[str]) -> Options:
             where="--require",
             hint=f"one of {', '.join(f'`{name}`' for name in sorted(GROUPS))}",
         )
-    return Options(required, tuple(passed))
+    return Options(required, own.again, tuple(passed))
 
 
 def prepare_containers(options: Options) -> None:
@@ -125,7 +137,7 @@ def run(options: Options) -> int:
 
 
 def run_tests(python: Path, options: Options, left_out: Sequence[str], failed: Sequence[str]) -> int:
-    """Run pytest; `left_out` and `failed` are told in its summary."""
+    """Run pytest; `left_out` and `failed` are told in its summary, and so is what passed only alone."""
     environ = {
         **environment.pip_settings(os.environ, None),
         "PYTHONPATH": str(ROOT),
@@ -134,7 +146,21 @@ def run_tests(python: Path, options: Options, left_out: Sequence[str], failed: S
         "GRADER_TEST_LEFT_OUT": json.dumps(list(left_out)),
         "GRADER_TEST_FAILED_BEFORE": json.dumps(list(failed)),
     }
-    return announced(made(python), ["pytest", "-q", "-n", WORKERS, "--dist", "loadgroup", *options.passed], environ)
+    with tempfile.TemporaryDirectory(prefix="lab-grader-failed-") as cache_dir:
+        command = ["pytest", "-q", "--dist", "loadgroup", "-o", f"cache_dir={cache_dir}", *options.passed]
+        code = announced(made(python), [*command, "-n", WORKERS], environ)
+        unsteady = last_failed(Path(cache_dir))
+        if code != 1 or not 0 < len(unsteady) <= options.again:
+            return code
+        # What a busy host makes late is not what is wrong; what is wrong fails alone as well.
+        environ["GRADER_TEST_FAILED_ONCE"] = json.dumps(unsteady)
+        return announced(made(python), [*command, "-n", "1"], environ)
+
+
+def last_failed(cache_dir: Path) -> list[str]:
+    """Return the names of the tests that failed in the run that kept its cache here."""
+    kept = cache_dir / "v" / "cache" / "lastfailed"
+    return sorted(json.loads(kept.read_text(encoding="utf-8"))) if kept.exists() else []
 
 
 def announced(python: Path, command: Sequence[str], environ: Mapping[str, str] | None = None) -> int:

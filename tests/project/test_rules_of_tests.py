@@ -14,7 +14,7 @@ import pytest
 from grader.errors import UsageError
 from tests.groups import GROUPS, group_of
 from tests.project.conftest import ROOT
-from tests.run import parse
+from tests.run import Options, parse, run_tests
 
 TESTS = """
 import pytest
@@ -96,6 +96,10 @@ def test_a_group_that_there_is_none_of_is_refused_with_those_there_are() -> None
     assert all(f"`{name}`" in caught.value.hint for name in GROUPS)
 
 
+def test_nothing_is_run_again_unless_asked_for() -> None:
+    assert (parse([]).again, parse(["--again", "3"]).again) == (0, 3)
+
+
 def test_the_build_server_requires_only_groups_that_there_are() -> None:
     command = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()[-1].split()
     required = command[command.index("--require") + 1]
@@ -123,3 +127,45 @@ def test_what_is_serial_or_of_one_group_stays_in_one_process(suite: Path) -> Non
     noted = (suite / "workers").read_text(encoding="utf-8").splitlines()
     assert len(noted) == 16
     assert len(set(noted)) == 2
+
+
+UNSTEADY = """
+import pytest
+from pathlib import Path
+@pytest.mark.serial
+@pytest.mark.parametrize("number", range({unsteady}))
+def test_fails_once(number):
+    before = Path(f"before-{{number}}")
+    seen = before.exists()
+    before.touch()
+    assert seen
+def test_fails(): assert {right}
+def test_passes(): Path("times").open("a").write("1")
+"""
+
+
+@pytest.mark.parametrize(
+    ("unsteady", "right", "again", "code"),
+    [(2, True, 2, 0), (2, True, 1, 1), (1, True, 0, 1), (1, False, 3, 1)],
+    ids=["passes alone", "too many", "not asked for", "wrong"],
+)
+def test_what_failed_beside_others_is_run_once_more_alone_and_told(
+    suite: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    unsteady: int,
+    right: bool,
+    again: int,
+    code: int,
+) -> None:
+    (suite / "tests/test_it.py").write_text(UNSTEADY.format(unsteady=unsteady, right=right), encoding="utf-8")
+    for name in set(os.environ) - set(others()):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("tests.run.ROOT", suite)
+    monkeypatch.setattr("tests.run.downloaded", lambda python: suite)
+    monkeypatch.setattr("tests.run.made", lambda python: Path(sys.executable))
+    assert run_tests(Path(sys.executable), Options((), again, ()), [], []) == code
+    assert (suite / "times").read_text(encoding="utf-8") == "1", "what passed is not run again"
+    told = capfd.readouterr().out.partition("run once more alone")[2]
+    failed = unsteady + (not right)
+    assert told.count("\ntests/test_it.py::") == (failed if failed <= again else 0)
