@@ -13,6 +13,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from grader.adapters.shipped import shipped
 from grader.errors import LabError
 from grader.judging.labcheck import Mistake, check_lab, listed, unknown
 from grader.model.base import Record, first_mistake
@@ -45,10 +46,8 @@ class LoadedLab(Record):
 
 
 def labs_directory() -> Path:
-    """Return where the labs that come with the package lie: beside it in a checkout, inside it in a wheel."""
-    package = Path(__file__).resolve().parents[1]
-    shared = package / "_share" / "labs"
-    return shared if shared.is_dir() else package.parent / "labs"
+    """Return where the labs that come with the package lie."""
+    return shipped("labs")
 
 
 def find_labs() -> tuple[Path, ...]:
