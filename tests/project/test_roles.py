@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from grader.adapters.catalogue import load_catalogue, load_rules
+from grader.model.catalogue import archives, chosen, refusals
 from tests.project.conftest import ROOT
 
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
@@ -91,6 +94,71 @@ def playbook(*arguments: str, inventory: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         argv, cwd=ROOT, env=plain, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_the_production_profile_of_ansible_lint_has_nothing_to_say(tmp_path: Path) -> None:
+    """Without a network; a copy, because it keeps a cache beside what it reads."""
+    for name in (".ansible-lint", "roles", "playbooks", "inventory"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source, tmp_path / name)
+    bare = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    argv = [str(Path(sys.executable).with_name("ansible-lint")), "--offline", "--nocolor", "-q", "--project-dir", "."]
+    done = subprocess.run(argv, cwd=tmp_path, env=bare, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+@each_role
+def test_a_role_can_be_taken_back(role: Path) -> None:
+    """All but those that only ask, or that others use with a state of their own."""
+    assert f"{role.name}_state" in options(role) or role.name == "lab_preflight"
+
+
+@each_role
+def test_what_changes_a_service_waits_until_it_answers(role: Path) -> None:
+    for file in (role / "handlers").glob("*.yml"):
+        handlers = load(file)
+        restarts = [h for h in handlers if h.get("ansible.builtin.systemd_service", {}).get("state") == "restarted"]
+        for restart in restarts:
+            same = [h for h in handlers if h["listen"] == restart["listen"] and h is not restart]
+            assert any("until" in h or "ansible.builtin.wait_for" in h for h in same), (role.name, restart["name"])
+
+
+@each_role
+def test_no_task_hides_a_failure(role: Path) -> None:
+    for file in (role / "tasks").glob("*.yml"):
+        for task in tasks(load(file)):
+            assert "ignore_errors" not in task, (file.name, task["name"])
+
+
+@each_role
+def test_nothing_is_fetched_without_a_digest(role: Path) -> None:
+    """The module `lab_artifact` cannot, and every other way of fetching is seen here."""
+    for file in (role / "tasks").glob("*.yml"):
+        for task in tasks(load(file)):
+            place = (role.name, file.name, task["name"])
+            if "ansible.builtin.get_url" in task:
+                assert task["ansible.builtin.get_url"]["checksum"].startswith("sha256:"), place
+            unpacked = task.get("ansible.builtin.unarchive", {})
+            assert "://" not in str(unpacked.get("src", "")), place
+            assert not {"ansible.builtin.shell", "ansible.builtin.raw", "ansible.builtin.pip"} & set(task), place
+            argv = str(task.get("ansible.builtin.command", ""))
+            assert not any(program in argv for program in ("curl", "wget", "git clone")), place
+
+
+@pytest.mark.parametrize("edition", ["f25", "m26"])
+def test_an_edition_is_a_set_of_versions_that_the_catalogue_has_and_no_rule_refuses(edition: str) -> None:
+    variables = {name: value for role in ROLES for name, value in load(role / "defaults/main.yml").items()}
+    variables |= load(ROOT / f"inventory/example/group_vars/{edition}.yml")
+    versions = chosen(load_catalogue(), variables)
+    assert {"golang", "tinygo", "spin"} <= set(versions)
+    found = list(archives(load_catalogue(), versions, "amd64"))
+    assert len(found) == len(versions)
+    assert refusals(load_rules(), versions, variables["lab_preflight_needs"]) == ()
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.name)

@@ -1,0 +1,47 @@
+"""Roles and `doctor` name a check alike: every id that a role says is in the list, and the other way round."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from grader.adapters.catalogue import folder, load_rules
+from tests.project.conftest import ROOT
+
+CHECKS: list[dict[str, Any]] = json.loads((folder() / "checks.json").read_text(encoding="utf-8"))["checks"]
+SAID = re.compile(r"(?:msg: (?:>-\s+)?[\"']?|^\s+)([a-z]+-[a-z]+|\{\{ item\.item\.name \}\}-version): ", re.MULTILINE)
+
+
+def said() -> set[tuple[str, str]]:
+    """Return role and id of all that the roles say when a check fails."""
+    found = {
+        (file.parts[-3], id_)
+        for file in (ROOT / "roles").glob("*/tasks/*.yml")
+        for id_ in SAID.findall(file.read_text(encoding="utf-8"))
+    }
+    module = (ROOT / "roles/containerd/library/containerd_config.py").read_text(encoding="utf-8")
+    assert "containerd-config: " in module
+    by_name = {("wasm_tools", f"{name}-version") for name in ("hyperfine", "wasmedge", "wasmtime")}
+    return {pair for pair in found if "{" not in pair[1]} | by_name | {("containerd", "containerd-config")}
+
+
+def test_the_list_holds_exactly_what_the_roles_say() -> None:
+    assert {(check["role"], check["id"]) for check in CHECKS} == said()
+
+
+def test_the_list_is_sorted_and_no_id_is_that_of_a_rule() -> None:
+    ids = [check["id"] for check in CHECKS]
+    assert ids == sorted(set(ids))
+    assert not set(ids) & {f"versions-{rule.id}" for rule in load_rules().rules}
+
+
+def test_every_tag_is_one_of_a_role() -> None:
+    """`doctor --fix` runs the roles with these tags."""
+    text = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "roles").glob("*/tasks/main.yml"))
+    tags = set(re.findall(r"\b[a-z_]+_(?:install|configure|files)\b", text))
+    assert {tag for check in CHECKS for tag in check["tags"]} <= tags
+
+
+def test_every_check_says_what_it_prevents_and_what_mends_it() -> None:
+    assert all(check["prevents"] and check["remedy"] for check in CHECKS)
