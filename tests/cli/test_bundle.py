@@ -1,0 +1,95 @@
+"""`grader bundle verify` and `apply` say in one clear message what is wrong, and run nothing before all is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from grader.adapters import bundlefolder, bundleplay
+from grader.cli.app import app
+from grader.errors import GraderError
+from grader.model.bundle import Bundle, Image
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> tuple[Path, str]:
+    """Return a bundle of one package, one wheel and one image, and its digest."""
+    folder = tmp_path / "bundle"
+    bundlefolder.open_for_writing(folder)
+    paths = ("debs/a.deb", "images/i.tar", "wheels/w.whl")
+    for path in paths:
+        (folder / path).parent.mkdir()
+        (folder / path).write_text(path, encoding="utf-8")
+    bundle = Bundle(
+        schema_="grader/bundle/1", edition="f25", architecture="amd64", release="trixie", tools={}, single=(),
+        packages=("a",), images=(Image(name="i:1", digest=f"sha256:{'1' * 64}", path="images/i.tar"),),
+        files=tuple(bundlefolder.entry_of(folder, path) for path in paths),
+    )  # fmt: skip
+    return folder, bundlefolder.finish(folder, bundle)
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, ["bundle", *map(str, words)])
+
+
+def refused(*words: object) -> tuple[str, GraderError]:
+    result = run(*words)
+    assert isinstance(result.exception, GraderError), result.output
+    return result.stderr, result.exception
+
+
+def test_a_bundle_that_is_as_its_digest_says_is_told_in_one_line(made: tuple[Path, str]) -> None:
+    folder, digest = made
+    result = run("verify", folder, "--digest", digest)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "3 files" in result.stdout
+    assert "f25 for trixie amd64" in result.stdout
+
+
+def test_everything_that_differs_is_named_and_the_end_is_wrong_usage(made: tuple[Path, str]) -> None:
+    folder, digest = made
+    (folder / "debs/a.deb").unlink()
+    (folder / "wheels/w.whl").write_text("wh", encoding="utf-8")
+    said, error = refused("verify", folder, "--digest", digest)
+    assert said.splitlines() == ["`debs/a.deb` is missing", "`wheels/w.whl` is half written: 2 of 12 bytes"]
+    assert error.exit_code == 2
+    assert "in 2 places" in str(error)
+
+
+def test_the_digest_must_be_one(made: tuple[Path, str]) -> None:
+    _, error = refused("verify", made[0], "--digest", "sha256:12")
+    assert "is no digest" in str(error)
+
+
+def test_a_hundred_differences_are_not_a_hundred_lines(made: tuple[Path, str]) -> None:
+    folder, digest = made
+    for number in range(100):
+        (folder / f"debs/{number}").touch()
+    said, error = refused("verify", folder, "--digest", digest)
+    assert len(said.splitlines()) == 20
+    assert "(80 are not shown)" in str(error)
+
+
+def test_nothing_is_applied_from_a_bundle_that_differs(made: tuple[Path, str], tmp_path: Path) -> None:
+    folder, digest = made
+    (folder / "more").touch()
+    _, error = refused("apply", folder, "--digest", digest, "--inventory", tmp_path)
+    assert "differs from its manifest" in str(error)
+
+
+def test_an_inventory_that_is_not_there_is_told_before_anything_is_hashed(made: tuple[Path, str]) -> None:
+    _, error = refused("apply", made[0], "--digest", made[1], "--inventory", made[0] / "none")
+    assert "no such inventory" in str(error)
+
+
+def test_the_roles_are_told_to_take_everything_from_the_bundle(made: tuple[Path, str]) -> None:
+    folder, digest = made
+    said = bundleplay.variables(bundlefolder.read_manifest(folder, digest), folder, digest, folder / "carried")
+    assert said["lab_artifacts_mirror_url"] == f"file://{folder}/files"
+    images = said["lab_content_images"]
+    assert isinstance(images, list)
+    (image,) = images
+    assert image["archive"] == str(folder / "images/i.tar")
+    assert image["sha256"] == bundlefolder.entry_of(folder, "images/i.tar").sha256
