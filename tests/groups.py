@@ -10,11 +10,13 @@ GROUPS = {
     "go": "the Go toolchain of the lock file",
     "hyperfine": "hyperfine on PATH",
     "linux": "Linux",
+    "molecule": "root, Debian's runc, slirp4netns and debootstrap, and many minutes",
     "py313": "a Python 3.13 beside the one that runs",
     "root": "run as root",
     "sandbox": "a working bubblewrap sandbox",
     "tinygo": "TinyGo on PATH",
     "user": "run as a plain user",
+    "vm": "root, Debian's qemu-system-x86, qemu-utils and debootstrap, and many minutes",
     "wasmtime": "the wasmtime program of the lock file",
     "wheels": "the locked packages, downloaded (bin/test does)",
 }

@@ -105,7 +105,9 @@ def prepare_containers(options: Options) -> None:
 
     Raises: HostError if what is required cannot be had.
     """
-    if "containers" in options.required:
+    kinds = [kind for kind in ("molecule", "vm") if kind in options.required]
+    packages.provide(debian.missing_for_hosts(kinds))
+    if "containers" in options.required or kinds:
         packages.provide(debian.missing_packages())
         shim.build()
     elif not options.passed and engines.missing() is None and shim.missing() is None:

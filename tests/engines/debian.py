@@ -1,8 +1,9 @@
-"""The Debian packages that the group `containers` needs, by what shows that they are there."""
+"""The Debian packages that the groups of tests need, by what shows that they are there."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from grader.bootstrap.packages import Package
@@ -24,6 +25,30 @@ NEEDED = (  # a program, whoever packaged it, or a file
     (Package("pkg-config", _SHIM), "pkg-config"),
     (Package("protobuf-compiler", _SHIM), "protoc"),
 )
+
+
+_HOSTS = "roles are proved on bare hosts of their own"
+NEEDED_BY_HOSTS = {
+    "molecule": (
+        (Package("debootstrap", _HOSTS), "debootstrap"),
+        (Package("runc", _HOSTS), "runc"),
+        (Package("slirp4netns", _HOSTS), "slirp4netns"),
+        (Package("openssh-client", _HOSTS), "ssh"),
+    ),
+    "vm": (
+        (Package("debootstrap", _HOSTS), "debootstrap"),
+        (Package("e2fsprogs", _HOSTS), "mkfs.ext4"),
+        (Package("qemu-system-x86", _HOSTS), "qemu-system-x86_64"),
+        (Package("qemu-utils", _HOSTS), "qemu-img"),
+        (Package("openssh-client", _HOSTS), "ssh"),
+    ),
+}
+
+
+def missing_for_hosts(kinds: Iterable[str]) -> tuple[Package, ...]:
+    """Return what is not installed of what these kinds of host need: `molecule`, `vm`."""
+    needed = dict(pair for kind in kinds for pair in NEEDED_BY_HOSTS[kind])
+    return tuple(package for package, shows in needed.items() if not shutil.which(shows, path=SYSTEM_PATH))
 
 
 def missing_packages() -> tuple[Package, ...]:
