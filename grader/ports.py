@@ -12,6 +12,7 @@ from grader.model.bench import Block, BlockDone, NoiseReading
 from grader.model.host import Fingerprint, Tool
 from grader.model.image import ImageResult
 from grader.model.lab import BuildSource, HttpGet, ImageSource, Probe, Step
+from grader.model.provision import Inventory, Play, PlayEnd, PlayEvent
 from grader.model.run import (
     Answer,
     Artifact,
@@ -407,3 +408,37 @@ class Scales(Protocol):
 
     def weigh(self, program: str, argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> Completed:
         """Run it to its end; `memory_peak` holds what this host can tell."""
+
+
+class PlaybookRunner(Protocol):
+    """Runs playbooks on lab hosts, and tells of every task as it begins and ends."""
+
+    def inventory(self, sources: Sequence[Path]) -> Inventory:
+        """Return the hosts and groups of these files and folders; connects to none.
+
+        Raises: UsageError if a source cannot be read; HostError if the runner is not installed.
+        """
+
+    def play(self, play: Play, tell: Callable[[PlayEvent], None], stop: Callable[[], bool]) -> PlayEnd:
+        """Run a playbook to its end.
+
+        Args:
+            tell: Hears of each event at once.
+            stop: Asked several times a second; once it is true, the run is interrupted as by Ctrl-C, so that it clears
+                away what it has on the hosts, and killed if it does not end.
+
+        Raises: HostError if the runner is not installed.
+        """
+
+
+class PlayWatcher(Protocol):
+    """Hears what happens on lab hosts: a table, a log."""
+
+    def attempt(self, number: int, hosts: Sequence[str]) -> None:
+        """These hosts begin; the first attempt is 1."""
+
+    def event(self, event: PlayEvent) -> None:
+        """A task began or ended."""
+
+    def ended(self, end: PlayEnd) -> None:
+        """The attempt is over."""

@@ -16,6 +16,8 @@ from grader.bootstrap.usage import command_of, help_text, refuse_platform, wants
 from grader.errors import GraderError, HostError
 
 INTERRUPTED = 130
+LAB_HOSTS = frozenset({"--host", "--all", "--fix"})
+"""With these `doctor` asks other hosts, which takes the environment."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -69,7 +71,7 @@ def _without_environment(root: Path, command: str, arguments: Sequence[str]) -> 
     if "--version" in arguments:
         print(f"grader {__version__}")
         return 0
-    if command == "doctor":
+    if command == "doctor" and LAB_HOSTS.isdisjoint(word.partition("=")[0] for word in arguments):
         return doctor.main(root, arguments)
     refuse_platform(command, sys.platform)
     if command == "claims":

@@ -14,6 +14,7 @@ import typer
 from grader import __version__
 from grader.bootstrap.usage import refuse_platform, wants_help
 from grader.cli.bench.command import bench_app
+from grader.cli.bundle import bundle_app
 from grader.cli.cache import cache_app
 from grader.cli.claims import claims_command
 from grader.cli.doctor import doctor_command
@@ -23,6 +24,7 @@ from grader.cli.group import Commands
 from grader.cli.judge import judge_command
 from grader.cli.lab import lab_app
 from grader.cli.labimages import lab_images_command
+from grader.cli.provision import provision_command
 from grader.cli.review import review_app
 from grader.errors import GraderError
 
@@ -61,11 +63,13 @@ app.command("fill")(fill_command)
 app.command("judge")(judge_command)
 app.command("claims")(claims_command)
 app.command("doctor")(doctor_command)
+app.command("provision")(provision_command)
 app.add_typer(bench_app, name="bench")
 lab_app.command("images")(lab_images_command)
 app.add_typer(review_app, name="review")
 app.add_typer(lab_app, name="lab")
 app.add_typer(cache_app, name="cache")
+app.add_typer(bundle_app, name="bundle")
 
 
 RUNS_CODE = frozenset({"lab selftest"})

@@ -9,8 +9,10 @@ import typer
 
 from grader.bootstrap.checks import Purpose
 from grader.cli.options import DEFAULT_LAB, CacheOption, LabOption, LockOption
+from grader.cli.provision import DEFAULT_INVENTORY, FolderOption, ForksOption, InventoryOption, words
 
 EXIT_NOT_READY = 3
+DEFAULT_DOCTOR_OUT = Path("grader-out/doctor")
 
 
 def doctor_command(
@@ -19,8 +21,27 @@ def doctor_command(
     cache: CacheOption = None,
     lock: LockOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")] = False,
+    host: Annotated[
+        list[str] | None, typer.Option("--host", help="Ask these lab hosts instead of this one; names as of --limit.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Ask every lab host of the inventory.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Run the steps that mend what was found on the lab hosts, then ask again.")
+    ] = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    forks: ForksOption = 5,
+    out: FolderOption = DEFAULT_DOCTOR_OUT,
 ) -> None:
-    """Tell whether this host is fit for a lab; changes nothing, and needs no root."""
+    """Tell whether this host, or lab hosts, are fit for a lab; changes nothing, and needs no root here."""
+    if host or every:
+        from grader.cli.doctorhosts import HostsWanted, doctor_hosts
+
+        limit = () if every else words(host)
+        doctor_hosts(HostsWanted(inventory=inventory, limit=limit, fix=fix, forks=forks, out=out), as_json=as_json)
+    if fix:
+        from grader.errors import UsageError
+
+        raise UsageError("`--fix` mends lab hosts only", hint="name them: `--host H`, or `--all`")
     import os
     import tempfile
 

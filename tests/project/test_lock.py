@@ -56,7 +56,8 @@ def test_a_lock_file_holds_nothing_but_requirements_hashes_and_comments(lock: st
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_lock_meets_what_the_project_asks_for(python: str) -> None:
     got = installed("requirements.lock", python)
-    asked = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["embedded"]]
+    extras = PROJECT["project"]["optional-dependencies"]
+    asked = [*PROJECT["project"]["dependencies"], *extras["embedded"], *extras["hosts"]]
     for requirement in map(Requirement, asked):
         version = got[canonicalize_name(requirement.name)]
         assert version in requirement.specifier, f"{requirement} on {python} is locked to {version}"

@@ -1,0 +1,76 @@
+"""Run one of our playbooks over an inventory and its roster, with a table, logs and a report."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from grader.adapters.ansible import AnsibleRunner
+from grader.adapters.clock import SystemClock
+from grader.adapters.hostlogs import HostLogs, save_report
+from grader.adapters.roster import FILE_NAME, load_roster, write_inventory
+from grader.adapters.shipped import shipped
+from grader.cli.hosttable import HostTable
+from grader.cli.stopping import asked_to_stop
+from grader.model.base import Record
+from grader.model.hostcheck import KnownCheck
+from grader.model.provision import BECOME_PASSWORD, ProvisionReport
+from grader.ports import PlayWatcher
+from grader.workflow.provision import Wanted, provision
+
+
+class Playing(Record):
+    """What the commands that run playbooks take from their options."""
+
+    inventory: Path
+    limit: tuple[str, ...] = ()
+    check: bool = False
+    tags: tuple[str, ...] = ()
+    forks: int = 5
+    retries: int = 0
+    out: Path
+    quiet: bool = False
+
+
+def run_playbook(name: str, playing: Playing, *watchers: PlayWatcher) -> ProvisionReport:
+    """Run a playbook and save its report.
+
+    Args:
+        watchers: Hear every event besides the table and the logs.
+
+    Raises: UsageError for an inventory or a roster that cannot be read; HostError.
+    """
+    inventory, out = playing.inventory.absolute(), playing.out.absolute()
+    roster = load_roster(inventory)
+    table, clock = HostTable(quiet=playing.quiet), SystemClock()
+    with tempfile.TemporaryDirectory(prefix="grader-roster-") as scratch:
+        sources = [inventory]
+        if roster is not None:
+            sources.append(Path(scratch, "roster.yml"))
+            write_inventory(roster, sources[-1])
+        wanted = Wanted(
+            playbook=shipped("playbooks") / name,
+            inventories=tuple(sources),
+            limit=playing.limit,
+            check=playing.check,
+            tags=playing.tags,
+            forks=playing.forks,
+            retries=playing.retries,
+            folder=out,
+            lasting=frozenset(known_checks()) | {BECOME_PASSWORD},
+            refused=tuple(f"{FILE_NAME}:{row.line}: {row.what}" for row in roster.refused) if roster else (),
+        )
+        with asked_to_stop() as stop, table.shown():
+            logs = HostLogs(out, clock)
+            report = provision(wanted, AnsibleRunner(), (table, logs, *watchers), clock, stop)
+    save_report(out, report)
+    return report
+
+
+def known_checks() -> dict[str, KnownCheck]:
+    """Return the checks of all roles by id."""
+    from grader.adapters import catalogue
+
+    data = json.loads((catalogue.folder() / "checks.json").read_text(encoding="utf-8"))
+    return {check["id"]: KnownCheck.model_validate({**check, "tags": tuple(check["tags"])}) for check in data["checks"]}

@@ -1,0 +1,71 @@
+"""What the roles' own checks found on lab hosts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from grader.model.base import Record
+from grader.model.provision import HostOutcome
+
+_CODED = re.compile(r"(?P<id>[a-z0-9]+(-[a-z0-9.]+)+): (?P<found>.*)", re.DOTALL)
+VERSIONS = "versions-"
+"""Begins the ids of the rules of compatibility, which are not in the list of checks."""
+
+
+class KnownCheck(Record):
+    """A check of `roles/lab_artifacts/files/checks.json`: what it prevents, what mends it, and the tags that do."""
+
+    id: str
+    role: str
+    tags: tuple[str, ...]
+    prevents: str
+    remedy: str
+
+
+class FailedCheck(Record):
+    """A check that failed on a host.  `tags` are the steps of `site.yml` that mend it; none: a person must."""
+
+    id: str
+    found: str
+    prevents: str = ""
+    remedy: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class HostHealth(Record):
+    """One host.  Invariant of its making: ready has no failed checks.  `message` says why it could not be asked."""
+
+    host: str
+    outcome: HostOutcome
+    message: str = ""
+    checks: tuple[FailedCheck, ...] = ()
+
+
+# grader/host-doctor/1: the first.
+class HostsHealth(Record):
+    """What `grader doctor --host` prints as JSON."""
+
+    schema_: Literal["grader/host-doctor/1"] = Field(default="grader/host-doctor/1", alias="schema")
+    ready: bool
+    fixed: bool = Field(description="Whether steps were run to mend what was found before.")
+    hosts: tuple[HostHealth, ...]
+
+
+def failed_check(message: str, known: Mapping[str, KnownCheck]) -> FailedCheck | None:
+    """Read what a role says when a check fails, `<id>: found …; expected …`; None if it is no check's."""
+    coded = _CODED.match(message)
+    if coded is None:
+        return None
+    check = known.get(coded["id"])
+    if check is None:
+        return FailedCheck(id=coded["id"], found=coded["found"]) if coded["id"].startswith(VERSIONS) else None
+    return FailedCheck(id=check.id, found=coded["found"], prevents=check.prevents, remedy=check.remedy, tags=check.tags)
+
+
+def mending_tags(hosts: Sequence[HostHealth]) -> tuple[str, ...]:
+    """Return the tags that mend all that a run can mend, sorted."""
+    return tuple(sorted({tag for host in hosts for check in host.checks for tag in check.tags}))
