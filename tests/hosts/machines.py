@@ -30,6 +30,11 @@ def accelerator() -> str:
     return "kvm" if os.environ.get("LAB_HOSTS_ACCEL") == "kvm" else "tcg"
 
 
+def network() -> str:
+    """Return what the only card of a machine leads to: with LAB_HOSTS_NETWORK=none nothing, but for SSH to it."""
+    return "restrict=on," if os.environ.get("LAB_HOSTS_NETWORK") == "none" else ""
+
+
 def start(image: Image, folder: Path, name: str, port: int, public_key: str) -> None:
     """Boot a machine whose SSH is that port of the loopback; it goes on when this returns.
 
@@ -48,14 +53,16 @@ def start(image: Image, folder: Path, name: str, port: int, public_key: str) -> 
         f"systemd.set_credential_binary=ssh.authorized_keys.root:{key}",
     ]
     kind = accelerator()
-    # A virtual machine that offers KVM may refuse to set the register of the one.  The other is an old processor: below
-    # version 8 qemu emulates what came later (BMI, ADX, protection keys) wrongly, and the guest's kernel panics.
+    # A virtual machine that offers KVM may refuse to set the register of the one.  Emulated by qemu 7.2, `cmpxchg16b`
+    # leaves rubbish in the flags, and the kernel's allocator is built on it: a general protection fault in __kmalloc
+    # and a panic, seconds or minutes after boot.  A kernel on a processor without it does without; so for `pku`.
     processor = {"kvm": ["-accel", "kvm", "-cpu", "host,arch-capabilities=off"]}
-    processor["tcg"] = ["-accel", "tcg,thread=multi", "-cpu", "Nehalem"]
+    processor["tcg"] = ["-accel", "tcg,thread=multi", "-cpu", "max,pku=off,cx16=off"]
     argv = [QEMU, *processor[kind], "-smp", "2", "-m", str(MEMORY_MB), "-nodefaults", "-display", "none"]
     argv += ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", " ".join(command_line)]
     argv += ["-drive", f"file={disk},if=virtio,discard=unmap", "-device", "virtio-rng-pci"]
-    argv += ["-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "virtio-net-pci,netdev=net"]
+    argv += ["-netdev", f"user,id=net,{network()}hostfwd=tcp:127.0.0.1:{port}-:22"]
+    argv += ["-device", "virtio-net-pci,netdev=net"]
     argv += ["-serial", f"file:{folder / 'console.log'}", "-pidfile", str(folder / "pid"), "-daemonize"]
     run(*argv, timeout_s=60)
 
