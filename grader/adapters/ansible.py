@@ -127,6 +127,7 @@ class AnsibleRunner:
             tags=",".join(play.tags) or None,
             forks=play.forks,
             cmdline="--check --diff" if play.check else None,
+            extravars=None if play.variables is None else str(play.variables),  # By name: everyone sees the arguments.
             envvars=_environment(),
             settings={"pexpect_timeout": 0.2},
             suppress_env_files=True,  # They would hold the environment, and with it a person's secrets.
@@ -221,6 +222,9 @@ def _message(result: Mapping[str, object]) -> str:
     if isinstance(said, str) and any(sign in said for sign in _NO_PASSWORD):
         return f"{BECOME_PASSWORD}: found none; expected `ansible_become_password` or ANSIBLE_BECOME_PASSWORD_FILE"
     texts = [str(part) for part in said] if isinstance(said, list) else [str(said or "")]
+    inner = result.get("failed_modules")  # `gather_facts` runs modules, and says only that they failed.
+    if isinstance(inner, dict):
+        texts = [str(part.get("msg") or "") for part in inner.values() if isinstance(part, dict)]
     stderr = result.get("stderr") or result.get("module_stderr")
     if isinstance(stderr, str) and stderr.strip():
         texts.append(stderr.strip())

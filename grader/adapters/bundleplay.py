@@ -1,20 +1,15 @@
-"""Run the playbooks that provision hosts from a bundle: Ansible says what it does, to stderr."""
+"""What playbooks are told, so that hosts take everything from a bundle."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from grader.adapters.shipped import shipped
-from grader.errors import HostError
 from grader.model.bundle import Bundle
-
-PLAYBOOKS = ("bundle.yml", "site.yml")
 
 
 def variables(bundle: Bundle, source: Path, digest: str, carried: Path) -> dict[str, object]:
@@ -31,6 +26,8 @@ def variables(bundle: Bundle, source: Path, digest: str, carried: Path) -> dict[
         "lab_bundle_archive": str(carried),
         "lab_bundle_digest": digest,
         "lab_bundle_release": bundle.release,
+        "lab_bundle_architecture": bundle.architecture,
+        "lab_bundle_edition": bundle.edition,
         "lab_artifacts_mirror_url": f"file://{source}/files",
         "lab_artifacts_fetch_on": "controller",
         "lab_artifacts_offline": False,
@@ -54,29 +51,16 @@ def pack(bundle: Bundle, source: Path, target: Path) -> None:
                     archive.addfile(about, file)
 
 
-def command(inventory: Path, extra: Path, limit: str, forks: int) -> list[str]:
-    """Return the exact command."""
-    playbooks = shipped("playbooks")
-    argv = [str(Path(sys.executable).with_name("ansible-playbook")), "--inventory", str(inventory)]
-    argv += ["--extra-vars", f"@{extra}", "--forks", str(forks)]
-    argv += ["--limit", limit] if limit else []
-    return argv + [str(playbooks / name) for name in PLAYBOOKS]
+@contextmanager
+def carried_variables(bundle: Bundle, source: Path, digest: str) -> Iterator[Path]:
+    """Yield a file of variables; it and the archive that it names go away again.
 
-
-def play(bundle: Bundle, source: Path, digest: str, *, inventory: Path, limit: str, forks: int) -> None:
-    """Provision the hosts.  Raises: HostError if one of them was not brought to the end."""
+    Args:
+        source: The bundle's folder on this host, absolute.
+    """
     with tempfile.TemporaryDirectory(prefix="grader-bundle-") as scratch:
         carried = Path(scratch, "carried.tar")
         pack(bundle, source, carried)
-        extra = Path(scratch, "variables.json")
-        extra.write_text(json.dumps(variables(bundle, source, digest, carried)), encoding="utf-8")
-        argv: Sequence[str] = command(inventory, extra, limit, forks)
-        try:
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
-        except FileNotFoundError as error:
-            raise HostError("`ansible-playbook` is missing", hint="pip install 'lab-grader[hosts]'") from error
-    if done.returncode != 0:
-        raise HostError(
-            f"not every host was provisioned (`ansible-playbook` ended with {done.returncode})",
-            hint="mend what it said above, and run the same command again",
-        )
+        file = Path(scratch, "variables.json")
+        file.write_text(json.dumps(variables(bundle, source, digest, carried)), encoding="utf-8")
+        yield file

@@ -33,7 +33,14 @@ EXIT_INTERRUPTED = 130
 EXIT_READER_GONE = 141
 """128 + SIGPIPE, as of any program in a pipeline whose reader has ended (`| head`)."""
 
-RESUMABLE = ("grade", "fill")
+RESUMABLE = {
+    "grade": ("--resume",),
+    "fill": ("--resume",),
+    "provision": (),
+    "bundle create": (),
+    "bundle apply": (),
+}
+"""Commands that go on where they were interrupted, each with the option that it takes for that."""
 
 app = typer.Typer(
     name="grader",
@@ -108,11 +115,13 @@ def main(platform: str = sys.platform) -> None:
 
 def interrupted(arguments: Sequence[str]) -> str:
     """Return what a person who interrupted this command line is told: the command that goes on, if there is one."""
-    if next((word for word in arguments if not word.startswith("-")), "") not in RESUMABLE:
+    words = [word for word in arguments if not word.startswith("-")]
+    command = next((name for name in (" ".join(words[:1]), " ".join(words[:2])) if name in RESUMABLE), None)
+    if command is None:
         return "interrupted"
     end = arguments.index("--") if "--" in arguments else len(arguments)  # What follows it is no option.
     options = [word for word in arguments[:end] if word not in ("--dry-run", "--resume")]
-    resume = ["grader", *options, "--resume", *arguments[end:]]
+    resume = ["grader", *options, *RESUMABLE[command], *arguments[end:]]
     return f"interrupted\nhint: go on with `{shlex.join(resume)}`"
 
 

@@ -7,6 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from grader.cli.provision import (
+    FailedOption,
+    FolderOption,
+    ForksOption,
+    InventoryOption,
+    LimitOption,
+    QuietOption,
+    ReportOption,
+    RetriesOption,
+    end_with,
+    hosts_wanted,
+)
+
 if TYPE_CHECKING:
     from grader.model.bundle import Bundle
     from grader.workflow.bundle import Planned
@@ -14,10 +27,10 @@ if TYPE_CHECKING:
 bundle_app = typer.Typer(help="Make, check and use a bundle for lab hosts without a network.", no_args_is_help=True)
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the bundle.")]
-InventoryOption = Annotated[Path, typer.Option("--inventory", "-i", help="Inventory whose groups say the versions.")]
 DigestOption = Annotated[
     str, typer.Option("--digest", metavar="sha256:…", help="What `grader bundle create` printed last.")
 ]
+DEFAULT_APPLY_OUT = Path("grader-out/bundle")
 
 
 @bundle_app.command("create")
@@ -96,17 +109,35 @@ def apply(
     folder: FolderArgument,
     digest: DigestOption,
     inventory: InventoryOption,
-    limit: Annotated[str, typer.Option("--limit", help="Hosts or groups; all of them if not given.")] = "",
-    forks: Annotated[int, typer.Option("--forks", min=1, help="Hosts at the same time.")] = 5,
+    limit: LimitOption = None,
+    failed: FailedOption = False,
+    forks: ForksOption = 5,
+    retries: RetriesOption = 1,
+    out: FolderOption = DEFAULT_APPLY_OUT,
+    as_json: ReportOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Check the bundle, then provision hosts from it alone: neither they nor this host need a network beyond it."""
-    from grader.adapters import bundleplay
+    from grader.adapters.bundleplay import carried_variables
+    from grader.cli.playing import Playing, run_playbook
     from grader.errors import UsageError
 
     if not inventory.exists():
         raise UsageError("no such inventory", where=str(inventory), hint="copy inventory/example and edit it")
+    wanted = hosts_wanted(limit, failed=failed, out=out)
     bundle = _verified(folder, digest)
-    bundleplay.play(bundle, folder.absolute(), digest, inventory=inventory.absolute(), limit=limit, forks=forks)
+    with carried_variables(bundle, folder.absolute(), digest) as variables:
+        playing = Playing(
+            inventory=inventory,
+            limit=wanted,
+            forks=forks,
+            retries=retries,
+            out=out,
+            variables=variables,
+            quiet=quiet,
+        )
+        report = run_playbook("offline.yml", playing)
+    end_with(report, out, as_json=as_json)
 
 
 def _verified(folder: Path, digest: str) -> Bundle:

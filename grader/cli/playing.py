@@ -30,6 +30,7 @@ class Playing(Record):
     forks: int = 5
     retries: int = 0
     out: Path
+    variables: Path | None = None
     quiet: bool = False
 
 
@@ -58,6 +59,7 @@ def run_playbook(name: str, playing: Playing, *watchers: PlayWatcher) -> Provisi
             forks=playing.forks,
             retries=playing.retries,
             folder=out,
+            variables=playing.variables,
             lasting=frozenset(known_checks()) | {BECOME_PASSWORD},
             refused=tuple(f"{FILE_NAME}:{row.line}: {row.what}" for row in roster.refused) if roster else (),
         )

@@ -23,6 +23,12 @@ LimitOption = Annotated[
     list[str] | None,
     typer.Option("--limit", help="Hosts, groups or patterns, joined by commas or given again; all if not given."),
 ]
+FailedOption = Annotated[
+    bool, typer.Option("--failed", help="Only the hosts that the last run in --out did not finish.")
+]
+RetriesOption = Annotated[int, typer.Option("--retries", min=0, max=10, help="Times that failed hosts are run again.")]
+ReportOption = Annotated[bool, typer.Option("--json", help="Print report.json on stdout and nothing else there.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 DEFAULT_INVENTORY = Path("inventory/example")
 DEFAULT_OUT = Path("grader-out/provision")
 
@@ -30,41 +36,23 @@ DEFAULT_OUT = Path("grader-out/provision")
 def provision_command(
     inventory: InventoryOption = DEFAULT_INVENTORY,
     limit: LimitOption = None,
-    failed: Annotated[
-        bool, typer.Option("--failed", help="Only the hosts that the last run in --out did not finish.")
-    ] = False,
+    failed: FailedOption = False,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; tell what would be changed.")] = False,
     tags: Annotated[
         list[str] | None, typer.Option("--tags", help="Only the steps with these tags, such as golang_install.")
     ] = None,
     forks: ForksOption = 5,
-    retries: Annotated[
-        int, typer.Option("--retries", min=0, max=10, help="Times that failed hosts are run again.")
-    ] = 1,
+    retries: RetriesOption = 1,
     out: FolderOption = DEFAULT_OUT,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print report.json on stdout and nothing else there.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")] = False,
+    as_json: ReportOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Make lab hosts fit: the same versions on each; hosts that fail are told one by one, the others go on."""
-    from grader.adapters.hostlogs import load_report
     from grader.cli.playing import Playing, run_playbook
-    from grader.errors import UsageError
-    from grader.render.escape import json_document
-    from grader.render.provisiontable import overall, report_text
 
-    wanted = words(limit)
-    if failed:
-        wanted = load_report(out).unfinished
-        if not wanted:
-            typer.echo(f"{out}: every host of the last run is ready", err=True)
-            return
-        if limit:
-            raise UsageError("`--failed` and `--limit` both choose hosts", hint="give one of them")
     playing = Playing(
         inventory=inventory,
-        limit=wanted,
+        limit=hosts_wanted(limit, failed=failed, out=out),
         check=check,
         tags=words(tags),
         forks=forks,
@@ -72,7 +60,30 @@ def provision_command(
         out=out,
         quiet=quiet,
     )
-    report = run_playbook("site.yml", playing)
+    end_with(run_playbook("site.yml", playing), out, as_json=as_json)
+
+
+def hosts_wanted(limit: list[str] | None, *, failed: bool, out: Path) -> tuple[str, ...]:
+    """Return what `--limit` and `--failed` choose; ends the command where no host is left to do."""
+    from grader.adapters.hostlogs import load_report
+    from grader.errors import UsageError
+
+    if not failed:
+        return words(limit)
+    if limit:
+        raise UsageError("`--failed` and `--limit` both choose hosts", hint="give one of them")
+    left = load_report(out).unfinished
+    if not left:
+        typer.echo(f"{out}: every host of the last run is ready", err=True)
+        raise typer.Exit
+    return left
+
+
+def end_with(report: ProvisionReport, out: Path, *, as_json: bool) -> NoReturn:
+    """Print what became of the hosts, and end with the code that says so."""
+    from grader.render.escape import json_document
+    from grader.render.provisiontable import overall, report_text
+
     if as_json:
         typer.echo(json_document(report.model_dump_json(by_alias=True, indent=2)))
     else:

@@ -70,6 +70,7 @@ class Play(Record):
     tags: tuple[str, ...] = ()
     forks: int = Field(default=5, ge=1)
     folder: Path = Field(description="Where the events are kept; made with mode 0700.")
+    variables: Path | None = Field(default=None, description="JSON of variables that win over the inventory's.")
 
 
 class TaskStart(Record):

@@ -43,6 +43,7 @@ class Wanted(Record):
     forks: int = 5
     retries: int = 1
     folder: Path
+    variables: Path | None = None
     lasting: frozenset[str] = frozenset()
     refused: tuple[str, ...] = ()
 
@@ -150,6 +151,7 @@ def _play(wanted: Wanted, hosts: tuple[str, ...]) -> Play:
         tags=wanted.tags,
         forks=wanted.forks,
         folder=wanted.folder,
+        variables=wanted.variables,
     )
 
 

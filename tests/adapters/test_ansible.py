@@ -107,6 +107,27 @@ def test_a_wrong_become_password_is_one_message_for_that_host(tmp_path: Path, mo
     assert heard.message("bad").startswith("become-password: found a wrong one")
 
 
+def test_a_host_without_its_python_is_told_by_that(tmp_path: Path) -> None:
+    """Facts are gathered by modules inside a module; what the outer one says names no cause."""
+    _, heard = run(
+        write(
+            tmp_path,
+            "    one: {ansible_python_interpreter: /usr/bin/python9}\n",
+            "    - {name: Look, ansible.builtin.gather_facts: }\n",
+        )
+    )
+    assert "'/usr/bin/python9' was not found" in heard.message("one")
+
+
+def test_variables_from_a_file_win_over_those_of_the_inventory(tmp_path: Path) -> None:
+    file = tmp_path / "variables of a run.json"
+    file.write_text('{"word": "run", "words": ["a b", "c"]}', encoding="utf-8")
+    task = "    - name: Look\n      ansible.builtin.assert:\n        that: word == 'run' and words == ['a b', 'c']\n"
+    play = write(tmp_path, "    one: {word: mine}\n", task).model_copy(update={"variables": file})
+    _, heard = run(play)
+    assert heard.ends("one") == [("Look", "ok")]
+
+
 def test_an_inventory_that_cannot_be_read_is_refused_with_its_name(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("student: [\n", encoding="utf-8")
     with pytest.raises(UsageError) as broken:

@@ -65,6 +65,9 @@ def test_who_interrupts_a_grading_is_told_the_command_that_goes_on() -> None:
     assert interrupted(["fill", "lab", "--resume"]).endswith("`grader fill lab --resume`")
     assert interrupted(["grade", "--dry-run", "lab"]).endswith("`grader grade lab --resume`")
     assert interrupted(["grade", "--", "--dry-run"]).endswith("`grader grade --resume -- --dry-run`")
+    assert interrupted(["bundle", "create", "b"]).endswith("`grader bundle create b`")
+    assert interrupted(["provision", "--limit", "a"]).endswith("`grader provision --limit a`")
+    assert interrupted(["bundle", "verify", "b"]) == "interrupted"
     assert interrupted(["cache", "prune"]) == "interrupted"
 
 

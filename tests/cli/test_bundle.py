@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from grader.model.bundle import Bundle, Image
 
 @pytest.fixture
 def made(tmp_path: Path) -> tuple[Path, str]:
-    """Return a bundle of one package, one wheel and one image, and its digest."""
+    """Return a bundle of one package, one wheel and one image, for a release that no host has, and its digest."""
     folder = tmp_path / "bundle"
     bundlefolder.open_for_writing(folder)
     paths = ("debs/a.deb", "images/i.tar", "wheels/w.whl")
@@ -23,7 +24,7 @@ def made(tmp_path: Path) -> tuple[Path, str]:
         (folder / path).parent.mkdir()
         (folder / path).write_text(path, encoding="utf-8")
     bundle = Bundle(
-        schema_="grader/bundle/1", edition="f25", architecture="amd64", release="trixie", tools={}, single=(),
+        schema_="grader/bundle/1", edition="f25", architecture="amd64", release="trixi3", tools={}, single=(),
         packages=("a",), images=(Image(name="i:1", digest=f"sha256:{'1' * 64}", path="images/i.tar"),),
         files=tuple(bundlefolder.entry_of(folder, path) for path in paths),
     )  # fmt: skip
@@ -45,7 +46,7 @@ def test_a_bundle_that_is_as_its_digest_says_is_told_in_one_line(made: tuple[Pat
     result = run("verify", folder, "--digest", digest)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "3 files" in result.stdout
-    assert "f25 for trixie amd64" in result.stdout
+    assert "f25 for trixi3 amd64" in result.stdout
 
 
 def test_everything_that_differs_is_named_and_the_end_is_wrong_usage(made: tuple[Path, str]) -> None:
@@ -82,6 +83,38 @@ def test_nothing_is_applied_from_a_bundle_that_differs(made: tuple[Path, str], t
 def test_an_inventory_that_is_not_there_is_told_before_anything_is_hashed(made: tuple[Path, str]) -> None:
     _, error = refused("apply", made[0], "--digest", made[1], "--inventory", made[0] / "none")
     assert "no such inventory" in str(error)
+
+
+@pytest.mark.slow
+def test_a_bundle_for_other_hosts_is_one_message_per_host_and_nothing_is_brought_there(
+    made: tuple[Path, str], tmp_path: Path
+) -> None:
+    """By real playbooks on local connections: what is refused is refused before anything is changed."""
+    pytest.importorskip("ansible_runner", reason="ansible-runner is not installed")
+    inventory = tmp_path / "hosts.yml"
+    python = "'{{ ansible_playbook_python }}'"
+    local = f"{{ansible_connection: local, ansible_become: false, ansible_python_interpreter: {python}}}"
+    gone = "{ansible_host: 127.0.0.1, ansible_port: 1}"
+    inventory.write_text(
+        f"f25:\n  hosts: {{one: {local}, gone: {gone}}}\nstudent:\n  hosts: {{one: , gone: , other: {local}}}\n",
+        encoding="utf-8",
+    )
+    out = tmp_path / "out"
+    result = run(
+        "apply", made[0], "--digest", made[1], "--inventory", inventory, "--out", out, "--limit", "student,nosuch",
+        "--retries", 0, "--json", "--quiet",
+    )  # fmt: skip
+    assert result.exit_code == 3, result.stderr
+    said = {host["host"]: (host["outcome"], host["message"]) for host in json.loads(result.stdout)["hosts"]}
+    assert said["gone"][0] == "unreachable"
+    assert said["nosuch"][0] == "refused"
+    for host in ("one", "other"):
+        assert said[host][0] == "failed"
+        assert said[host][1].startswith("bundle-release: found `")
+        assert "expected `trixi3`" in said[host][1]
+    assert (out / "logs/one.log").is_file()
+    kept = [file for file in out.rglob("*") if file.is_file()]
+    assert all("carried.tar" not in file.name for file in kept)
 
 
 def test_the_roles_are_told_to_take_everything_from_the_bundle(made: tuple[Path, str]) -> None:
