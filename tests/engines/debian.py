@@ -34,6 +34,8 @@ NEEDED_BY_HOSTS = {
         (Package("runc", _HOSTS), "runc"),
         (Package("slirp4netns", _HOSTS), "slirp4netns"),
         (Package("openssh-client", _HOSTS), "ssh"),
+        (Package("docker-registry", _HOSTS), "docker-registry"),
+        (Package("busybox-static", _HOSTS), "busybox"),
     ),
     "vm": (
         (Package("debootstrap", _HOSTS), "debootstrap"),
@@ -41,6 +43,8 @@ NEEDED_BY_HOSTS = {
         (Package("qemu-system-x86", _HOSTS), "qemu-system-x86_64"),
         (Package("qemu-utils", _HOSTS), "qemu-img"),
         (Package("openssh-client", _HOSTS), "ssh"),
+        (Package("docker-registry", _HOSTS), "docker-registry"),
+        (Package("busybox-static", _HOSTS), "busybox"),
     ),
 }
 

@@ -42,7 +42,8 @@ def missing() -> str | None:
     """Return why there can be no such container here, None if there can."""
     if os.geteuid() != 0:
         return "only root can boot a container with systemd"
-    absent = [name for name in ("runc", "slirp4netns", "debootstrap", "unshare") if not shutil.which(name)]
+    needed = ("runc", "slirp4netns", "debootstrap", "docker-registry", "busybox")
+    absent = [name for name in needed if not shutil.which(name)]
     return f"no {', '.join(absent)}: `apt-get install {' '.join(absent)}`" if absent else None
 
 

@@ -1,6 +1,6 @@
 """Bare hosts that roles are proved on, and what serves them: `python -m tests.hosts.rig create|restart|destroy DIR`.
 
-A folder holds all of a rig: `key`, `mirror`, `mirror.port`, and of each host `hosts/NAME` with `port`, `pid` and logs.
+A folder holds all of a rig: `key`, what `services` serves, and of each host `hosts/NAME` with `port`, `pid` and logs.
 Hosts reach this machine's loopback as 10.0.2.2.
 """
 
@@ -8,28 +8,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from grader.errors import GraderError, HostError, UsageError
-from tests.engines import shim
-from tests.hosts import containers, images, machines
+from tests.hosts import containers, images, machines, services
 
-ROOT = Path(__file__).resolve().parents[2]
 KINDS = {"container": containers, "machine": machines}
 STOP_S = 60.0
-MIRROR_S = 300.0
-"""A busy machine packs the shim for a while, several times."""
-SHIM = "containerd-shim-wasmtime-v1"
 
 
 def create(rig: Path, kind: str, names: Sequence[str]) -> None:
-    """Boot these hosts and serve the mirror of stand-ins; all answer by SSH when this returns.
+    """Serve what these hosts need and boot them; all answer by SSH when this returns.
 
     Args:
         rig: Of a rig that was cut off, it is cleared first.
@@ -43,11 +35,11 @@ def create(rig: Path, kind: str, names: Sequence[str]) -> None:
     rig.mkdir(parents=True, mode=0o700)
     (rig / "kind").write_text(kind, "ascii")
     images.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "tests", "-f", str(rig / "key"))
-    _serve(rig)
+    services.start(rig, names)
     for image in made:
         host = rig / "hosts" / image.release
         host.mkdir(parents=True)
-        (host / "port").write_text(f"{_free_port()}", "ascii")
+        (host / "port").write_text(f"{services.free_port()}", "ascii")
         _start(rig, host, image)
     for image in made:
         _wait(rig, rig / "hosts" / image.release)
@@ -70,7 +62,7 @@ def destroy(rig: Path) -> None:
     """End everything of a rig and remove its folder; of what is not there, nothing."""
     for host in _hosts(rig):
         _end(rig, host)
-    _kill(rig / "mirror.pid", rig)
+    services.stop(rig)
     if rig.exists():
         shutil.rmtree(rig)
 
@@ -98,7 +90,7 @@ def _wait(rig: Path, host: Path) -> None:
         done = ssh(rig, host, "systemctl", "is-system-running", "--wait", timeout_s=limit_s)
         return done.stdout.strip() in {"running", "degraded"}
 
-    if not _until(answers, limit_s):
+    if not services.until(answers, limit_s):
         said = KINDS[(rig / "kind").read_text("ascii")].told(host)
         raise HostError(f"{host.name} did not come up in {limit_s:.0f} s; its console: {said}")
 
@@ -108,73 +100,13 @@ def _end(rig: Path, host: Path) -> None:
     if (host / "pid").exists():
         ssh(rig, host, "systemctl", "poweroff")
         pid = host / "pid"
-        if not _until(lambda: not _lives(pid, host), STOP_S):
-            _kill(pid, host)
+        if not services.until(lambda: not services.lives(pid, host), STOP_S):
+            services.kill(pid, host)
     kind.release(host)
-
-
-def _serve(rig: Path) -> None:
-    """Serve stand-ins for what no package archive has, with the real shim of these tests among them if it is built."""
-    programs = [f"{SHIM}={shim.folder() / SHIM}"] if shim.is_built() else []
-    port = _free_port()
-    with (rig / "mirror.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.provision.mirror", str(rig / "mirror"), str(port), *programs],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    (rig / "mirror.pid").write_text(f"{process.pid}", "ascii")
-    (rig / "mirror.port").write_text(f"{port}", "ascii")
-    if not _until(lambda: _listens(port), MIRROR_S):
-        raise HostError(f"the mirror did not start: {(rig / 'mirror.log').read_text('utf-8')}")
 
 
 def _hosts(rig: Path) -> list[Path]:
     return sorted(path for path in (rig / "hosts").glob("*") if path.is_dir())
-
-
-def _lives(pid_file: Path, mark: Path) -> bool:
-    """Tell whether the process of a file is there and still the one that was started with that path in its words."""
-    try:
-        words = Path(f"/proc/{pid_file.read_text('ascii').strip()}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return os.fsencode(mark) in words
-
-
-def _kill(pid_file: Path, mark: Path) -> None:
-    if _lives(pid_file, mark):
-        pid = int(pid_file.read_text("ascii"))
-        os.kill(pid, signal.SIGKILL)
-        _until(lambda: not _lives(pid_file, mark), 10)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _until(true: Callable[[], bool], limit_s: float) -> bool:
-    end = time.monotonic() + limit_s
-    while True:
-        try:
-            if true():
-                return True
-        except subprocess.TimeoutExpired:
-            pass
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.3)
 
 
 def main(argv: Sequence[str]) -> None:
