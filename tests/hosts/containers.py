@@ -196,6 +196,9 @@ def _own_cgroup() -> list[dict[str, Any]]:
 
 def _bound_cgroups() -> list[dict[str, Any]]:
     used = sorted(path.name for path in CGROUPS.iterdir() if path.is_dir() and os.path.ismount(path))
+    # Beside hierarchies of v1, crun refuses a v2 one with controllers, such as nobody mounted in v1; they are unused.
+    controllers = CGROUPS / "unified/cgroup.controllers"
+    hidden = [{"destination": str(controllers), "type": "bind", "source": "/dev/null", "options": ["bind"]}]
     return [
         {"destination": str(CGROUPS), "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]},
         *(
@@ -207,4 +210,5 @@ def _bound_cgroups() -> list[dict[str, Any]]:
             for name in UNUSED
             if name not in used
         ),
+        *(hidden if controllers.exists() else []),
     ]

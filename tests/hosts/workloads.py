@@ -1,7 +1,8 @@
 """What the hosts of a rig are to run: `python -m tests.hosts.workloads RIG`.
 
-In its folder `images`, with their sha256 beside them: `smoke.tar`, a WASM program that prints its environment, and
-`native.tar`, which is `busybox`.  In its registry: the stand-in for the image that the lab's Dockerfile starts from.
+In its folder `images`, archives with their sha256 beside them: `smoke.tar`, a WASM program that prints its environment,
+and `native.tar`, which is `busybox`; and `main.wasm`, the module of a submission.  In its registry: the stand-in for
+the image that the lab's Dockerfile starts from.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from wasmtime import wat2wasm
+
 from grader.adapters.containerfile import host_platform
 from grader.adapters.imagelayout import Layout, Member, Settings
 from grader.adapters.registry import Registry
@@ -19,6 +22,7 @@ from grader.adapters.toolchains import find_go
 from grader.errors import HostError
 from tests.engines.engines import PROGRAMS
 from tests.engines.wasm import ECHO, wasm_archive
+from tests.hostile.making import HONEST_MODULE
 
 SMOKE = "docker.io/library/smoke:lab"
 NATIVE = "docker.io/library/native:lab"
@@ -28,6 +32,7 @@ def write_archives(folder: Path) -> None:
     """Write both archives; equal programs give equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     wasm_archive(folder / "smoke", SMOKE, ECHO, env=("HELLO=there",))
+    (folder / "main.wasm").write_bytes(wat2wasm(HONEST_MODULE.read_text("utf-8")))
     program = folder / "busybox"
     program.write_bytes(Path(PROGRAMS["busybox"]).read_bytes())
     native = Layout(folder / "native")

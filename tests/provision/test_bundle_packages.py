@@ -48,7 +48,7 @@ def test_the_packages_of_a_release_are_those_that_the_roles_install_there(releas
         ),
         "docker": rendered("docker", "_docker_packages", HOSTS[release]),
         "grader_worker": rendered("grader_worker", "_grader_worker_packages", HOSTS[release]),
-        "wasm_tools": rendered("wasm_tools", "wasm_tools_packages", HOSTS[release]),
+        "wasm_tools": rendered("wasm_tools", "_wasm_tools_packages", HOSTS[release]),
     }
     if release == "trixie":
         wanted["crun_wasmedge"] = rendered("crun_wasmedge", "_crun_wasmedge_packages", HOSTS[release])
