@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,9 +14,11 @@ from grader.adapters.shipped import shipped
 from grader.errors import UsageError
 from grader.model.base import Record, first_mistake
 from grader.model.catalogue import Catalogue, Rules
+from grader.model.hostcheck import KnownCheck
 
 ARTIFACTS = "artifacts.yml"
 COMPATIBILITY = "compatibility.yml"
+CHECKS = "checks.json"
 
 _Read = TypeVar("_Read", bound=Record)
 
@@ -33,6 +36,12 @@ def load_catalogue(path: Path | None = None) -> Catalogue:
 def load_rules(path: Path | None = None) -> Rules:
     """Read the rules of compatibility.  Raises: UsageError with file and field."""
     return _load(path or folder() / COMPATIBILITY, Rules)
+
+
+def load_checks() -> dict[str, KnownCheck]:
+    """Return the checks of all roles, and of the program beside them, by id."""
+    data = json.loads((folder() / CHECKS).read_text(encoding="utf-8"))
+    return {check["id"]: KnownCheck.model_validate({**check, "tags": tuple(check["tags"])}) for check in data["checks"]}
 
 
 def _load(path: Path, kind: type[_Read]) -> _Read:

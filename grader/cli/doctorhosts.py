@@ -8,7 +8,8 @@ from typing import NoReturn
 
 import typer
 
-from grader.cli.playing import Playing, known_checks, run_playbook
+from grader.adapters.catalogue import load_checks
+from grader.cli.playing import Playing, run_playbook
 from grader.cli.provision import exit_by
 from grader.model.base import Record
 from grader.model.hostcheck import FailedCheck, HostHealth, HostsHealth, KnownCheck, failed_check, mending_tags
@@ -44,7 +45,7 @@ class CheckList:
             return
         # The last task of the playbook repeats, line by line, what was found.
         for message in event.message.split("\n"):
-            check = failed_check(message, self._known)
+            check = failed_check(message, self._known, warns=event.ignored)
             if check is not None:
                 self._found.setdefault(event.host, {}).setdefault(check.id, check)
 
@@ -74,7 +75,7 @@ def doctor_hosts(wanted: HostsWanted, *, as_json: bool) -> NoReturn:
 
 
 def _ask(wanted: HostsWanted, *, fixed: bool) -> tuple[ProvisionReport, HostsHealth]:
-    seen = CheckList(known_checks())
+    seen = CheckList(load_checks())
     report = run_playbook("doctor.yml", _playing(wanted, wanted.limit, tags=(), out=wanted.out), seen)
     hosts = tuple(_health(host, seen.of(host.host)) for host in report.hosts)
     return report, HostsHealth(ready=all(host.outcome == "ready" for host in hosts), fixed=fixed, hosts=hosts)

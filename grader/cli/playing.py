@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
 from grader.adapters.ansible import AnsibleRunner
+from grader.adapters.catalogue import load_checks
 from grader.adapters.clock import SystemClock
 from grader.adapters.hostlogs import HostLogs, save_report
 from grader.adapters.roster import FILE_NAME, load_roster, write_inventory
@@ -14,7 +14,6 @@ from grader.adapters.shipped import shipped
 from grader.cli.hosttable import HostTable
 from grader.cli.stopping import asked_to_stop
 from grader.model.base import Record
-from grader.model.hostcheck import KnownCheck
 from grader.model.provision import BECOME_PASSWORD, ProvisionReport
 from grader.ports import PlayWatcher
 from grader.workflow.provision import Wanted, provision
@@ -60,7 +59,7 @@ def run_playbook(name: str, playing: Playing, *watchers: PlayWatcher) -> Provisi
             retries=playing.retries,
             folder=out,
             variables=playing.variables,
-            lasting=frozenset(known_checks()) | {BECOME_PASSWORD},
+            lasting=frozenset(load_checks()) | {BECOME_PASSWORD},
             refused=tuple(f"{FILE_NAME}:{row.line}: {row.what}" for row in roster.refused) if roster else (),
         )
         with asked_to_stop() as stop, table.shown():
@@ -68,11 +67,3 @@ def run_playbook(name: str, playing: Playing, *watchers: PlayWatcher) -> Provisi
             report = provision(wanted, AnsibleRunner(), (table, logs, *watchers), clock, stop)
     save_report(out, report)
     return report
-
-
-def known_checks() -> dict[str, KnownCheck]:
-    """Return the checks of all roles by id."""
-    from grader.adapters import catalogue
-
-    data = json.loads((catalogue.folder() / "checks.json").read_text(encoding="utf-8"))
-    return {check["id"]: KnownCheck.model_validate({**check, "tags": tuple(check["tags"])}) for check in data["checks"]}

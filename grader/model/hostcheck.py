@@ -12,6 +12,8 @@ from grader.model.base import Record
 from grader.model.provision import HostOutcome
 
 _CODED = re.compile(r"(?P<id>[a-z0-9]+(-[a-z0-9.]+)+): (?P<found>.*)", re.DOTALL)
+_SAID = re.compile(r"found (?P<found>.*?); expected (?P<expected>.*)", re.DOTALL)
+_RULE = re.compile(r"found (?P<found>.*?), which ends in `(?P<says>.*?)`; (?P<remedy>.*)", re.DOTALL)
 VERSIONS = "versions-"
 """Begins the ids of the rules of compatibility, which are not in the list of checks."""
 
@@ -27,10 +29,15 @@ class KnownCheck(Record):
 
 
 class FailedCheck(Record):
-    """A check that failed on a host.  `tags` are the steps of `site.yml` that mend it; none: a person must."""
+    """A check that failed on a host, or only warns.  `tags` are the steps that mend it; none: a person must.
+
+    `prevents` is what one would see otherwise, word for word.
+    """
 
     id: str
+    state: Literal["failed", "warning"] = "failed"
     found: str
+    expected: str = ""
     prevents: str = ""
     remedy: str = ""
     tags: tuple[str, ...] = ()
@@ -55,17 +62,35 @@ class HostsHealth(Record):
     hosts: tuple[HostHealth, ...]
 
 
-def failed_check(message: str, known: Mapping[str, KnownCheck]) -> FailedCheck | None:
+def failed_check(message: str, known: Mapping[str, KnownCheck], *, warns: bool = False) -> FailedCheck | None:
     """Read what a role says when a check fails, `<id>: found …; expected …`; None if it is no check's."""
     coded = _CODED.match(message)
     if coded is None:
         return None
     check = known.get(coded["id"])
     if check is None:
-        return FailedCheck(id=coded["id"], found=coded["found"]) if coded["id"].startswith(VERSIONS) else None
-    return FailedCheck(id=check.id, found=coded["found"], prevents=check.prevents, remedy=check.remedy, tags=check.tags)
+        return _broken_rule(coded["id"], coded["found"]) if coded["id"].startswith(VERSIONS) else None
+    said = _SAID.fullmatch(coded["found"])
+    return FailedCheck(
+        id=check.id,
+        state="warning" if warns else "failed",
+        found=said["found"] if said else coded["found"],
+        expected=said["expected"] if said else "",
+        prevents=check.prevents,
+        remedy=check.remedy,
+        tags=check.tags,
+    )
+
+
+def _broken_rule(id_: str, text: str) -> FailedCheck:
+    said = _RULE.fullmatch(text)
+    if said is None:
+        return FailedCheck(id=id_, found=text)
+    expected = "versions that work together"
+    return FailedCheck(id=id_, found=said["found"], expected=expected, prevents=said["says"], remedy=said["remedy"])
 
 
 def mending_tags(hosts: Sequence[HostHealth]) -> tuple[str, ...]:
-    """Return the tags that mend all that a run can mend, sorted."""
-    return tuple(sorted({tag for host in hosts for check in host.checks for tag in check.tags}))
+    """Return the tags that mend all failures that a run can mend, sorted; a warning leaves a host fit."""
+    failed = [check for host in hosts for check in host.checks if check.state == "failed"]
+    return tuple(sorted({tag for check in failed for tag in check.tags}))

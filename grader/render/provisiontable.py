@@ -56,11 +56,14 @@ def health_text(health: HostsHealth) -> str:
         if host.message:
             lines.append(f"    {one_line(host.message, _MESSAGE)}")
         for check in host.checks:
-            lines.append(f"    {check.id}: {one_line(check.found, _MESSAGE)}")
+            mark = "warning: " if check.state == "warning" else ""
+            lines.append(f"    {mark}{check.id}: found {one_line(check.found, _MESSAGE)}")
+            if check.expected:
+                lines.append(f"        expected  {one_line(check.expected, _MESSAGE)}")
             if check.prevents:
                 lines.append(f"        prevents  {check.prevents}")
             if check.remedy:
                 lines.append(f"        mend      {check.remedy}")
-            if check.tags:
+            if check.tags and check.state == "failed":
                 lines.append(f"        or        grader doctor --host {one_line(host.host)} --fix")
     return "\n".join([*lines, ""])

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from grader.cli.playing import known_checks
+from grader.adapters.catalogue import load_checks
 from grader.model.hostcheck import HostHealth, failed_check, mending_tags
 
-KNOWN = known_checks()
+KNOWN = load_checks()
 
 
 def test_a_check_brings_what_it_prevents_and_what_mends_it() -> None:
     check = failed_check("golang-version: found 1.20; expected 1.21.13", KNOWN)
     assert check is not None
-    assert (check.found, check.prevents) == ("found 1.20; expected 1.21.13", "go: command not found")
+    assert (check.found, check.expected, check.prevents) == ("1.20", "1.21.13", "go: command not found")
     assert check.tags == ("golang_install",)
 
 
 def test_a_rule_of_versions_is_a_check_that_no_run_mends() -> None:
-    check = failed_check("versions-tinygo-go: TinyGo 0.39 needs Go 1.25 or older", KNOWN)
+    check = failed_check(
+        "versions-tinygo-go: found golang 1.26, which ends in `requires go`; set `golang_version`", KNOWN
+    )
     assert check is not None
+    assert (check.found, check.prevents, check.remedy) == ("golang 1.26", "requires go", "set `golang_version`")
     assert check.tags == ()
+
+
+def test_what_only_warns_is_not_mended_by_a_run() -> None:
+    check = failed_check("containerd-shim: found none; expected one", KNOWN, warns=True)
+    assert check is not None
+    assert (check.state, check.tags) == ("warning", ("containerd_shims_install",))
+    assert mending_tags([HostHealth(host="a", outcome="ready", checks=(check,))]) == ()
 
 
 def test_any_other_failure_is_no_check() -> None:

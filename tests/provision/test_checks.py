@@ -8,6 +8,7 @@ from typing import Any
 
 from grader.adapters.catalogue import folder, load_rules
 from tests.project.conftest import ROOT
+from tests.provision.test_pitfalls import PITFALLS
 
 CHECKS: list[dict[str, Any]] = json.loads((folder() / "checks.json").read_text(encoding="utf-8"))["checks"]
 SAID = re.compile(r"(?:msg: (?:>-\s+)?[\"']?|^\s+)([a-z]+-[a-z]+|\{\{ item\.item\.name \}\}-version): ", re.MULTILINE)
@@ -26,8 +27,13 @@ def said() -> set[tuple[str, str]]:
     return {pair for pair in found if "{" not in pair[1]} | by_name | {("containerd", "containerd-config")}
 
 
-def test_the_list_holds_exactly_what_the_roles_say() -> None:
-    assert {(check["role"], check["id"]) for check in CHECKS} == said()
+def test_the_list_holds_exactly_what_the_roles_and_the_program_say() -> None:
+    """An id that both say is a role's; one of the program alone names the role that has to do with it."""
+    by_roles = said()
+    ids = {id_ for _, id_ in by_roles}
+    assert {(check["role"], check["id"]) for check in CHECKS if check["id"] in ids} == by_roles
+    assert {check["id"] for check in CHECKS} == ids | set(PITFALLS)
+    assert {check["role"] for check in CHECKS} <= {path.name for path in (ROOT / "roles").iterdir()}
 
 
 def test_the_list_is_sorted_and_no_id_is_that_of_a_rule() -> None:

@@ -31,10 +31,10 @@ def test_the_whole_is_counted_by_outcome() -> None:
 
 
 def test_a_failed_check_shows_what_it_prevents_and_what_mends_it() -> None:
-    check = FailedCheck(id="go-x", found="found 1; expected 2", prevents="no go", remedy="set it", tags=("golang",))
-    bare = FailedCheck(id="versions-x", found="too old")
+    check = FailedCheck(id="go-x", found="1", expected="2", prevents="no go", remedy="set it", tags=("golang",))
+    bare = FailedCheck(id="versions-x", state="warning", found="too old", tags=("golang",))
     host = HostHealth(host="a", outcome="failed", checks=(check, bare))
     text = health_text(HostsHealth(ready=False, fixed=False, hosts=(host,)))
-    assert "    go-x: found 1; expected 2\n        prevents  no go\n        mend      set it\n" in text
+    assert "    go-x: found 1\n        expected  2\n        prevents  no go\n        mend      set it\n" in text
     assert "grader doctor --host a --fix" in text
-    assert text.endswith("    versions-x: too old\n")
+    assert text.endswith("    warning: versions-x: found too old\n")
