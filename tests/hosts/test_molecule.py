@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REQUIRED
-from tests.hosts import containers, machines
+from tests.hosts import containers
 
 ROOT = Path(__file__).resolve().parents[2]
 MOLECULE = Path(sys.executable).with_name("molecule")
@@ -50,13 +50,3 @@ def wanted(group: str, lacks: str | None) -> None:
 def test_containers_with_systemd_become_fit_and_stay_so(scenario: str, tmp_path: Path) -> None:
     wanted("molecule", containers.missing())
     molecule(tmp_path / "rig", scenario, LAB_HOSTS_KIND="container", LAB_HOSTS="debian13 debian12")
-
-
-@pytest.mark.slow
-@pytest.mark.serial
-@pytest.mark.once
-@pytest.mark.timeout(5400)
-def test_a_machine_with_a_kernel_of_its_own_becomes_fit_and_stays_so(tmp_path: Path) -> None:
-    wanted("vm", machines.missing())
-    only = "--limit=debian13,localhost"
-    molecule(tmp_path / "rig", "default", only, LAB_HOSTS_KIND="machine", LAB_HOSTS="debian13")
