@@ -28,6 +28,9 @@ ORDER = (
     "containerd", "buildah", "memory-peak", "host-lock", "cache", "disk", "cpus", "memory",
 )  # fmt: skip
 
+_NAME = 12
+"""Columns of the longest id above."""
+
 # Every message of `doctor`, by code.  `found` and `expected` are values; the sentence is here.
 WORDING: Mapping[str, str] = {
     "doctor.system": "{found}",
@@ -84,7 +87,57 @@ WORDING: Mapping[str, str] = {
     "doctor.memory": "{found} GB (needs {expected} GB)",
     "doctor.memory.little": "{found} GB: compiling a large module may fail (better: {expected} GB)",
     "doctor.tool.failed": "does not work: {found}",
+    "doctor.pitfall": "{found}",
+    "doctor.pitfall.found": "{found} (expected: {expected})",
 }
+
+
+@dataclass(frozen=True)
+class About:
+    """What a check wants, where its answer does not say it, and what one would see otherwise, word for word."""
+
+    expected: str
+    prevents: str
+
+
+ABOUT: Mapping[str, About] = {
+    "system": About("Linux", "use WSL2 or a Linux VM"),
+    "python": About("3.11 or later", "ModuleNotFoundError: No module named 'tomllib'"),
+    "environment": About("made from the present lock file", "ModuleNotFoundError: No module named 'pydantic'"),
+    "bubblewrap": About("bubblewrap", "bwrap: command not found"),
+    "sandbox": About("programs and servers run in it", "bwrap: No permissions to create new namespace"),
+    "cgroups": About("groups of this user's own", "Out of memory: Killed process"),
+    "go": About("the lab's own Go", "go: command not found"),
+    "wasmtime": About("wasmtime", "wasmtime: command not found"),
+    "tinygo": About("TinyGo", "fatal error: all goroutines are asleep - deadlock!"),
+    "docker": About(
+        "a daemon that answers",
+        "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+    ),
+    "containerd": About(
+        "a daemon that answers, with the shims of the lab's arms",
+        'runtime "io.containerd.wasmtime.v1" binary not installed "containerd-shim-wasmtime-v1": file does not exist',
+    ),
+    "buildah": About("buildah", "buildah: command not found"),
+    "memory-peak": About("cgroups of Linux 5.19 or later", "a peak of memory that is too small"),
+    "host-lock": About("a plain file that every user may write", "Permission denied"),
+    "cache": About("a folder that this user may write", "Permission denied"),
+    "disk": About("free space", "no space left on device"),
+    "cpus": About("2", "a timed run that is as slow as what else runs"),
+    "memory": About("2", "signal: killed"),
+    "pitfalls": About("a program that looks for pitfalls", "nothing is known of them"),
+}
+"""By check id; a check that brings its own is not here."""
+
+
+def told(check: str, params: Mapping[str, object], text: str, prevents: str = "") -> dict[str, str]:
+    """Return what every check says as data: what was found, what was expected, and what that prevents."""
+    about = ABOUT.get(check, About("", ""))
+    return {
+        "found": str(params.get("found") or text),
+        "expected": str(params.get("expected") or about.expected),
+        "prevents": prevents or about.prevents,
+    }
 
 
 @dataclass(frozen=True)
@@ -96,6 +149,7 @@ class Check:
     code: str
     params: Mapping[str, str | int | float]
     remedy: str = ""
+    prevents: str = ""
 
     def text(self) -> str:
         """Return the wording."""
@@ -111,16 +165,25 @@ class Line:
     text: str
     remedy: str
     needed: bool
+    prevents: str = ""
+
+
+def place(check: str) -> int:
+    """Return what checks are sorted by; pitfalls come last, as they were found."""
+    return ORDER.index(check) if check in ORDER else len(ORDER)
 
 
 def table(lines: Sequence[Line], purpose: str) -> str:
     """Return the whole answer for a person; what is needed and missing stands out without colour."""
     out = []
-    for line in sorted(lines, key=lambda line: ORDER.index(line.id)):
+    wide = max(_NAME, *(len(line.id) for line in lines)) if lines else _NAME
+    for line in sorted(lines, key=lambda line: place(line.id)):
         mark = "MISSING" if line.state == "missing" and line.needed else line.state
-        out.append(f"{mark:<8} {line.id:<12} {line.text}")
+        out.append(f"{mark:<8} {line.id:<{wide}} {line.text}")
+        if line.state != "ok" and line.id not in ORDER and line.prevents:
+            out.append(f"{'':{wide + 9}} prevents: {line.prevents}")
         if line.state != "ok" and line.remedy:
-            out.append(f"{'':21} -> {line.remedy}")
+            out.append(f"{'':{wide + 9}} -> {line.remedy}")
     gaps = [line for line in lines if line.needed and line.state == "missing"]
     if gaps:
         out.append(f"\nThis host is not ready for `{purpose}`: see {', '.join(f'`{line.id}`' for line in gaps)}.")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grader import __version__
 from grader.bootstrap import survey
-from grader.bootstrap.checks import NEEDS, Check, Line, table
+from grader.bootstrap.checks import NEEDS, Check, Line, table, told
 from grader.errors import UsageError
 
 SCHEMA = "grader/doctor/1"
@@ -37,7 +37,7 @@ def main(root: Path, arguments: Sequence[str]) -> int:
         }
         print(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
-        lines = [Line(c.id, c.state, c.text(), c.remedy, c.id in needs) for c in checks]
+        lines = [Line(c.id, c.state, c.text(), c.remedy, c.id in needs, c.prevents) for c in checks]
         print(table(lines, options.purpose), end="")
     return 3 if gap else 0
 
@@ -45,7 +45,15 @@ def main(root: Path, arguments: Sequence[str]) -> int:
 def as_json(check: Check, *, needed: bool) -> Mapping[str, object]:
     """Return a check as the full `doctor` prints it."""
     message = {"code": check.code, "params": dict(check.params), "text": check.text()}
-    return {"id": check.id, "state": check.state, "message": message, "remedy": check.remedy, "needed": needed}
+    about = told(check.id, check.params, check.text(), check.prevents)
+    return {
+        "id": check.id,
+        "state": check.state,
+        "message": message,
+        "remedy": check.remedy,
+        "needed": needed,
+        **about,
+    }
 
 
 def _refuse_unknown_lab(root: Path, lab: str) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from grader.bootstrap import environment, lockremedy, packages
+from grader.bootstrap import environment, lockremedy, packages, pitfalls
 from grader.bootstrap.checks import Check, State
 
 GB = 1_000_000_000
@@ -36,6 +36,7 @@ def bare(root: Path, environ: Mapping[str, str]) -> tuple[Check, ...]:
         Check("go", "missing", "doctor.go.absent", {"expected": "1.21.13"}, setup),
         program("wasmtime", "wasmtime", "missing", setup),
         tinygo(),
+        *pitfalls.look(root / pitfalls.FOLDER, environ),
     )
 
 
@@ -204,6 +205,14 @@ def _memory() -> Check:
     if gigabytes < MEMORY_AMPLE_GB:
         return Check("memory", "warning", "doctor.memory.little", params, "give the machine more memory")
     return Check("memory", "ok", "doctor.memory", params)
+
+
+def installed() -> Mapping[str, str]:
+    """Return by tool what it says of its version; those that are absent are left out."""
+    asked = {"golang": ("go", "version"), "tinygo": ("tinygo", "version"), "spin": ("spin", "--version"),
+             "containerd": ("containerd", "--version"), "docker": ("docker", "--version")}  # fmt: skip
+    said = {tool: version_of(*argv) for tool, argv in asked.items()}
+    return {tool: text for tool, text in said.items() if text}
 
 
 def program(check: str, name: str, absent: State, remedy: str) -> Check:

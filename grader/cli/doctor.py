@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from grader.bootstrap.checks import Purpose
 from grader.cli.options import DEFAULT_LAB, CacheOption, LabOption, LockOption
 from grader.cli.provision import DEFAULT_INVENTORY, FolderOption, ForksOption, InventoryOption, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from grader.model.host import Check
+    from grader.model.lab import Lab
+    from grader.workflow.doctor import Diagnosis
 
 EXIT_NOT_READY = 3
 DEFAULT_DOCTOR_OUT = Path("grader-out/doctor")
@@ -42,42 +49,76 @@ def doctor_command(
         from grader.errors import UsageError
 
         raise UsageError("`--fix` mends lab hosts only", hint="name them: `--host H`, or `--all`")
+    from grader.bootstrap.checks import Line, table
+
+    answer = ask_here(purpose, lab, cache, lock)
+    if as_json:
+        typer.echo(answer.model_dump_json(by_alias=True, indent=2).encode())
+    else:
+        lines = [Line(c.id, c.state, c.message.text, c.remedy, c.needed, c.prevents) for c in answer.checks]
+        typer.echo(table(lines, purpose), nl=False)
+    if not answer.ready:
+        raise typer.Exit(EXIT_NOT_READY)
+
+
+def ask_here(purpose: Purpose, lab: str, cache: Path | None, lock: Path | None) -> Diagnosis:
+    """Return what this host can do."""
     import os
     import tempfile
 
     from grader import __version__
+    from grader.adapters.catalogue import load_rules
     from grader.adapters.embedded import EmbeddedEngine
     from grader.adapters.labfile import load_lab
     from grader.adapters.store import DiskStore
     from grader.bootstrap import survey
-    from grader.bootstrap.checks import WORDING, Line, table
+    from grader.bootstrap.checks import WORDING
     from grader.cli.containers import container_checks
     from grader.cli.progress import ConsoleProgress
     from grader.cli.wiring import open_runner
-    from grader.model.base import Message
-    from grader.model.host import Check
     from grader.render.catalogue import worded
-    from grader.workflow.doctor import diagnose
+    from grader.workflow.doctor import diagnose, unfit_sets
 
     loaded = load_lab(lab)
     chosen = {"GRADER_CACHE": cache, "GRADER_LOCK": lock}
     environ = {**os.environ, **{name: str(path) for name, path in chosen.items() if path is not None}}
-    seen = [
-        Check(id=c.id, state=c.state, message=Message(code=c.code, params=dict(c.params)), remedy=c.remedy)
-        for c in (*survey.always(environ), survey.own_environment())
-    ]
-    seen += container_checks(loaded.lab, os.environ)
+    seen = [*seen_here(loaded.lab, environ), *container_checks(loaded.lab, os.environ)]
+    seen += unfit_sets(load_rules(), survey.installed())
     runner = open_runner(trust=False, lock=lock)
     # A store of its own: the engine may keep copies of tools in it, and `doctor` leaves nothing behind.
     with tempfile.TemporaryDirectory(prefix="grader-doctor-") as scratch:
         store = DiskStore(Path(scratch, "store"))
         engine = EmbeddedEngine(loaded.lab, runner, store, ConsoleProgress(quiet=True), os.environ.get("PATH", ""))
         found = diagnose(loaded.lab, purpose, seen, runner, engine, survey.remedies(), __version__)
-    answer = worded(found, WORDING)
-    if as_json:
-        typer.echo(answer.model_dump_json(by_alias=True, indent=2).encode())
-    else:
-        lines = [Line(c.id, c.state, c.message.text, c.remedy, c.needed) for c in answer.checks]
-        typer.echo(table(lines, purpose), nl=False)
-    if not answer.ready:
-        raise typer.Exit(EXIT_NOT_READY)
+    return with_data(worded(found, WORDING))
+
+
+def seen_here(lab: Lab, environ: Mapping[str, str]) -> Iterator[Check]:
+    """Yield what is seen without running anything of ours."""
+    from grader.adapters.catalogue import folder
+    from grader.bootstrap import pitfalls, survey
+    from grader.model.base import Message
+    from grader.model.host import Check
+
+    looked = pitfalls.look(folder(), environ, shims(lab))
+    for c in (*survey.always(environ), survey.own_environment(), *looked):
+        message = Message(code=c.code, params=dict(c.params))
+        yield Check(id=c.id, state=c.state, message=message, remedy=c.remedy, prevents=c.prevents)
+
+
+def shims(lab: Lab) -> tuple[str, ...]:
+    """Return the programs that containerd needs for the lab's own arm."""
+    from grader.workflow.plan import used_arms
+
+    return ("containerd-shim-wasmtime-v1",) if any(arm == "ctr-wasmtime" for _, arm in used_arms(lab)) else ()
+
+
+def with_data(answer: Diagnosis) -> Diagnosis:
+    """Return the answer with what each check says as data, beside its sentence."""
+    from grader.bootstrap.checks import told
+
+    checks = (
+        check.model_copy(update=told(check.id, check.message.params, check.message.text, check.prevents))
+        for check in answer.checks
+    )
+    return answer.model_copy(update={"checks": tuple(checks)})

@@ -36,3 +36,6 @@ class Check(Record):
     message: Message
     remedy: str = ""
     needed: bool = Field(default=False, description="Whether the purpose that was asked about needs it.")
+    found: str = ""
+    expected: str = ""
+    prevents: str = Field(default="", description="What one would see otherwise, word for word where there is a text.")

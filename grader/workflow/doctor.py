@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grader.bootstrap.checks import NEEDS, ORDER, Purpose
+from grader.bootstrap.checks import NEEDS, Purpose, place
 from grader.errors import HostError
 from grader.model.base import Message, Record, Scalar
+from grader.model.catalogue import Rules, refusals
 from grader.model.host import Check
+from grader.model.hostcheck import VERSIONS
 from grader.model.lab import CommittedFile, Lab
 from grader.ports import Engine, Runner, SandboxStatus
 
 ENGINES = ("docker", "containerd")
 """Checks of what may be absent, but not dead."""
 
+_VERSION = re.compile(r"[0-9]+(\.[0-9]+)+")
 _PORT = 8080
 """Of a network that nobody else has."""
 
@@ -52,11 +56,26 @@ def diagnose(
     needs = NEEDS[purpose] - unused(lab)
     if purpose != "claims":  # A grading ends at a container engine that is there and does not answer.
         needs |= {id_ for id_ in ENGINES if id_ in checks and checks[id_].state == "missing"}
-    marked = [checks[id_].model_copy(update={"needed": id_ in needs}) for id_ in ORDER if id_ in checks]
+    marked = [checks[id_].model_copy(update={"needed": id_ in needs}) for id_ in sorted(checks, key=place)]
     ready = not any(check.needed and check.state == "missing" for check in marked)
     return Diagnosis.model_validate(
         {"grader": version, "for": purpose, "lab": lab.id, "ready": ready, "checks": tuple(marked)}
     )
+
+
+def unfit_sets(rules: Rules, said: Mapping[str, str]) -> Iterable[Check]:
+    """Yield a warning for each rule of compatibility that holds against what is installed here.
+
+    Args:
+        said: By tool, what it says of its version; a rule about what only some courses do holds as well.
+    """
+    versions = {tool: match[0] for tool, text in said.items() if (match := _VERSION.search(text))}
+    needs = sorted({need for rule in rules.rules for need in rule.needs})
+    for rule in refusals(rules, versions, needs):
+        found = ", ".join(f"{tool} {versions[tool]}" for tool in sorted(rule.tools))
+        params: dict[str, Scalar] = {"found": found, "expected": "versions that work together"}
+        message = Message(code="doctor.pitfall.found", params=params)
+        yield Check(id=f"{VERSIONS}{rule.id}", state="warning", message=message, remedy=rule.remedy, prevents=rule.says)
 
 
 def unused(lab: Lab) -> frozenset[str]:

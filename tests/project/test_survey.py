@@ -11,8 +11,8 @@ import pytest
 
 from grader.adapters.hostlock import DEFAULT_LOCK
 from grader.adapters.store import cache_root
-from grader.bootstrap import survey
-from grader.bootstrap.checks import NEEDS, ORDER, WORDING, Check, Line, table
+from grader.bootstrap import pitfalls, survey
+from grader.bootstrap.checks import NEEDS, ORDER, WORDING, Check, Line, table, told
 
 PLACES = [
     {},
@@ -34,10 +34,34 @@ def test_the_host_lock_is_the_one_that_is_taken() -> None:
 
 def test_every_check_of_a_bare_host_is_worded_and_in_the_table(tmp_path: Path) -> None:
     checks = survey.bare(tmp_path, {"HOME": str(tmp_path)})
-    assert sorted(check.id for check in checks) == sorted(ORDER)
+    assert [check.id for check in checks if check.id not in ORDER] == [
+        "pitfalls"
+    ]  # whose program is not below tmp_path
+    assert sorted(check.id for check in checks if check.id in ORDER) == sorted(ORDER)
     for check in checks:
+        assert all(told(check.id, check.params, check.text(), check.prevents).values()), check
         assert check.text()
         assert check.remedy or check.state != "missing", check
+
+
+def test_the_pitfalls_of_this_host_bring_what_they_prevent_and_what_mends_them() -> None:
+    (root,) = (parent for parent in Path(__file__).resolve().parents if (parent / "pyproject.toml").is_file())
+    checks = pitfalls.look(root / pitfalls.FOLDER, os.environ)
+    assert "host-cgroup" in {check.id for check in checks}
+    for check in checks:
+        assert check.prevents
+        assert check.remedy or check.state == "ok"
+        assert str(check.params["found"]) in check.text()
+
+
+def test_a_pitfall_is_shown_last_with_what_one_would_see() -> None:
+    lines = [
+        Line("image-index", "warning", "list:1", "do so", needed=False, prevents="361.0 B"),
+        Line("go", "ok", "Go 1.21.13", "", needed=True),
+    ]
+    shown = table(lines, "grade").splitlines()
+    assert [line.split()[:2] for line in shown[:2]] == [["ok", "go"], ["warning", "image-index"]]
+    assert [line.strip() for line in shown[2:4]] == ["prevents: 361.0 B", "-> do so"]
 
 
 def test_needs_name_checks_that_there_are() -> None:

@@ -7,11 +7,12 @@ import pytest
 from grader.bootstrap.checks import WORDING
 from grader.errors import HostError
 from grader.model.base import Message
+from grader.model.catalogue import Rules
 from grader.model.host import Check
 from grader.model.run import Command, Completed, MemoryReading
 from grader.ports import SandboxStatus
 from grader.testing import FakeEngine, FakeRunner, FakeServer, completed
-from grader.workflow.doctor import Diagnosis, diagnose
+from grader.workflow.doctor import Diagnosis, diagnose, unfit_sets
 from tests.samplelab import small_lab
 
 REMEDIES = {"cgroups": "as root", "memory-peak": "as root"}
@@ -91,3 +92,27 @@ def test_a_container_engine_may_be_absent_but_not_dead(engine: str) -> None:
         return diagnose(lab, "grade", (seen,), FakeRunner(lambda _: completed()), FakeEngine({}, {}), REMEDIES, "0")
 
     assert (check(told("missing"), engine).needed, check(told("warning"), engine).needed) == (True, False)
+
+
+def test_a_set_of_programs_that_does_not_work_together_is_told_by_the_rules_id_and_text() -> None:
+    rules = Rules.model_validate(
+        {
+            "schema": "grader/compatibility/1",
+            "rules": [
+                {
+                    "id": "tinygo-go",
+                    "tools": {"golang": {"at_least": "1.26"}, "tinygo": {"below": "0.41"}},
+                    "needs": ["something"],
+                    "says": "requires go version 1.19 through 1.25",
+                    "remedy": "take another",
+                }
+            ],
+        }
+    )
+    said = {"golang": "go version go1.26.4 linux/amd64", "tinygo": "tinygo version 0.39.0 linux/amd64"}
+    (found,) = unfit_sets(rules, said)
+    assert (found.id, found.state, found.remedy) == ("versions-tinygo-go", "warning", "take another")
+    assert found.prevents == "requires go version 1.19 through 1.25"
+    assert found.message.params["found"] == "golang 1.26.4, tinygo 0.39.0"
+    assert list(unfit_sets(rules, {**said, "golang": "go version go1.25.1 linux/amd64"})) == []
+    assert list(unfit_sets(rules, {"golang": said["golang"]})) == []
