@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any
 
 from grader.adapters.catalogue import folder, load_rules
+from grader.bootstrap.checks import ORDER
 from tests.project.conftest import ROOT
 from tests.provision.test_pitfalls import PITFALLS
 
@@ -23,8 +25,10 @@ def said() -> set[tuple[str, str]]:
     }
     module = (ROOT / "roles/containerd/library/containerd_config.py").read_text(encoding="utf-8")
     assert "containerd-config: " in module
+    module = (ROOT / "roles/lab_artifacts/library/lab_artifact.py").read_text(encoding="utf-8")
+    assert "artifact-known: " in module
     by_name = {("wasm_tools", f"{name}-version") for name in ("hyperfine", "wasmedge", "wasmtime")}
-    return {pair for pair in found if "{" not in pair[1]} | by_name | {("containerd", "containerd-config")}
+    return {pair for pair in found if "{" not in pair[1]} | by_name | {("containerd", "containerd-config"), ("lab_artifacts", "artifact-known")}
 
 
 def test_the_list_holds_exactly_what_the_roles_and_the_program_say() -> None:
@@ -51,3 +55,27 @@ def test_every_tag_is_one_of_a_role() -> None:
 
 def test_every_check_says_what_it_prevents_and_what_mends_it() -> None:
     assert all(check["prevents"] and check["remedy"] for check in CHECKS)
+
+
+def test_the_guide_holds_every_check_and_names_no_other() -> None:
+    guide = ROOT / "docs/checks.md"
+    text = guide.read_text(encoding="utf-8")
+    rows = [f"| `{c['id']}` | {code(c['prevents'])} | {c['remedy'].replace('|', chr(92) + '|')} |" for c in CHECKS]
+    table = "\n".join(["", "| Check | Prevents | Mends it |", "|---|---|---|", *rows, "", ""])
+    made = re.sub(r"(<!-- made by .* -->\n).*(<!-- end -->)", lambda m: f"{m[1]}{table}{m[2]}", text, flags=re.DOTALL)
+    if os.environ.get("GRADER_WRITE_TABLE"):
+        guide.write_text(made, encoding="utf-8")
+        text = made
+    assert text == made
+    known = {c["id"] for c in CHECKS} | {f"versions-{rule.id}" for rule in load_rules().rules} | set(ORDER)
+    named = re.findall(r"^\|.*\| ([^|]*) \|$", text.partition("## Every check")[0], re.MULTILINE)
+    ids = {id_ for cell in named for id_ in re.findall(r"`([^`]+)`", cell)}
+    assert ids
+    assert ids <= known
+    assert set(PITFALLS) - {"containerd-access"} <= ids
+
+
+def code(text: str) -> str:
+    """Return a text as code in a cell; one that holds backticks is prose."""
+    safe = text.replace("|", chr(92) + "|")
+    return safe if "`" in text else f"`{safe}`"
