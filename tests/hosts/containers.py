@@ -23,6 +23,8 @@ from tests.hosts.images import Image
 
 CGROUPS = Path("/sys/fs/cgroup")
 PARENT = "lab-hosts"
+ENGINES = ("default", "docker", "lab.slice")
+"""Cgroups that engines in a container make at the root of a hierarchy, where this machine's own make theirs."""
 UNUSED = ("net_cls", "net_prio", "net_cls,net_prio", "perf_event", "hugetlb", "cpu,cpuacct")
 GUEST = "10.0.2.100"
 """The address that slirp4netns gives."""
@@ -91,7 +93,7 @@ def release(folder: Path) -> None:
     for tree in _cgroups(folder):
         for path, _, _ in os.walk(tree, topdown=False):
             with suppress(OSError):
-                os.rmdir(path)  # noqa: PTH106  # what is in a cgroup are no files
+                os.rmdir(path)  # noqa: PTH106  # what is in a cgroup are no files; one in use stays
     (folder / "pid").unlink(missing_ok=True)
 
 
@@ -103,6 +105,8 @@ def _id(folder: Path) -> str:
 def _cgroups(folder: Path) -> Iterator[Path]:
     yield from CGROUPS.glob(f"*/{PARENT}/{_id(folder)}")
     yield from CGROUPS.glob(f"{PARENT}/{_id(folder)}")
+    for name in ENGINES:
+        yield from CGROUPS.glob(f"*/{name}")
 
 
 def _init(folder: Path, process: subprocess.Popen[bytes]) -> int:

@@ -5,22 +5,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lab_artifact
-short_description: Fetch, verify, unpack and link one release of a tool
+short_description: Fetch, verify, unpack and link releases of tools
 description:
+  - All items are looked up in the catalogue before the first is touched.
   - Nothing is unpacked before its sha256 is right, and nothing is linked before it is unpacked whole.
   - A release is compared with what was recorded when it was unpacked; one that was changed since, cut off or lost
     a run bit is put there again, from the cache if the archive is still there.
 options:
-  name: {type: str, required: true, description: The tool.}
-  state: {type: str, choices: [present, absent, fetched], default: present, description: C(fetched) fills the cache.}
-  version: {type: str, description: Exact.}
-  url: {type: str, description: Where the file is, in a mirror or at its origin; C(file://) too.}
-  sha256: {type: str, description: Of the file.}
-  size: {type: int, description: Of the file, in bytes, if it is known.}
-  format: {type: str, choices: [tar.gz, tar.xz, file], description: What the file is.}
-  strip: {type: int, default: 0, description: Leading folders to leave out.}
-  links: {type: dict, default: {}, description: Command -> program inside the release.}
-  link_dir: {type: path, required: true, description: Where the commands are linked.}
+  items: {type: list, elements: dict, required: true, description: C(name), C(version), perhaps C(state).}
+  tools: {type: dict, required: true, description: The catalogue's, by name.}
+  overrides: {type: dict, default: {}, description: Releases by tool, laid over the catalogue's.}
+  architecture: {type: str, required: true, description: Debian's name of it.}
+  mirror_url: {type: str, default: '', description: A mirror in which the original domain is the top folder.}
+  fetch_only: {type: bool, default: false, description: Fill the cache with what is to be present, and no more.}
+  bin_dir: {type: path, required: true, description: Where commands are linked.}
+  plugin_dir: {type: path, required: true, description: Where plugins of Docker's command are linked.}
   root: {type: path, required: true, description: Releases lie in C(root/name/version).}
   cache_dir: {type: path, required: true, description: Files lie in C(cache_dir/name/version).}
   facts: {type: str, default: '', description: The file that lists all releases of the host.}
@@ -33,21 +32,22 @@ author: [The grader authors]
 EXAMPLES = r"""
 - name: Install hyperfine
   lab_artifact:
-    name: hyperfine
-    version: "1.20.0"
-    url: https://example.org/hyperfine.tar.gz
-    sha256: 63ad53934062118f5b0be11785e0bb1603d4b91667d1921f2fd8df9a8712040a
-    format: tar.gz
-    strip: 1
-    links: {hyperfine: hyperfine}
-    link_dir: /usr/local/bin
+    items: [{name: hyperfine, version: "1.20.0"}]
+    tools: "{{ (lookup('ansible.builtin.file', 'artifacts.yml') | from_yaml).tools }}"
+    architecture: amd64
+    bin_dir: /usr/local/bin
+    plugin_dir: /usr/local/lib/docker/cli-plugins
     root: /opt/lab
     cache_dir: /var/cache/lab-artifacts
 """
 RETURN = r"""
-mended: {type: list, elements: str, returned: always, description: What was not as it should be.}
-downloaded: {type: int, returned: always, description: Bytes that were fetched.}
-archive: {type: str, returned: state is not absent, description: The file in the cache.}
+releases:
+  type: list
+  elements: dict
+  returned: always
+  description: >-
+    Of each item, in order: C(name), C(version), C(archive) (the file in the cache), C(changed), C(downloaded) (bytes that were
+    fetched), C(mended) (what was not as it should be), and C(diff) where there is one.
 """
 
 import contextlib
@@ -56,6 +56,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import tarfile
@@ -485,21 +486,82 @@ def apply(wanted: Wanted, state: str, *, check: bool) -> dict:
     return result
 
 
+def wanted_item(item: dict, given: dict) -> tuple[Wanted, str]:
+    """Look an item up in the catalogue; returns what is wanted of the host, and in which state.
+
+    Raises: ArtifactError if the catalogue has no such tool, version or file.
+    """
+    name, version, state = item["name"], item.get("version", ""), item.get("state", "present")
+    tools = given["tools"]
+    if name not in tools:
+        raise ArtifactError(f"artifact-known: no tool `{name}` in the catalogue; it has {', '.join(tools)}")
+    layout = tools[name]["layout"]
+    link_dir = given["plugin_dir"] if layout.get("into", "bin") == "plugins" else given["bin_dir"]
+    common = {key: given[key] for key in ("facts", "offline", "retries", "timeout_s", "ca_path")}
+    places = {"root": Path(given["root"]), "cache_dir": Path(given["cache_dir"]), "link_dir": Path(link_dir)}
+    if state == "absent":
+        return Wanted(name=name, **places, **common), state
+    releases = {**tools[name]["releases"]}
+    for key, release in given["overrides"].get(name, {}).items():
+        releases[key] = {**releases.get(key, {}), **release}
+    if version not in releases:
+        raise ArtifactError(
+            f"artifact-known: no version `{version}` of `{name}` in the catalogue; it has {', '.join(releases)}; "
+            "hint: write the version as text, or add it to `lab_artifacts_overrides`"
+        )
+    file = _file(f"`{name}` {version} for {given['architecture']}", releases[version].get(given["architecture"], {}))
+    url = file["url"]
+    if given["mirror_url"]:
+        url = f"{given['mirror_url'].rstrip('/')}/{url.removeprefix('https://')}"
+    wanted = Wanted(
+        name=name, version=version, url=url, sha256=file["sha256"], size=file.get("size"),
+        format=layout["format"], strip=layout.get("strip", 0), links=layout["links"], **places, **common,
+    )  # fmt: skip
+    return wanted, "fetched" if given["fetch_only"] else state
+
+
+def _file(what: str, file: dict) -> dict:
+    """Return what the catalogue says of a file, if somebody vouches for it."""
+    vouched = re.fullmatch("[0-9a-f]{64}", file.get("sha256", "")) and file.get("url", "").startswith("https://")
+    if "absent" not in file and vouched:
+        return file
+    lacks = "the catalogue names no `https` address or no sha256 of 64 hexadecimal digits"
+    why = file.get("absent") or (lacks if file else "there is none for this architecture")
+    raise ArtifactError(f"artifact-known: {what} cannot be installed: {why}")
+
+
+def apply_all(given: dict, *, check: bool) -> list[dict]:
+    """Bring the host to the state of all items, none of which is touched before all are looked up.
+
+    Raises: ArtifactError, which names the tool.
+    """
+    everything = [wanted_item(item, given) for item in given["items"]]
+    results = []
+    for wanted, state in everything:
+        if given["fetch_only"] and state == "absent":
+            continue
+        try:
+            done = apply(wanted, state, check=check)
+        except (ArtifactError, tarfile.TarError, EOFError, OSError) as error:
+            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            hint = "; hint: free some space and run again" if full else ""
+            raise ArtifactError(f"{wanted.name} {wanted.version}: {error}{hint}") from error
+        results.append({"name": wanted.name, "version": wanted.version, **done})
+    return results
+
+
 def main() -> None:
     """Run as Ansible runs a module."""
-    needed = ["version", "url", "sha256"]
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent", "fetched"], "default": "present"},
-            "version": {"type": "str"},
-            "url": {"type": "str"},
-            "sha256": {"type": "str"},
-            "size": {"type": "int"},
-            "format": {"type": "str", "choices": ["tar.gz", "tar.xz", "file"]},
-            "strip": {"type": "int", "default": 0},
-            "links": {"type": "dict", "default": {}},
-            "link_dir": {"type": "path", "required": True},
+            "items": {"type": "list", "elements": "dict", "required": True},
+            "tools": {"type": "dict", "required": True},
+            "overrides": {"type": "dict", "default": {}},
+            "architecture": {"type": "str", "required": True},
+            "mirror_url": {"type": "str", "default": ""},
+            "fetch_only": {"type": "bool", "default": False},
+            "bin_dir": {"type": "path", "required": True},
+            "plugin_dir": {"type": "path", "required": True},
             "root": {"type": "path", "required": True},
             "cache_dir": {"type": "path", "required": True},
             "facts": {"type": "str", "default": ""},
@@ -508,21 +570,18 @@ def main() -> None:
             "timeout_s": {"type": "int", "default": 60},
             "ca_path": {"type": "path"},
         },
-        required_if=[("state", "present", [*needed, "format"]), ("state", "fetched", needed)],
         supports_check_mode=True,
     )
-    given = {key: value for key, value in module.params.items() if key != "state" and value is not None}
-    places = {key: Path(given[key]) for key in ("root", "cache_dir", "link_dir")}
-    wanted = Wanted(**{**given, **places})
     os.umask(0o022)
     try:
-        result = apply(wanted, module.params["state"], check=module.check_mode)
-    except (ArtifactError, tarfile.TarError, EOFError) as error:
-        module.fail_json(msg=f"{wanted.name} {wanted.version}: {error}")
-    except OSError as error:
-        hint = "; hint: free some space and run again" if error.errno == errno.ENOSPC else ""
-        module.fail_json(msg=f"{wanted.name} {wanted.version}: {error}{hint}")
-    module.exit_json(**result)
+        results = apply_all(module.params, check=module.check_mode)
+    except ArtifactError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=any(result["changed"] for result in results),
+        releases=results,
+        diff=[result["diff"] for result in results if "diff" in result],
+    )
 
 
 if __name__ == "__main__":
