@@ -32,7 +32,7 @@ def variables(bundle: Bundle, source: Path, digest: str, carried: Path) -> dict[
         "lab_artifacts_fetch_on": "controller",
         "lab_artifacts_offline": False,
         "grader_worker_wheels": f"{host_folder}/wheels",
-        "lab_content_images": [
+        "lab_content_bundle_images": [
             {"name": image.name, "archive": str(source / image.path), "sha256": sums[image.path], "into": "docker"}
             for image in bundle.images
         ],

@@ -121,7 +121,7 @@ def test_the_roles_are_told_to_take_everything_from_the_bundle(made: tuple[Path,
     folder, digest = made
     said = bundleplay.variables(bundlefolder.read_manifest(folder, digest), folder, digest, folder / "carried")
     assert said["lab_artifacts_mirror_url"] == f"file://{folder}/files"
-    images = said["lab_content_images"]
+    images = said["lab_content_bundle_images"]
     assert isinstance(images, list)
     (image,) = images
     assert image["archive"] == str(folder / "images/i.tar")
