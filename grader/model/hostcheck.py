@@ -14,6 +14,8 @@ from grader.model.provision import HostOutcome
 _CODED = re.compile(r"(?P<id>[a-z0-9]+(-[a-z0-9.]+)+): (?P<found>.*)", re.DOTALL)
 _SAID = re.compile(r"found (?P<found>.*?); expected (?P<expected>.*)", re.DOTALL)
 _RULE = re.compile(r"found (?P<found>.*?), which ends in `(?P<says>.*?)`; (?P<remedy>.*)", re.DOTALL)
+FITTING = "versions that work together"
+"""What a rule of compatibility expects."""
 VERSIONS = "versions-"
 """Begins the ids of the rules of compatibility, which are not in the list of checks."""
 
@@ -70,6 +72,8 @@ def failed_check(message: str, known: Mapping[str, KnownCheck], *, warns: bool =
     check = known.get(coded["id"])
     if check is None:
         return _broken_rule(coded["id"], coded["found"]) if coded["id"].startswith(VERSIONS) else None
+    if _RULE.fullmatch(coded["found"]):
+        return _broken_rule(check.id, coded["found"], check.tags)
     said = _SAID.fullmatch(coded["found"])
     return FailedCheck(
         id=check.id,
@@ -82,12 +86,13 @@ def failed_check(message: str, known: Mapping[str, KnownCheck], *, warns: bool =
     )
 
 
-def _broken_rule(id_: str, text: str) -> FailedCheck:
+def _broken_rule(id_: str, text: str, tags: tuple[str, ...] = ()) -> FailedCheck:
     said = _RULE.fullmatch(text)
     if said is None:
         return FailedCheck(id=id_, found=text)
-    expected = "versions that work together"
-    return FailedCheck(id=id_, found=said["found"], expected=expected, prevents=said["says"], remedy=said["remedy"])
+    return FailedCheck(
+        id=id_, found=said["found"], expected=FITTING, prevents=said["says"], remedy=said["remedy"], tags=tags
+    )
 
 
 def mending_tags(hosts: Sequence[HostHealth]) -> tuple[str, ...]:

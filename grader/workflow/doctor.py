@@ -13,7 +13,7 @@ from grader.errors import HostError
 from grader.model.base import Message, Record, Scalar
 from grader.model.catalogue import Rules, refusals
 from grader.model.host import Check
-from grader.model.hostcheck import VERSIONS
+from grader.model.hostcheck import FITTING, VERSIONS
 from grader.model.lab import CommittedFile, Lab
 from grader.ports import Engine, Runner, SandboxStatus
 
@@ -73,7 +73,7 @@ def unfit_sets(rules: Rules, said: Mapping[str, str]) -> Iterable[Check]:
     needs = sorted({need for rule in rules.rules for need in rule.needs})
     for rule in refusals(rules, versions, needs):
         found = ", ".join(f"{tool} {versions[tool]}" for tool in sorted(rule.tools))
-        params: dict[str, Scalar] = {"found": found, "expected": "versions that work together"}
+        params: dict[str, Scalar] = {"found": found, "expected": FITTING}
         message = Message(code="doctor.pitfall.found", params=params)
         yield Check(id=f"{VERSIONS}{rule.id}", state="warning", message=message, remedy=rule.remedy, prevents=rule.says)
 

@@ -19,7 +19,16 @@ from tests.project.conftest import ROOT
 
 pytest.importorskip("ansible_runner", reason="ansible-runner is not installed")
 
-ROSTER = "name,host,edition,group\nAnna,nowhere.invalid,f25,student\n=1+1,x.invalid,f25,student\n"
+ROSTER = """name,host,edition,group
+Anna,nowhere.invalid,f25,student
+=1+1,x.invalid,f25,student
+Boris,+x.invalid,f25,student
+-Olga,x.invalid,f25,student
+Pavel,x.invalid,@f25,student
+{{ lookup('pipe'),x.invalid,f25,student
+$(touch ran),x.invalid,f25,student
+Anna again,nowhere.invalid,f25,student
+"""
 
 
 def command(*arguments: str) -> list[str]:
@@ -65,8 +74,11 @@ def test_each_bad_host_has_its_message_and_the_code_says_that_hosts_are_not_read
     assert "Connection refused" in messages["silent"]
     assert "Could not resolve hostname" in messages["nowhere.invalid"]
     assert "no such host" in messages["nosuch"]
-    (row,) = report["refused"]
-    assert row.startswith("roster.csv:3: `name` is `=1+1`")
+    assert [row.partition(":")[2][:1] for row in report["refused"]] == list("3456789")
+    assert all(row.startswith("roster.csv:") and "\n" not in row for row in report["refused"])
+    assert "`name` is `=1+1`: a cell must not begin as a formula does" in report["refused"][0]
+    assert "`nowhere.invalid` is in line 2 already" in report["refused"][-1]
+    assert not (ROOT / "ran").exists()
     assert report == json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert "Connection refused" in (out / "logs/silent.log").read_text(encoding="utf-8")
     assert "Traceback" not in done.stderr

@@ -17,6 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from grader.adapters.catalogue import load_catalogue, load_rules
+from grader.adapters.roster import load_roster
 from grader.model.catalogue import archives, chosen, refusals
 from tests.project.conftest import ROOT
 
@@ -100,7 +101,7 @@ def playbook(*arguments: str, inventory: str) -> subprocess.CompletedProcess[str
 @pytest.mark.once
 def test_the_production_profile_of_ansible_lint_has_nothing_to_say(tmp_path: Path) -> None:
     """Without a network; a copy, because it keeps a cache beside what it reads."""
-    for name in (".ansible-lint", "roles", "playbooks", "inventory"):
+    for name in (".ansible-lint", "ansible.cfg", "roles", "playbooks", "inventory"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -165,6 +166,24 @@ def test_an_edition_is_a_set_of_versions_that_the_catalogue_has_and_no_rule_refu
 def test_a_playbook_is_well_formed_with_the_example_inventory(file: Path) -> None:
     done = playbook("--syntax-check", str(file), inventory=str(ROOT / "inventory/example"))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_plain_ansible_passes_over_the_example_of_a_roster() -> None:
+    done = playbook("--list-hosts", "playbooks/site.yml", inventory=str(ROOT / "inventory/example"))
+    assert done.returncode == 0, done.stderr
+    assert "roster" not in done.stdout + done.stderr
+    assert "parse" not in done.stdout + done.stderr
+    assert "student-1.example.org" in done.stdout
+    assert "student-3.example.org" not in done.stdout
+
+
+def test_every_row_of_the_example_of_a_roster_is_good_and_names_another_host() -> None:
+    roster = load_roster(ROOT / "inventory/example")
+    assert roster is not None
+    assert roster.refused == ()
+    assert len(roster.hosts) == 3
+    plain = (ROOT / "inventory/example/hosts.yml").read_text(encoding="utf-8")
+    assert not any(host.host in plain for host in roster.hosts)
 
 
 @pytest.mark.serial
