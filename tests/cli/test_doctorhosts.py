@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
 from grader.adapters.catalogue import load_checks
 from grader.cli.doctorhosts import CheckList
 from grader.model.provision import TaskEnd
+from tests.project.conftest import ROOT
 
 
 def failed(message: str, host: str = "a") -> TaskEnd:
@@ -32,3 +41,40 @@ def test_another_attempt_forgets_what_was_said_before() -> None:
     seen.event(failed("host-disk: found 1; expected 10"))
     seen.attempt(2, ["a"])
     assert seen.of("a") == ()
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_a_lab_host_is_asked_without_a_change_and_the_others_are_told_by_name(tmp_path: Path) -> None:
+    """Real playbooks on a local connection, as the user who runs the tests: the checks only look."""
+    pytest.importorskip("ansible_runner", reason="ansible-runner is not installed")
+    local = (
+        "{ansible_connection: local, ansible_become: false, ansible_python_interpreter: '{{ ansible_playbook_python }}'"
+    )
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(
+        "student:\n  hosts:\n"
+        f"    here: {local}, golang_version: 9.9.9, lab_artifacts_bin_dir: {tmp_path}}}\n"
+        "    gone: {ansible_host: 127.0.0.1, ansible_port: 1}\n",
+        encoding="utf-8",
+    )
+    argv = [sys.executable, "-m", "grader", "doctor", "--host", "here,gone,nosuch", "--json"]
+    argv += ["--inventory", str(inventory), "--out", str(tmp_path / "out")]
+    done = subprocess.run(argv, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["schema"], answer["ready"]) == ("grader/host-doctor/1", False)
+    hosts = {host["host"]: host for host in answer["hosts"]}
+    assert {name: host["outcome"] for name, host in hosts.items()} == {
+        "here": "failed", "gone": "unreachable", "nosuch": "refused",
+    }  # fmt: skip
+    assert "Connection refused" in hosts["gone"]["message"]
+    checks = {check["id"]: check for check in hosts["here"]["checks"]}
+    go = checks["golang-version"]
+    assert (go["state"], go["expected"], go["prevents"]) == ("failed", "9.9.9", "go: command not found")
+    assert go["tags"] == ["golang_install"]
+    for check in checks.values():
+        assert all(check[part] for part in ("found", "expected", "prevents", "remedy")), check
+    v1 = not Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    assert ("host-cgroup" in checks) is v1
+    assert "Traceback" not in done.stderr
