@@ -225,6 +225,10 @@ def _message(result: Mapping[str, object]) -> str:
     inner = result.get("failed_modules")  # `gather_facts` runs modules, and says only that they failed.
     if isinstance(inner, dict):
         texts = [str(part.get("msg") or "") for part in inner.values() if isinstance(part, dict)]
+    items = result.get("results")  # Of a loop, which itself says only that some failed.
+    if isinstance(items, list):
+        failed = [_message(item) for item in items if isinstance(item, dict) and item.get("failed")]
+        texts = failed or texts
     stderr = result.get("stderr") or result.get("module_stderr")
     if isinstance(stderr, str) and stderr.strip():
         texts.append(stderr.strip())

@@ -28,7 +28,11 @@ def said() -> set[tuple[str, str]]:
     module = (ROOT / "roles/lab_artifacts/library/lab_artifact.py").read_text(encoding="utf-8")
     assert "artifact-known: " in module
     by_name = {("wasm_tools", f"{name}-version") for name in ("hyperfine", "wasmedge", "wasmtime")}
-    return {pair for pair in found if "{" not in pair[1]} | by_name | {("containerd", "containerd-config"), ("lab_artifacts", "artifact-known")}
+    return (
+        {pair for pair in found if "{" not in pair[1]}
+        | by_name
+        | {("containerd", "containerd-config"), ("lab_artifacts", "artifact-known")}
+    )
 
 
 def test_the_list_holds_exactly_what_the_roles_and_the_program_say() -> None:

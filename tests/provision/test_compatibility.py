@@ -45,7 +45,7 @@ def test_the_role_and_the_command_refuse_the_same_sets(tmp_path: Path) -> None:
             "lab_preflight_rules": str(ROOT / "roles/lab_artifacts/files/compatibility.yml"),
             "lab_preflight_catalogue": str(ROOT / "roles/lab_artifacts/files/artifacts.yml"),
             "ansible_facts": {"distribution": "Other", "distribution_version": "1"},
-            "__lab_preflight_policy": {"results": []},
+            "__lab_preflight_policy": {"stdout": ""},
         },
         "tasks": tasks,
     }

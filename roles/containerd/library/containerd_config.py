@@ -14,6 +14,7 @@ options:
   program: {type: path, required: true, description: The daemon that is to read it.}
   directory: {type: path, default: /etc/containerd, description: Where the configuration lies.}
   runtimes: {type: list, elements: dict, default: [], description: Of `name`, `type` and perhaps `systemd_cgroup`.}
+  socket: {type: path, default: /run/containerd/containerd.sock, description: Of the daemon that runs.}
 author: [The grader authors]
 """
 EXAMPLES = r"""
@@ -24,7 +25,7 @@ EXAMPLES = r"""
 """
 RETURN = r"""
 generation: {type: str, returned: always, description: Version of the daemon.}
-mtime: {type: float, returned: always, description: When the newest file was written; 0 if there is none.}
+outdated: {type: bool, returned: always, description: Whether a daemon runs that was started before the newest file was written.}
 """
 
 import re
@@ -253,12 +254,18 @@ def newest(directory: Path) -> float:
     return max((path.stat().st_mtime for path in read_by_it if path.exists()), default=0.0)
 
 
+def outdates(directory: Path, socket: Path) -> bool:
+    """Tell whether what runs behind the socket was started before its configuration was last written."""
+    return socket.exists() and socket.stat().st_mtime < newest(directory)
+
+
 def main() -> None:
     """Run as Ansible runs a module."""
     module = AnsibleModule(
         argument_spec={
             "program": {"type": "path", "required": True},
             "directory": {"type": "path", "default": "/etc/containerd"},
+            "socket": {"type": "path", "default": "/run/containerd/containerd.sock"},
             "runtimes": {
                 "type": "list",
                 "elements": "dict",
@@ -274,7 +281,7 @@ def main() -> None:
     )
     program, directory = module.params["program"], Path(module.params["directory"])
     if not Path(program).exists() and module.check_mode:
-        module.exit_json(changed=bool(module.params["runtimes"]), generation="", mtime=0.0)
+        module.exit_json(changed=bool(module.params["runtimes"]), generation="", outdated=False)
     try:
         runtimes = [Runtime(**one) for one in module.params["runtimes"]]
         said = run([program, "--version"]).stdout
@@ -291,7 +298,8 @@ def main() -> None:
         {"before": present.get(name, ""), "after": text or "", "before_header": name, "after_header": name}
         for name, text in changed.items()
     ]
-    module.exit_json(changed=bool(changed), generation=said.strip(), mtime=newest(directory), diff=diff)
+    outdated = outdates(directory, Path(module.params["socket"]))
+    module.exit_json(changed=bool(changed), generation=said.strip(), outdated=outdated, diff=diff)
 
 
 if __name__ == "__main__":
