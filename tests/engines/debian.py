@@ -42,6 +42,7 @@ NEEDED_BY_HOSTS = {
         (Package("e2fsprogs", _HOSTS), "mkfs.ext4"),
         (Package("qemu-system-x86", _HOSTS), "qemu-system-x86_64"),
         (Package("qemu-utils", _HOSTS), "qemu-img"),
+        (Package("gnupg", "a bundle's packages are signed"), "gpg"),
         (Package("openssh-client", _HOSTS), "ssh"),
         (Package("docker-registry", _HOSTS), "docker-registry"),
         (Package("busybox-static", _HOSTS), "busybox"),
