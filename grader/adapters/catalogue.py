@@ -30,12 +30,12 @@ def folder() -> Path:
 
 def load_catalogue(path: Path | None = None) -> Catalogue:
     """Read a catalogue, a course's own if one is named.  Raises: UsageError with file and field."""
-    return _load(path or folder() / ARTIFACTS, Catalogue)
+    return load_record(path or folder() / ARTIFACTS, Catalogue)
 
 
 def load_rules(path: Path | None = None) -> Rules:
     """Read the rules of compatibility.  Raises: UsageError with file and field."""
-    return _load(path or folder() / COMPATIBILITY, Rules)
+    return load_record(path or folder() / COMPATIBILITY, Rules)
 
 
 def load_checks() -> dict[str, KnownCheck]:
@@ -44,14 +44,19 @@ def load_checks() -> dict[str, KnownCheck]:
     return {check["id"]: KnownCheck.model_validate({**check, "tags": tuple(check["tags"])}) for check in data["checks"]}
 
 
-def _load(path: Path, kind: type[_Read]) -> _Read:
+def load_record(path: Path, kind: type[_Read]) -> _Read:
+    """Read a file of this folder, or a course's own in its place.  Raises: UsageError with file and field."""
     try:
-        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return kind.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise UsageError(first_mistake(error), where=str(path), hint="docs/catalogue.md explains the file") from error
+
+
+def read_yaml(path: Path) -> object:
+    """Return what a file holds.  Raises: UsageError."""
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"is no YAML: {str(error).partition(chr(10))[0]}", where=str(path)) from error
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        raise UsageError(first_mistake(error), where=str(path), hint="docs/catalogue.md explains the file") from error

@@ -7,7 +7,6 @@ bundle covers both.  So hosts need no `trusted=yes`, and apt refuses a file that
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from grader.errors import HostError, UsageError
+from grader.model.base import digest
 from grader.model.bundle import Distribution, Source
 from grader.model.catalogue import Architecture
 
@@ -183,11 +183,10 @@ def write_repository(folder: Path, debs: Sequence[Deb], release: str) -> None:
     packages = "\n".join(
         f"{deb.stanza}\nFilename: ./{deb.file_name}\nSize: {deb.size}\nSHA256: {deb.sha256}\n" for deb in debs
     ).encode("utf-8")
-    digest = hashlib.sha256(packages).hexdigest()
     release_text = (
         f"Origin: lab-bundle\nLabel: lab-bundle\nSuite: {release}\nCodename: {release}\n"
         f"Date: {_DATE}\nDescription: packages for lab hosts without a network\n"
-        f"SHA256:\n {digest} {len(packages)} Packages\n"
+        f"SHA256:\n {digest(packages)} {len(packages)} Packages\n"
     )
     if _is_signed(folder, packages, release_text):
         return

@@ -8,7 +8,6 @@ Source: OCI Distribution Specification 1.1, "Pull"; CNCF Distribution, "Token Au
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import io
 import json
@@ -27,11 +26,12 @@ from pydantic import Field, ValidationError
 from grader.adapters.fetch import fetch
 from grader.errors import HostError, UsageError
 from grader.model.base import Record, first_mistake
+from grader.model.bundle import digest_of
 from grader.model.catalogue import Architecture
 
 HUB = "docker.io"
 """Where an image is whose name says no registry."""
-_HUB_URL = "https://{HUB}"
+_HUB_URL = f"https://registry-1.{HUB}"
 _INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
 _LARGEST_MANIFEST = 4 << 20
@@ -144,7 +144,7 @@ def archive_name(name: str, digest: str) -> str:
 
 def _documents(image: Pull) -> dict[str, bytes]:
     """Return what lies beside the blobs: the layout for containerd, `manifest.json` for Docker before 25."""
-    digest = f"sha256:{hashlib.sha256(image.manifest).hexdigest()}"
+    digest = digest_of(image.manifest)
     host, repository = _place(image.name)
     tag = image.name.rpartition(":")[2] if ":" in image.name.rpartition("/")[2] else "latest"
     full = f"{host}/{repository}:{tag}"
@@ -221,7 +221,7 @@ def _manifest(base: str, digest: str, token: str) -> tuple[str, bytes, str]:
             raise HostError(f"the registry answered {error.code} {error.reason}", where=url, hint=_SEE) from error
         except (OSError, http.client.HTTPException) as error:
             raise HostError(f"the registry does not answer: {getattr(error, 'reason', error)}", where=url) from error
-        if f"sha256:{hashlib.sha256(data).hexdigest()}" != digest:
+        if digest_of(data) != digest:
             raise HostError("the registry sent another manifest than that of the digest", where=url)
         return token, data, kind
     raise HostError("the registry refuses the token that it gave", where=url, hint=_SEE)

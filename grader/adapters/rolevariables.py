@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from grader.adapters.catalogue import read_yaml
 from grader.adapters.shipped import shipped
 from grader.errors import UsageError
 
@@ -45,13 +43,7 @@ def _files(groups: Path, name: str) -> tuple[Path, ...]:
 
 
 def _read(path: Path) -> Mapping[str, object]:
-    try:
-        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"is no YAML: {reason}", where=str(path)) from error
+    data = read_yaml(path)
     if data is None:
         return {}
     if not isinstance(data, dict) or not all(isinstance(name, str) for name in data):

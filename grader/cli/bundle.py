@@ -21,7 +21,10 @@ from grader.cli.provision import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from grader.model.bundle import Bundle
+    from grader.model.catalogue import Catalogue
     from grader.workflow.bundle import Planned
 
 bundle_app = typer.Typer(help="Make, check and use a bundle for lab hosts without a network.", no_args_is_help=True)
@@ -51,27 +54,17 @@ def create(
     catalogue: Annotated[Path | None, typer.Option("--catalogue", help="A course's own catalogue.")] = None,
 ) -> None:
     """Fetch everything that hosts of an edition need; prints the size first and the bundle's digest last."""
-    from pydantic import ValidationError
-
     from grader.adapters import bundlefolder, debs
     from grader.adapters.bundledepot import BundleDepot
-    from grader.adapters.catalogue import load_catalogue, load_rules
+    from grader.adapters.catalogue import load_rules
     from grader.adapters.packages import load_distribution
     from grader.adapters.rolevariables import load_variables
     from grader.adapters.wheels import lock_file
-    from grader.errors import UsageError
-    from grader.model.base import first_mistake
-    from grader.model.bundle import with_overrides
     from grader.workflow import bundle as workflow
 
     distribution = load_distribution(release)
     variables = load_variables(inventory, edition)
-    overrides = variables.get("lab_artifacts_overrides")
-    try:
-        known = with_overrides(load_catalogue(catalogue), overrides if isinstance(overrides, dict) else {})
-    except ValidationError as error:
-        raise UsageError(first_mistake(error), where="lab_artifacts_overrides") from error
-    versions, files = workflow.files_of(known, load_rules(), variables, arch)
+    versions, files = workflow.files_of(_catalogue(catalogue, variables), load_rules(), variables, arch)
     names = workflow.image_names(variables)
     target = folder.absolute()
     depot = BundleDepot(
@@ -90,6 +83,22 @@ def create(
     _print_plan(planned)
     digest = workflow.create(depot, planned, edition=edition, architecture=arch, release=release, tell=_tell)
     typer.echo(digest)
+
+
+def _catalogue(path: Path | None, variables: Mapping[str, object]) -> Catalogue:
+    """Return a catalogue with the releases that the inventory's variables lay over it.  Raises: UsageError."""
+    from pydantic import ValidationError
+
+    from grader.adapters.catalogue import load_catalogue
+    from grader.errors import UsageError
+    from grader.model.base import first_mistake
+    from grader.model.bundle import with_overrides
+
+    overrides = variables.get("lab_artifacts_overrides")
+    try:
+        return with_overrides(load_catalogue(path), overrides if isinstance(overrides, dict) else {})
+    except ValidationError as error:
+        raise UsageError(first_mistake(error), where="lab_artifacts_overrides") from error
 
 
 @bundle_app.command("verify")

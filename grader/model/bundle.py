@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from grader.model.base import Record
+from grader.model.base import Record, digest
 from grader.model.catalogue import Architecture, Catalogue, version_key
 
 MANIFEST = "bundle.json"
@@ -92,7 +91,7 @@ def manifest_bytes(bundle: Bundle) -> bytes:
 
 def digest_of(data: bytes) -> str:
     """Return a digest as people pass it on: `sha256:…`."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return f"sha256:{digest(data)}"
 
 
 class Item(Record):
