@@ -215,6 +215,11 @@ def test_a_file_of_a_bundle_is_read_from_the_disk(wanted: Any, tmp_path: Path) -
     assert apply(replace(wanted, url=f"file://{tmp_path}/mirror/example.org/tool-1.0.tar.gz"))["downloaded"] > 0
 
 
+def test_a_file_that_a_bundle_does_not_have_is_no_fault_of_the_network(wanted: Any, tmp_path: Path) -> None:
+    with pytest.raises(lab_artifact.ArtifactError, match=r"none\.tar\.gz.*hint: a bundle has the versions"):
+        apply(replace(wanted, url=f"file://{tmp_path}/none.tar.gz", retries=1))
+
+
 def test_an_address_with_no_file_is_tried_again_and_then_named(wanted: Any) -> None:
     with pytest.raises(lab_artifact.ArtifactError, match=r"cannot fetch .*/none\.tar\.gz"):
         apply(replace(wanted, url=wanted.url.replace("tool-1.0", "none"), retries=2))

@@ -46,8 +46,8 @@ releases:
   elements: dict
   returned: always
   description: >-
-    Of each item, in order: C(name), C(version), C(archive) (the file in the cache), C(changed), C(downloaded) (bytes that were
-    fetched), C(mended) (what was not as it should be), and C(diff) where there is one.
+    Of each item, in order: C(name), C(version), C(archive) (the file in the cache), C(changed), C(downloaded) (bytes that
+    were fetched), C(mended) (what was not as it should be), and C(diff) where there is one.
 """
 
 import contextlib
@@ -285,12 +285,15 @@ def _download(wanted: Wanted, part: Path) -> None:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise
             if last:
-                raise ArtifactError(
-                    f"cannot fetch {wanted.url}: {error}; "
-                    "hint: check the network of the host, or set `lab_artifacts_mirror_url`"
-                ) from error
+                raise ArtifactError(f"cannot fetch {wanted.url}: {error}; hint: {_hint(wanted.url)}") from error
             time.sleep(pause_s)
             pause_s *= 2
+
+
+def _hint(url: str) -> str:
+    if url.startswith("file:"):
+        return "a bundle has the versions that the group of its edition names, not those that a host names for itself"
+    return "check the network of the host, or set `lab_artifacts_mirror_url`"
 
 
 def _opened(wanted: Wanted) -> BinaryIO:
