@@ -46,8 +46,8 @@ releases:
   elements: dict
   returned: always
   description: >-
-    Of each item, in order: C(name), C(version), C(archive) (the file in the cache), C(changed), C(downloaded) (bytes that
-    were fetched), C(mended) (what was not as it should be), and C(diff) where there is one.
+    Of each item, in order: C(name), C(version), C(archive) (the file in the cache), C(changed), C(downloaded) (bytes
+    that were fetched), C(mended) (what was not as it should be), and C(diff) where there is one.
 """
 
 import contextlib
