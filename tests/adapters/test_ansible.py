@@ -107,6 +107,17 @@ def test_a_wrong_become_password_is_one_message_for_that_host(tmp_path: Path, mo
     assert heard.message("bad").startswith("become-password: found a wrong one")
 
 
+def test_a_loop_that_failed_is_told_by_its_items(tmp_path: Path) -> None:
+    """What the task itself says of a loop is that items failed."""
+    task = (
+        "    - name: Look\n      ansible.builtin.assert: {that: item > 1, fail_msg: 'found {{ item }}; expected 2'}\n"
+        "      loop: [2, 1, 0]\n"
+    )
+    _, heard = run(write(tmp_path, "    one: {}\n", task))
+    (whole,) = [e for e in heard.events if isinstance(e, TaskEnd) and not e.item]
+    assert whole.message == "found 1; expected 2\nfound 0; expected 2"
+
+
 def test_a_host_without_its_python_is_told_by_that(tmp_path: Path) -> None:
     """Facts are gathered by modules inside a module; what the outer one says names no cause."""
     _, heard = run(

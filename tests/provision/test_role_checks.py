@@ -31,6 +31,7 @@ DIGEST = f"sha256:{'0' * 64}"
 BUNDLE = {"lab_bundle_release": "here", "lab_bundle_digest": DIGEST}
 HERE = {"distribution_release": "here"}
 TOOL = {"name": "wasmtime", "version": "47.0.3"}
+MODERN = {"name": "containerd-shim-wasmtime", "version": "0.6.1", "needs_cgroup_v2": True}
 IMAGE = {"name": "i:1", "archive": "/x", "sha256": "0", "into": "docker"}
 ACCOUNT = {"lab_user_accounts": [{"name": "no-such-account-here"}]}
 CAPPED = "echo LoadState=loaded; echo TasksMax=1024"
@@ -60,7 +61,7 @@ CASES: dict[str, dict[str, Any]] = {
     "golang-version": {"role": "golang", "vars": {"golang_version": "1.21.13"},
                        "programs": {"go": "echo go version go1.26.4 linux/amd64"}},
     "host-architecture": {"role": "lab_preflight", "facts": {"architecture": "riscv64"}},
-    "host-cgroup": {"role": "lab_preflight", "vars": {"lab_preflight_require_cgroup_v2": True}},
+    "host-cgroup": {"role": "lab_preflight", "vars": {"containerd_shims_list": [MODERN]}},
     "host-clock": {"role": "lab_preflight", "programs": {"date": "echo 12"}},
     "host-disk": {"role": "lab_preflight", "vars": {"lab_preflight_min_disk_gb": 999999}},
     "host-distribution": {"role": "lab_preflight", "facts": {"distribution": "Slackware"}},
