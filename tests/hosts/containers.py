@@ -94,6 +94,9 @@ def release(folder: Path) -> None:
         for path, _, _ in os.walk(tree, topdown=False):
             with suppress(OSError):
                 os.rmdir(path)  # noqa: PTH106  # what is in a cgroup are no files; one in use stays
+    for parent in CGROUPS.glob(f"*/{PARENT}"):
+        with suppress(OSError):  # of another rig
+            parent.rmdir()
     (folder / "pid").unlink(missing_ok=True)
 
 
