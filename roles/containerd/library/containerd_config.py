@@ -25,7 +25,7 @@ EXAMPLES = r"""
 """
 RETURN = r"""
 generation: {type: str, returned: always, description: Version of the daemon.}
-outdated: {type: bool, returned: always, description: Whether a daemon runs that was started before the newest file was written.}
+outdated: {type: bool, returned: always, description: Whether a daemon runs that is older than what it reads.}
 """
 
 import re
