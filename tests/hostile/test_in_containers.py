@@ -19,7 +19,7 @@ from tests.engines.engines import PROGRAMS, Engines
 from tests.engines.keeper import wait_until
 from tests.engines.traces import changed, found_in, left_around
 from tests.hostile.arena import Arena, state
-from tests.hostile.cases.containers import HONEST, HONEST_AGAIN
+from tests.hostile.cases.containers import HONEST
 from tests.hostile.catalogue import Case, Pace, Place
 from tests.hostile.conftest import needs_of_the_corpus
 from tests.hostile.daemons import container_lab
@@ -170,8 +170,8 @@ def mark_events(engines: Engines, told: Path) -> str:
 
 
 def test_the_next_submission_is_graded_right(before: bytes, engines: Engines, arena: Arena, place: Place) -> None:
-    folder = Path(HONEST_AGAIN.make(place))
+    folder = Path(HONEST.make(place))
     put(folder, "Dockerfile", (folder / "Dockerfile").read_text("utf-8") + "# graded last\n")
-    done = arena.grade(folder, pace=HONEST_AGAIN.pace)
-    check(HONEST_AGAIN.expect, done)
+    done = arena.grade(folder, pace=HONEST.pace)
+    check(HONEST.expect, done)
     assert arena.harm(done) == []
