@@ -112,6 +112,8 @@ def _cells(document: Document, number: int, separator: re.Pattern[str]) -> tuple
     if _BORDER.fullmatch(line.replace("\t", " ")):
         return ()
     edges = [0, *(edge for found in separator.finditer(line) for edge in found.span()), len(line)]
+    if len(edges) < 2 * _FEWEST_CELLS:
+        return None
     pieces = list(zip(edges[::2], edges[1::2], strict=True))
     if separator is _STROKE:
         pieces = [p for i, p in enumerate(pieces) if 0 < i < len(pieces) - 1 or line[p[0] : p[1]].strip(" >")]

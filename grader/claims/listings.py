@@ -26,6 +26,7 @@ TOOL_NOTIONS: Mapping[ListingKind, str] = {
 HEADER_REACH = 12
 """Lines below a header of `docker images` or `docker stats` that may be its rows."""
 
+_DIGIT = re.compile(r"\d")
 _LS = re.compile(
     r"\s*-[rwxsStT-]{9}(?P<mark>[@+.]?)\s+\d+\s+(?P<owner>\S{1,60})\s+(?P<group>\S{1,60}(?:\s\S{1,60})?)\s{1,60}"
     r"(?P<size>\d[\d.,]{0,20}[KMGTkB]?)\s{1,20}\S.{5,40}\s(?P<name>\S+)\s*$"
@@ -73,6 +74,8 @@ class Listings:
         if _IMAGES_HEADER.search(line):
             self.images_header = (number, bool(_NEW_HEADER.search(line)))
             return ()
+        if not _DIGIT.search(line):  # no row is without a size
+            return None
         for read in (self._file, self._copied, self._stats, self._ctr, self._image):
             found = read(number, line)
             if found is not None:

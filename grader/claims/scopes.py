@@ -25,6 +25,7 @@ _HEADING = re.compile(r"\s{0,3}(#{1,6})(?:\s+|(?=[^\s#]))(?P<words>.*?)\s*#*\s*$
 _BOLD_ALONE = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+)?(\*\*|__)(?P<words>[^*_]{2,120})\1\s*:?\s*$")
 _LABEL_END = re.compile(r"[:：]\s*$")
 _QUOTE = re.compile(r"^ {0,3}(?:>[ \t]{0,3})+")
+_WORD = re.compile(r"[^\W_]")
 _FENCE = re.compile(r"[\s>]*(?:`{3,}|~{3,})[^`]*$")
 _PROMPT = re.compile(
     r"\s*(?:[$%>❯➜]\s|PS[\s>]|\([\w.-]+\)\s|[\w.-]+@[\w.-]+[^$#%]{0,200}[$#%]\s|[A-Z]:\\[^>]{0,200}>|\$\w[\w:]*\s*=|1\.\.\d)",
@@ -94,6 +95,9 @@ def placed_lines(document: Document, vocabulary: Vocabulary, title: str = "") ->
         if not raw or raw.isspace() or _FENCE.match(raw):
             continue
         in_code = number in document.code
+        if not (state.open_command or "#" in raw or _WORD.search(raw)):  # nothing to read, and there may be a million
+            state.after_command = state.after_command and in_code
+            continue
         line = raw[:LINE_LIMIT] if in_code else _QUOTE.sub("", raw[:LINE_LIMIT], count=1)
         heading = _HEADING.match(line) if not in_code or _after_blank(document, number) else None
         if heading and len(heading[1]) == 1 and state.after_command:

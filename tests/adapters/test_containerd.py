@@ -87,6 +87,7 @@ def states_of_modules() -> list[dict[str, str]]:
     return found
 
 
+@pytest.mark.usefixtures("wasm_shim")
 def test_what_a_module_s_process_may_not_do(engine: ContainerdEngine, tmp_path: Path) -> None:
     """A way out of the WASM runtime ends in this process."""
     command = engine.command("ctr-wasmtime", wasm(tmp_path, ENDLESS), server(), WASM_LIMITS)
@@ -176,6 +177,7 @@ def test_the_memory_of_a_module_is_not_that_of_its_shim_although_it_runs_in_a_co
     assert 1 << 20 < sizes["shim"] < 100 << 20
 
 
+@pytest.mark.usefixtures("wasm_shim")
 def test_a_module_without_a_start_is_no_trouble_of_ours(engine: ContainerdEngine, tmp_path: Path) -> None:
     done = engine.run_once(engine.command("ctr-wasmtime", wasm(tmp_path, "(module)"), once(), WASM_LIMITS))
     assert done.outcome in ("failed", "not-started")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from grader.adapters.owner import PREFIX, is_left, owner_of
@@ -32,6 +33,11 @@ def found_in(engines: Engines) -> dict[str, frozenset[str]]:
     daemons = {engines.pid(name) for name in DAEMONS}
     found["processes"] = frozenset(_told(pid) for pid in descendants([engines.keeper.pid]) if pid not in daemons)
     return found
+
+
+def changed(before: Mapping[str, frozenset[str]], now: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Return by kind what is in only one of two answers of `found_in`."""
+    return {kind: before[kind] ^ now[kind] for kind in now if before[kind] != now[kind]}
 
 
 def left_around() -> dict[str, frozenset[str]]:

@@ -35,7 +35,7 @@ KINDS = {
     "archive": "zip-slip zip-bomb nested-archives names tar-sparse",
     "dockerfiles": "own-frontend remote-add secrets insecure network-of-the-host onbuild calls-out never-ends "
     "fills-the-disk holes unpacked-archive recipe-is-a-link here-document large-context",
-    "containers": "fork-bomb sleeper memory-hog flood-stdout fills-tmp daemon-that-holds-the-pipe terminal-escapes "
+    "containers": "fork-bomb sleeper memory-hog flood-stdout fills-tmp daemon terminal-escapes "
     "writes-a-grade phones-home endless-start-function four-gibibytes unknown-imports forks-when-told-to-stop",
     "report": "nested-quotes table-of-10000-rows cell-of-a-megabyte brackets html formulas claims-everything",
 }

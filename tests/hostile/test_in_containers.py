@@ -17,9 +17,9 @@ from grader.adapters.disk import usage
 from tests.engines.base import BASE, pull_base
 from tests.engines.engines import PROGRAMS, Engines
 from tests.engines.keeper import wait_until
-from tests.engines.traces import found_in, left_around
+from tests.engines.traces import changed, found_in, left_around
 from tests.hostile.arena import Arena, state
-from tests.hostile.cases.containers import HONEST, HONEST_AGAIN
+from tests.hostile.cases.containers import HONEST
 from tests.hostile.catalogue import Case, Pace, Place
 from tests.hostile.conftest import needs_of_the_corpus
 from tests.hostile.daemons import container_lab
@@ -80,10 +80,12 @@ def honest(arena: Arena) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def before(arena: Arena, honest: Path) -> bytes:
-    """The grade of the reference solution, from before anything hostile was graded."""
+def before(engines: Engines, arena: Arena, honest: Path) -> bytes:
+    """The grade of the reference solution, from before anything hostile was graded, and nothing of it left."""
+    had = found_in(engines)
     done = arena.grade(honest, pace=HONEST.pace)
     check(HONEST.expect, done)
+    assert wait_until(lambda: found_in(engines) == had, SETTLE_S), changed(had, found_in(engines))
     return done.files()["grade.json"]
 
 
@@ -105,7 +107,7 @@ def test_case_ends_as_expected_and_leaves_host_and_daemons_unharmed(
     check(case.expect, done)
     graded = done.folder / "grade.json"
     assert done.code or judged_again(graded, arena.labs[case.pace]) == graded.read_bytes()
-    assert wait_until(lambda: found_in(engines) == had, SETTLE_S), found_in(engines)
+    assert wait_until(lambda: found_in(engines) == had, SETTLE_S), changed(had, found_in(engines))
     assert wait_until(lambda: in_data_roots(engines) < size + SLACK_BYTES, SETTLE_S)
     assert arena.harm(done) == []
     assert arena.leaks(done, case.expect.never) == []
@@ -130,7 +132,7 @@ def test_what_a_killed_grader_leaves_in_the_daemons_the_next_one_removes(
     assert found_in(engines) != had
     done = arena.grade(honest, pace=HONEST.pace)
     assert done.files()["grade.json"] == before
-    assert wait_until(lambda: found_in(engines) == had, SETTLE_S), found_in(engines)
+    assert wait_until(lambda: found_in(engines) == had, SETTLE_S), changed(had, found_in(engines))
     assert not [left for found in left_around().values() for left in found if f"-{child.pid}-" in left]
 
 
@@ -168,8 +170,8 @@ def mark_events(engines: Engines, told: Path) -> str:
 
 
 def test_the_next_submission_is_graded_right(before: bytes, engines: Engines, arena: Arena, place: Place) -> None:
-    folder = Path(HONEST_AGAIN.make(place))
+    folder = Path(HONEST.make(place))
     put(folder, "Dockerfile", (folder / "Dockerfile").read_text("utf-8") + "# graded last\n")
-    done = arena.grade(folder, pace=HONEST_AGAIN.pace)
-    check(HONEST_AGAIN.expect, done)
+    done = arena.grade(folder, pace=HONEST.pace)
+    check(HONEST.expect, done)
     assert arena.harm(done) == []

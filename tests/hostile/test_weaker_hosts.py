@@ -54,7 +54,7 @@ def test_without_cgroups_other_limits_hold(arena: Arena, place: Place, case: Cas
 @pytest.mark.parametrize("case", ONE_OF_EACH)
 def test_without_a_sandbox_nothing_of_a_submission_is_run(arena: Arena, place: Place, case: Case) -> None:
     source = case.make(place)
-    done = arena.grade(source, "--no-cache", without="sandbox")
+    done = arena.grade(source, "--no-cache", "--engine", "auto", without="sandbox")
     assert done.code == 0, done.terminal
     states = {fact["state"] for fact in done.grade()["facts"] if fact["arm"] != "committed"}
     assert states == {"not_run"}

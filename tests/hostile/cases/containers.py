@@ -126,17 +126,6 @@ HONEST = Case(
     pace="servers",
 )
 
-HONEST_AGAIN = replace(
-    HONEST,
-    pace="slow runs",
-    expect=Outcome(
-        values=dict.fromkeys((*_NATIVE, "wasm.cli_output@ctr-wasmtime"), "valid")
-        | {"native.binary_size@docker": NATIVE_BYTES},
-        criteria=dict.fromkeys(("t1.once", "t2.image", "t2.binary_size", "t3.module"), "pass"),
-    ),
-)
-"""Without a server and timed starts, which take most of that grading."""
-
 
 def _image(name: str, tries: str, recipe: str, came: str, *held_by: str, pace: Pace = "slow runs") -> Case:
     """Return a case whose image is the attack."""
@@ -171,6 +160,7 @@ FAMILY = Family(
         _again("processes/memory-hog-in-a-nameless-file", "failed run.memory-limit", "container's caps"),
         _again("processes/memory-hog-in-children", "failed probe.exit", "container's caps"),
         _again("processes/fills-tmp", "failed probe.exit", "container's caps"),
+        _again("processes/daemon", "measured", "container", said="left one behind"),
         _again("processes/daemon-that-holds-the-pipe", "measured", "container", said="left one behind"),
         _again("processes/kill-everything", "measured", "container"),
         _again("processes/core-dump", "failed probe.exit", "container's caps"),
@@ -179,6 +169,7 @@ FAMILY = Family(
         _again("answers/writes-a-grade", "measured", "container", "facts are ours"),
         _again("host/reads-secrets", "measured", "container"),
         _again("host/left-open-descriptors", "measured", "container", said=_SEEN_NOTHING),
+        _again("host/takes-the-host-lock", "measured", "container", said=_SEEN_NOTHING),
         _again("host/mounts", "measured", "container", said=_SEEN_NOTHING),
         _again("host/user-namespace", "measured", "container", said=_SEEN_NOTHING),
         _again("host/phones-home", "measured", "container's network", said=_SEEN_NOTHING),
