@@ -50,3 +50,25 @@ def wanted(group: str, lacks: str | None) -> None:
 def test_containers_with_systemd_become_fit_and_stay_so(scenario: str, tmp_path: Path) -> None:
     wanted("molecule", containers.missing())
     molecule(tmp_path / "rig", scenario, LAB_HOSTS_KIND="container", LAB_HOSTS="debian13 debian12")
+
+
+@pytest.mark.slow
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("hosts", "limit", "said"),
+    [
+        ("", "all,localhost", "no host is in the group `molecule`"),
+        ("[molecule]\nsomewhere\n", "localhost", "no host of the group `molecule` was asked anything"),
+    ],
+)
+def test_a_scenario_that_matches_no_host_fails(hosts: str, limit: str, said: str, tmp_path: Path) -> None:
+    """Ansible itself ends well where there was nobody to ask."""
+    (tmp_path / "hosts.ini").write_text(hosts, "ascii")
+    argv = [str(MOLECULE.with_name("ansible-playbook")), "--inventory", str(tmp_path / "hosts.ini"), "--limit", limit]
+    plain = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(
+        [*argv, "molecule/default/verify.yml"],
+        cwd=ROOT, env=plain, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert said in done.stdout, done.stdout + done.stderr
