@@ -54,16 +54,22 @@ class Machine:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     wanted("vm", machines.missing())
     monkeypatch.setenv("LAB_HOSTS_NETWORK", "none")
+    monkeypatch.setenv("LAB_HOSTS_KIND", "machine")
     made = Machine(rig=tmp_path / "rig", inventory=tmp_path / "inventory")
     try:
         with took("boot"):
-            rig.create(made.rig, "machine", [HOST])
+            ask_rig("create", made.rig, HOST)
         workloads.write_archives(made.rig / "images")
         workloads.push_go_image(f"http://127.0.0.1:{made.port('registry')}")
         write_inventory(made)
         yield made
     finally:
-        rig.destroy(made.rig)
+        ask_rig("destroy", made.rig)
+
+
+def ask_rig(action: str, folder: Path, *hosts: str) -> None:
+    """Do it by the command: what it starts outlives it, and is no child of the tests."""
+    subprocess.run([sys.executable, "-m", "tests.hosts.rig", action, str(folder), *hosts], cwd=ROOT, check=True)
 
 
 def write_inventory(machine: Machine) -> None:
@@ -142,7 +148,7 @@ def test_a_machine_without_a_network_is_made_fit_from_a_bundle_and_grades(machin
     with took("bundle apply"):
         (first,) = json.loads(grader(tmp_path, *apply))["hosts"]
     assert (first["outcome"], first["attempts"]) == ("ready", 1)
-    rig.restart(machine.rig)
+    ask_rig("restart", machine.rig)
     with took("bundle apply, the second time, after a restart"):
         (second,) = json.loads(grader(tmp_path, *apply))["hosts"]
     assert (second["outcome"], second["changed"]) == ("ready", 0)
