@@ -299,3 +299,16 @@ def test_a_single_file_gets_its_run_bit(wanted: Any, tmp_path: Path) -> None:
     apply(single)
     assert os.access(tmp_path / "bin/docker-plugin", os.X_OK)
     assert not apply(single)["changed"]
+
+
+def test_an_override_changes_what_it_names_of_a_file_and_leaves_the_rest() -> None:
+    releases = {"1": {"amd64": {"url": "https://a", "sha256": "0"}, "arm64": {"absent": "why"}}}
+    laid = lab_artifact.overridden("go", releases, {"1": {"amd64": {"sha256": "1"}, "arm64": {"url": "https://b"}}})
+    assert laid == {"1": {"amd64": {"url": "https://a", "sha256": "1"}, "arm64": {"url": "https://b"}}}
+    assert releases["1"]["amd64"]["sha256"] == "0"
+
+
+@pytest.mark.parametrize("overrides", ["1.2", {"sha256": "0"}, {"1": {"amd64": "0"}}, ["1"]])
+def test_an_override_of_another_shape_is_told_by_its_tool(overrides: object) -> None:
+    with pytest.raises(lab_artifact.ArtifactError, match="`lab_artifacts_overrides` of `go`"):
+        lab_artifact.overridden("go", {}, overrides)

@@ -504,9 +504,7 @@ def wanted_item(item: dict, given: dict) -> tuple[Wanted, str]:
     places = {"root": Path(given["root"]), "cache_dir": Path(given["cache_dir"]), "link_dir": Path(link_dir)}
     if state == "absent":
         return Wanted(name=name, **places, **common), state
-    releases = {**tools[name]["releases"]}
-    for key, release in given["overrides"].get(name, {}).items():
-        releases[key] = {**releases.get(key, {}), **release}
+    releases = overridden(name, tools[name]["releases"], given["overrides"].get(name, {}))
     if version not in releases:
         raise ArtifactError(
             f"artifact-known: no version `{version}` of `{name}` in the catalogue; it has {', '.join(releases)}; "
@@ -521,6 +519,26 @@ def wanted_item(item: dict, given: dict) -> tuple[Wanted, str]:
         format=layout["format"], strip=layout.get("strip", 0), links=layout["links"], **places, **common,
     )  # fmt: skip
     return wanted, "fetched" if given["fetch_only"] else state
+
+
+def overridden(name: str, releases: dict, overrides: dict) -> dict:
+    """Return releases with a course's own laid over them, file by file; what those do not say stays as it was.
+
+    Raises: ArtifactError if they are not `version: architecture: {url, sha256}`.
+    """
+    laid = dict(releases)
+    for version, files in overrides.items() if isinstance(overrides, dict) else [("", None)]:
+        if not isinstance(files, dict) or not all(isinstance(file, dict) for file in files.values()):
+            raise ArtifactError(
+                f"artifact-known: `lab_artifacts_overrides` of `{name}` is not as expected; "
+                "hint: write `version: architecture: {url: ..., sha256: ...}`, as docs/catalogue.md does"
+            )
+        before = laid.get(version, {})
+        laid[version] = before | {
+            architecture: {key: value for key, value in before.get(architecture, {}).items() if key != "absent"} | file
+            for architecture, file in files.items()
+        }
+    return laid
 
 
 def _file(what: str, file: dict) -> dict:
