@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 import os
 import shutil
 import signal
@@ -30,9 +32,16 @@ from grader.model.provision import (
 GRACE_S = 20.0
 """For an interrupted run to clear away its files on the hosts, before it is killed."""
 _MESSAGE = 4000
-"""Characters kept of why a task failed."""
+"""Characters kept of why a task failed, and of what it changed."""
+_ROOM = 32 << 20
+"""Bytes that must be free for the events of a run before it begins; some tens of kilobytes per host and role."""
+_LEAST_FREE = 2 << 20
+"""Bytes; a run is stopped below: what is left is for its report."""
+NO_INVENTORY = (".csv", ".md", ".txt", ".bak", ".orig", ".cfg", ".retry", ".pyc", ".swp", "~")
+"""Ends of the names of files that are passed over in the folder of an inventory."""
 _WRONG_PASSWORD = ("Duplicate become password prompt", "Incorrect sudo password", "Incorrect su password")
 _NO_PASSWORD = ("Missing sudo password", "Missing su password", "Timeout waiting for become success")
+_STRANGE_KEY = "Host key verification failed"
 _REFUSALS = ("ERROR! ", "[ERROR]: ")
 """With these Ansible begins why it does not begin: there is no event for a playbook that cannot be read."""
 _STATUS: Mapping[str, TaskStatus] = {
@@ -109,36 +118,48 @@ class AnsibleRunner:
         except ValidationError:
             answer = None
         if answer is None:
-            raise UsageError(_cause(error or out), where=str(sources[0]), hint="`ansible-inventory --list` says more")
+            raise UsageError(
+                f"is no inventory that Ansible can read: {_cause(error or out)}",
+                where=str(sources[0]),
+                hint=f"`ansible-inventory --inventory {sources[0]} --list` says more; inventory/example is one",
+            )
         return _inventory(answer)
 
     def play(self, play: Play, tell: Callable[[PlayEvent], None], stop: Callable[[], bool]) -> PlayEnd:
         """Run `ansible-playbook` in a session of its own: a signal to us is not one to it."""
         runner = _runner()
-        for private in (play.folder, play.folder / "artifacts"):
-            private.mkdir(mode=0o700, parents=True, exist_ok=True)
-            private.chmod(0o700)
-        listener = _Listener(tell, stop)
-        done = runner.run(
-            private_data_dir=str(play.folder),
-            playbook=str(play.playbook),
-            inventory=[str(source) for source in play.inventories],
-            limit=",".join(play.hosts),
-            tags=",".join(play.tags) or None,
-            forks=play.forks,
-            cmdline="--check --diff" if play.check else None,
-            extravars=None if play.variables is None else str(play.variables),  # By name: everyone sees the arguments.
-            envvars=_environment(),
-            settings={"pexpect_timeout": 0.2},
-            suppress_env_files=True,  # They would hold the environment, and with it a person's secrets.
-            quiet=True,
-            event_handler=listener.hear,
-            cancel_callback=listener.cancelled,
-        )
+        artifacts = play.folder / "artifacts"
+        artifacts.mkdir(mode=0o700, parents=True, exist_ok=True)
+        artifacts.chmod(0o700)  # The folder above may be anybody's, such as the current one: its mode is left alone.
+        _require_room(play.folder)
+        with tempfile.TemporaryDirectory(prefix="grader-play-") as scratch:
+            # In a file a name is a name, were it an IPv6 address; and thousands are no argument that is too long.
+            limit = Path(scratch, "limit")
+            limit.write_text("\n".join(play.hosts), encoding="utf-8")
+            listener = _Listener(tell, stop, play.folder)
+            done = runner.run(
+                private_data_dir=scratch,  # A folder of its own: it takes settings from one that has any.
+                artifact_dir=str(artifacts),
+                playbook=str(play.playbook),
+                inventory=[str(source) for source in play.inventories],
+                limit=f"@{limit}",
+                tags=",".join(play.tags) or None,
+                forks=play.forks,
+                cmdline="--check --diff" if play.check else None,
+                extravars=None if play.variables is None else str(play.variables),  # By name: all see the arguments.
+                envvars=_environment(),
+                settings={"pexpect_timeout": 0.2},
+                suppress_env_files=True,  # They would hold the environment, and with it a person's secrets.
+                quiet=True,
+                event_handler=listener.hear,
+                cancel_callback=listener.cancelled,
+            )
         _forget_environment(play.folder)
+        if listener.full:
+            return PlayEnd(outcome="broken", error=f"stopped: the disk of {play.folder} is full")
         if listener.stopped:
             return PlayEnd(outcome="interrupted", totals=listener.totals)
-        if listener.totals:
+        if listener.totals or done.rc == 0:  # A play for other groups than the hosts' ends well, and counts nothing.
             return PlayEnd(outcome="done", totals=listener.totals)
         return PlayEnd(outcome="broken", error=listener.error or f"`ansible-playbook` ended with {done.rc}")
 
@@ -146,10 +167,12 @@ class AnsibleRunner:
 class _Listener:
     """Turns events into records, and an interrupt into one of Ansible's own."""
 
-    def __init__(self, tell: Callable[[PlayEvent], None], stop: Callable[[], bool]) -> None:
+    def __init__(self, tell: Callable[[PlayEvent], None], stop: Callable[[], bool], folder: Path) -> None:
         self.totals: tuple[HostTotals, ...] = ()
         self.error = ""
         self.stopped = False
+        self.full = False
+        self._folder = folder
         self._tell = tell
         self._stop = stop
         self._pid: int | None = None
@@ -173,7 +196,9 @@ class _Listener:
 
     def cancelled(self) -> bool:
         """Ask whether to stop; true only once the run has to be killed."""
-        if not self._stop():
+        # Without room for its events Ansible waits for ever.
+        self.full = self.full or shutil.disk_usage(self._folder).free < _LEAST_FREE
+        if not self._stop() and not self.full:
             return False
         if not self.stopped:
             self.stopped = True
@@ -202,6 +227,7 @@ def _events(event: _Event) -> Iterator[PlayEvent]:
         status=status,
         seconds=max(data.duration, 0.0),
         message=_message(result) if status in ("failed", "unreachable") else "",
+        diff=_diff(result) if status == "changed" else "",
         ignored=bool(data.ignore_errors),
         item=event.event.startswith("runner_item"),
     )
@@ -221,6 +247,8 @@ def _message(result: Mapping[str, object]) -> str:
         return f"{BECOME_PASSWORD}: found a wrong one; expected that of the account that Ansible logs in as"
     if isinstance(said, str) and any(sign in said for sign in _NO_PASSWORD):
         return f"{BECOME_PASSWORD}: found none; expected `ansible_become_password` or ANSIBLE_BECOME_PASSWORD_FILE"
+    if isinstance(said, str) and _STRANGE_KEY in said:
+        return f"{said.strip()} Compare its key, and accept it by one login with `ssh`"
     texts = [str(part) for part in said] if isinstance(said, list) else [str(said or "")]
     inner = result.get("failed_modules")  # `gather_facts` runs modules, and says only that they failed.
     if isinstance(inner, dict):
@@ -233,6 +261,28 @@ def _message(result: Mapping[str, object]) -> str:
     if isinstance(stderr, str) and stderr.strip():
         texts.append(stderr.strip())
     return "\n".join(dict.fromkeys(text for text in texts if text))[:_MESSAGE] or "failed without a message"
+
+
+def _diff(result: Mapping[str, object]) -> str:
+    """Return what a task says that it changed, of a loop all its items; nothing that is `no_log`."""
+    items = result.get("results")
+    changed = [one for one in (items if isinstance(items, list) else [result]) if isinstance(one, dict)]
+    told = [one.get("diff") for one in changed if one.get("changed") is True and "censored" not in one]
+    flat = [part for diff in told for part in (diff if isinstance(diff, list) else [diff])]
+    return "\n".join(filter(None, (_lines(part) for part in flat if isinstance(part, dict))))[:_MESSAGE]
+
+
+def _lines(diff: Mapping[str, object]) -> str:
+    """Return one difference as text; a module tells it as such, or as what is before and after."""
+    if isinstance(diff.get("prepared"), str):
+        return str(diff["prepared"]).strip("\n")
+    before, after = (_text(diff.get(side)).splitlines() for side in ("before", "after"))
+    old, new = (str(diff.get(f"{side}_header") or side) for side in ("before", "after"))
+    return "\n".join(difflib.unified_diff(before, after, old, new, n=1, lineterm=""))
+
+
+def _text(side: object) -> str:
+    return side if isinstance(side, str) else "" if side is None else json.dumps(side, indent=1, sort_keys=True)
 
 
 def _totals(data: _Data) -> Iterator[HostTotals]:
@@ -274,7 +324,7 @@ def _environment() -> dict[str, str]:
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
         # A file that cannot be read would be left out with a warning, and its hosts with it.
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
-        "ANSIBLE_INVENTORY_IGNORE": ".csv,.md,.txt,.bak,.orig,.cfg,.retry,.pyc,.swp,~",
+        "ANSIBLE_INVENTORY_IGNORE": ",".join(NO_INVENTORY),
     }
 
 
@@ -297,13 +347,21 @@ def _cause(text: str) -> str:
     return said[0].removeprefix("ERROR! ").removeprefix("[ERROR]: ")[:_MESSAGE] if said else "Ansible gave no reason"
 
 
+def _require_room(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < _ROOM:
+        what = f"{free:,} bytes are free, and the events of a run need {_ROOM:,}"
+        raise HostError(what, where=str(folder), hint="make room, or name a folder on another disk by `--out`")
+
+
 def _runner() -> ModuleType:
+    hint = "run `bin/setup`, or `pip install 'lab-grader[hosts]'`"
     try:
         import ansible_runner
         import ansible_runner.exceptions
     except ImportError as error:
-        raise HostError(
-            "`ansible-runner` is not installed", hint="run `bin/setup`, or `pip install 'lab-grader[hosts]'`"
-        ) from error
+        raise HostError("`ansible-runner` is not installed", hint=hint) from error
+    if shutil.which(_program("ansible-playbook")) is None:
+        raise HostError("`ansible-playbook` is not installed", hint=hint)
     module: ModuleType = ansible_runner
     return module

@@ -106,7 +106,7 @@ def read_manifest(folder: Path, digest: str) -> Bundle:
             raise UsageError(
                 "the bundle is not finished", where=str(folder), hint="run the same `grader bundle create` again"
             ) from error
-        raise UsageError("is no bundle: it has no `bundle.json`", where=str(folder)) from error
+        raise UsageError("is no bundle: it has no `bundle.json`", where=str(folder), hint=_REMAKE) from error
     except NotADirectoryError as error:
         raise UsageError("is no folder", where=str(folder)) from error
     except OSError as error:

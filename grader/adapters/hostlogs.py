@@ -31,7 +31,8 @@ class HostLogs:
             try:
                 private.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as error:
-                raise HostError(f"cannot be made: {error.strerror}", where=str(private)) from error
+                hint = "name another folder by `--out`"
+                raise HostError(f"cannot be made: {error.strerror}", where=str(private), hint=hint) from error
         self._folder.chmod(0o700)
 
     def attempt(self, number: int, hosts: Sequence[str]) -> None:
@@ -42,13 +43,13 @@ class HostLogs:
             self._write(host, f"attempt {number}")
 
     def event(self, event: PlayEvent) -> None:
-        """Write how a task ended; where it failed, why."""
+        """Write how a task ended; where it failed, why; what it changed, where that was asked for."""
         if isinstance(event, TaskStart):
             return
         status = f"{event.status} (ignored)" if event.ignored else event.status
         role = f"{event.role}: " if event.role else ""
         self._write(event.host, f"{status:<11} {event.seconds:7.2f} s  {role}{event.task}")
-        for line in event.message.splitlines():
+        for line in (*event.message.splitlines(), *event.diff.splitlines()):
             self._write(event.host, f"    {line}")
 
     def ended(self, end: PlayEnd) -> None:
@@ -65,11 +66,15 @@ class HostLogs:
 
 
 def save_report(folder: Path, report: ProvisionReport) -> Path:
-    """Write `report.json` in one step."""
+    """Write `report.json` in one step, for the user alone.  Raises: HostError."""
     file = folder / REPORT
     beside = file.with_suffix(".json.new")
-    beside.write_text(report.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
-    beside.replace(file)
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as opened:
+            opened.write(report.model_dump_json(by_alias=True, indent=2) + "\n")
+        beside.replace(file)
+    except OSError as error:
+        raise HostError(f"cannot be written: {error.strerror}", where=str(file), hint="make room there") from error
     return file
 
 

@@ -10,22 +10,29 @@ from grader.adapters.shipped import shipped
 from grader.errors import UsageError
 
 COMMON_GROUPS = ("all", "grading", "student")
+_ENDS = ("", ".yml", ".yaml")
+_NO_EDITION = frozenset({*COMMON_GROUPS, "ungrouped", "mirror", "workers"})
 
 
 def load_variables(inventory: Path, edition: str) -> dict[str, object]:
     """Return the variables of a host of an edition, by `group_vars` alone; what single hosts say is theirs.
 
-    Raises: UsageError if the inventory has no such group, or a file cannot be read.
+    Args:
+        inventory: A folder, or a file with `group_vars` beside it.
+
+    Raises: UsageError if there is no such inventory or group, or a file cannot be read.
     """
-    groups = inventory / "group_vars"
-    if _files(groups, edition) == ():
-        there = sorted({path.stem for path in groups.glob("*") if not path.name.startswith(".")} - {*COMMON_GROUPS})
-        listed = ", ".join(f"`{name}`" for name in there) or "none"
+    if not inventory.exists():
+        raise UsageError("no such inventory", where=str(inventory), hint="copy inventory/example and edit it")
+    there = editions(inventory)
+    if edition not in there:
+        listed = ", ".join(f"`{name}`" for name in sorted(there))
         raise UsageError(
             f"no edition `{edition}`: its versions would be in `group_vars/{edition}.yml`",
             where=str(inventory),
-            hint=f"name one of {listed}, or another inventory",
+            hint=f"name one of {listed}" if there else "name an inventory with `group_vars`, such as inventory/example",
         )
+    groups = _groups(inventory)
     found: dict[str, object] = {}
     for path in sorted(shipped("roles").glob("*/defaults/main.yml")):
         found.update(_read(path))
@@ -35,9 +42,19 @@ def load_variables(inventory: Path, edition: str) -> dict[str, object]:
     return found
 
 
+def editions(inventory: Path) -> frozenset[str]:
+    """Return the groups of an inventory that set a tested set of versions."""
+    shown = (path for path in _groups(inventory).glob("*") if not path.name.startswith(".") and path.suffix in _ENDS)
+    return frozenset(path.stem for path in shown) - _NO_EDITION
+
+
+def _groups(inventory: Path) -> Path:
+    return (inventory if inventory.is_dir() else inventory.parent) / "group_vars"
+
+
 def _files(groups: Path, name: str) -> tuple[Path, ...]:
     """Return the files of a group: `NAME`, `NAME.yml`, `NAME.yaml`, and those in a folder `NAME`."""
-    direct = [groups / f"{name}{suffix}" for suffix in ("", ".yml", ".yaml")]
+    direct = [groups / f"{name}{end}" for end in _ENDS]
     inside = sorted(path for path in (groups / name).glob("*.y*ml")) if (groups / name).is_dir() else []
     return tuple(path for path in (*direct, *inside) if path.is_file())
 

@@ -6,11 +6,13 @@ import json
 import os
 from pathlib import Path
 
+from grader.adapters.ansible import NO_INVENTORY
+from grader.adapters.rolevariables import editions
 from grader.errors import UsageError
 from grader.model.roster import LARGEST_ROSTER, Roster, RosterHost, parse_roster
 
 FILE_NAME = "roster.csv"
-_NO_EDITION = frozenset({"all", "ungrouped", "student", "grading", "mirror", "workers"})
+_VARIABLES = ("group_vars", "host_vars")
 
 
 def load_roster(inventory: Path) -> Roster | None:
@@ -21,8 +23,10 @@ def load_roster(inventory: Path) -> Roster | None:
     Raises: UsageError with the file.
     """
     file = inventory / FILE_NAME
-    if not file.is_file():
+    if not inventory.is_dir() or not os.path.lexists(file):
         return None
+    if not file.is_file():
+        raise UsageError("is no plain file", where=str(file), hint="docs/hosts.md explains the table")
     try:
         with file.open(encoding="utf-8", newline="") as opened:
             text = opened.read(LARGEST_ROSTER + 1)
@@ -36,9 +40,26 @@ def load_roster(inventory: Path) -> Roster | None:
         raise UsageError(error.what, where=where, hint="docs/hosts.md explains the table") from error
 
 
-def editions(inventory: Path) -> frozenset[str]:
-    """Return the groups of an inventory that set a tested set of versions."""
-    return frozenset(path.stem for path in inventory.glob("group_vars/*.yml")) - _NO_EDITION
+def sources(inventory: Path, roster: Roster | None, scratch: Path) -> tuple[Path, ...]:
+    """Return what Ansible is to read, with the hosts of the roster written to a folder of their own.
+
+    Where the table is all that the inventory has, Ansible would refuse its folder; the groups' variables are
+    then linked to from beside the table's hosts.
+    """
+    if roster is None:
+        return (inventory,)
+    made = scratch / "roster.yml"
+    write_inventory(roster, made)
+    if any(_is_read(path) for path in inventory.iterdir()):
+        return (inventory, made)
+    for name in _VARIABLES:
+        if (inventory / name).is_dir():
+            (scratch / name).symlink_to(inventory / name)
+    return (made,)
+
+
+def _is_read(path: Path) -> bool:
+    return path.name not in _VARIABLES and not path.name.startswith(".") and not path.name.endswith(NO_INVENTORY)
 
 
 def write_inventory(roster: Roster, file: Path) -> None:
@@ -54,8 +75,7 @@ def inventory_text(hosts: tuple[RosterHost, ...]) -> str:
     for group in sorted({name for host in hosts for name in (host.group, host.edition)}):
         lines += [f"{json.dumps(group)}:", "  hosts:"]
         lines += [f"    {json.dumps(host.host)}: {{}}" for host in hosts if group in (host.group, host.edition)]
-    if hosts:
-        lines += ["all:", "  hosts:"]
+    lines += ["all:", "  hosts:"] if hosts else ["all: {}"]  # Ansible takes no empty file.
     for host in hosts:
         cells = {"ansible_host": host.host, "lab_roster_name": host.name, "ansible_user": host.user}
         lines.append(f"    {json.dumps(host.host)}:")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from grader.cli.provision import (
+    CheckOption,
     FailedOption,
+    FailOnOption,
     FolderOption,
     ForksOption,
     InventoryOption,
@@ -63,6 +65,8 @@ def create(
     from grader.workflow import bundle as workflow
 
     distribution = load_distribution(release)
+    _address("--mirror", mirror, ("https://", "http://", "file://"))
+    _address("--registry", registry, ("https://", "http://"))
     variables = load_variables(inventory, edition)
     versions, files = workflow.files_of(_catalogue(catalogue, variables), load_rules(), variables, arch)
     names = workflow.image_names(variables)
@@ -83,6 +87,14 @@ def create(
     _print_plan(planned)
     digest = workflow.create(depot, planned, edition=edition, architecture=arch, release=release, tell=_tell)
     typer.echo(digest)
+
+
+def _address(option: str, given: str, begins: tuple[str, ...]) -> None:
+    from grader.errors import UsageError
+
+    if given and not given.startswith(begins):
+        allowed = ", ".join(f"`{begin}`" for begin in begins)
+        raise UsageError(f"`{given}` is no address", where=option, hint=f"it begins with one of {allowed}")
 
 
 def _catalogue(path: Path | None, variables: Mapping[str, object]) -> Catalogue:
@@ -120,9 +132,11 @@ def apply(
     inventory: InventoryOption,
     limit: LimitOption = None,
     failed: FailedOption = False,
+    check: CheckOption = False,
     forks: ForksOption = 5,
     retries: RetriesOption = 1,
     out: FolderOption = DEFAULT_APPLY_OUT,
+    fail_on: FailOnOption = None,
     as_json: ReportOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -133,12 +147,13 @@ def apply(
 
     if not inventory.exists():
         raise UsageError("no such inventory", where=str(inventory), hint="copy inventory/example and edit it")
-    wanted = hosts_wanted(limit, failed=failed, out=out)
+    wanted = hosts_wanted(limit, failed=failed, out=out, as_json=as_json)
     bundle = _verified(folder, digest)
     with carried_variables(bundle, folder.absolute(), digest) as variables:
         playing = Playing(
             inventory=inventory,
             limit=wanted,
+            check=check,
             forks=forks,
             retries=retries,
             out=out,
@@ -146,7 +161,7 @@ def apply(
             quiet=quiet,
         )
         report = run_playbook("offline.yml", playing)
-    end_with(report, out, as_json=as_json)
+    end_with(report, out, as_json=as_json, fail_on=fail_on)
 
 
 def _verified(folder: Path, digest: str) -> Bundle:

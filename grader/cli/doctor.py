@@ -23,6 +23,7 @@ DEFAULT_DOCTOR_OUT = Path("grader-out/doctor")
 
 
 def doctor_command(
+    context: typer.Context,
     purpose: Annotated[Purpose, typer.Option("--for", help="What the host is wanted for.")] = "grade",
     lab: LabOption = DEFAULT_LAB,
     cache: CacheOption = None,
@@ -40,15 +41,17 @@ def doctor_command(
     out: FolderOption = DEFAULT_DOCTOR_OUT,
 ) -> None:
     """Tell whether this host, or lab hosts, are fit for a lab; changes nothing, and needs no root here."""
+    from grader.errors import UsageError
+
+    if host and every:
+        raise UsageError("`--host` and `--all` both choose hosts", hint="give one of them")
     if host or every:
         from grader.cli.doctorhosts import HostsWanted, doctor_hosts
 
-        limit = () if every else words(host)
+        _refuse(context, _HERE, "is about this host only, and lab hosts are asked", "leave it out")
+        limit = () if every else words(host, "--host")
         doctor_hosts(HostsWanted(inventory=inventory, limit=limit, fix=fix, forks=forks, out=out), as_json=as_json)
-    if fix:
-        from grader.errors import UsageError
-
-        raise UsageError("`--fix` mends lab hosts only", hint="name them: `--host H`, or `--all`")
+    _refuse(context, _ELSEWHERE, "is about lab hosts only", "name them: `--host H`, or `--all`")
     from grader.bootstrap.checks import Line, table
 
     answer = ask_here(purpose, lab, cache, lock)
@@ -59,6 +62,20 @@ def doctor_command(
         typer.echo(table(lines, purpose), nl=False)
     if not answer.ready:
         raise typer.Exit(EXIT_NOT_READY)
+
+
+_HERE = {"lab": "--lab", "cache": "--cache", "lock": "--lock"}
+_ELSEWHERE = {"fix": "--fix", "inventory": "--inventory", "forks": "--forks", "out": "--out"}
+
+
+def _refuse(context: typer.Context, options: Mapping[str, str], what: str, hint: str) -> None:
+    """Refuse options that would do nothing, where they are given: a variable of the environment is there for others."""
+    from grader.errors import UsageError
+
+    for name, option in options.items():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(what, where=option, hint=hint)
 
 
 def ask_here(purpose: Purpose, lab: str, cache: Path | None, lock: Path | None) -> Diagnosis:

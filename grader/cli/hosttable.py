@@ -53,7 +53,7 @@ class HostTable:
     def attempt(self, number: int, hosts: Sequence[str]) -> None:
         """Show the hosts that begin."""
         self._rows = {host: _Row() for host in hosts}
-        self._line(f"attempt {number}: {len(hosts)} hosts" if number > 1 else f"{len(hosts)} hosts")
+        self._line(f"attempt {number}: {_counted(hosts)}" if number > 1 else _counted(hosts))
         self._draw(at_once=True)
 
     def event(self, event: PlayEvent) -> None:
@@ -81,8 +81,12 @@ class HostTable:
         self._draw(at_once=True)
 
     def _line(self, text: str) -> None:
-        if not self._quiet and self._live is None and text:
+        if self._quiet or self._live is not None or not text:
+            return
+        try:
             self._console.print(Text(one_line(text, 400)), soft_wrap=True)
+        except OSError:  # Nobody listens any more, or a disk is full: the hosts are what matters.
+            self._quiet = True
 
     def _draw(self, *, at_once: bool = False) -> None:
         now = time.monotonic()
@@ -96,3 +100,7 @@ class HostTable:
             task = Text(one_line(row.task, 80), no_wrap=True, overflow="ellipsis")
             table.add_row(Text(one_line(host)), state, str(row.done), str(row.changed), task, spent)
         self._live.update(table, refresh=True)
+
+
+def _counted(hosts: Sequence[str]) -> str:
+    return f"{len(hosts)} host{'' if len(hosts) == 1 else 's'}"

@@ -5,17 +5,22 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import typer
+
 from grader.adapters.ansible import AnsibleRunner
 from grader.adapters.catalogue import load_checks
 from grader.adapters.clock import SystemClock
 from grader.adapters.hostlogs import HostLogs, save_report
-from grader.adapters.roster import FILE_NAME, load_roster, write_inventory
+from grader.adapters.roster import FILE_NAME, load_roster, sources
 from grader.adapters.shipped import shipped
+from grader.adapters.steptags import require_tags
 from grader.cli.hosttable import HostTable
 from grader.cli.stopping import asked_to_stop
+from grader.errors import HostError
 from grader.model.base import Record
 from grader.model.provision import BECOME_PASSWORD, ProvisionReport
 from grader.ports import PlayWatcher
+from grader.render.provisiontable import report_text
 from grader.workflow.provision import Wanted, provision
 
 
@@ -39,19 +44,16 @@ def run_playbook(name: str, playing: Playing, *watchers: PlayWatcher) -> Provisi
     Args:
         watchers: Hear every event besides the table and the logs.
 
-    Raises: UsageError for an inventory or a roster that cannot be read; HostError.
+    Raises: UsageError for an inventory or a roster that cannot be read, and for a tag that no step has; HostError.
     """
+    require_tags(playing.tags)
     inventory, out = playing.inventory.absolute(), playing.out.absolute()
     roster = load_roster(inventory)
     table, clock = HostTable(quiet=playing.quiet), SystemClock()
     with tempfile.TemporaryDirectory(prefix="grader-roster-") as scratch:
-        sources = [inventory]
-        if roster is not None:
-            sources.append(Path(scratch, "roster.yml"))
-            write_inventory(roster, sources[-1])
         wanted = Wanted(
             playbook=shipped("playbooks") / name,
-            inventories=tuple(sources),
+            inventories=sources(inventory, roster, Path(scratch)),
             limit=playing.limit,
             check=playing.check,
             tags=playing.tags,
@@ -65,5 +67,9 @@ def run_playbook(name: str, playing: Playing, *watchers: PlayWatcher) -> Provisi
         with asked_to_stop() as stop, table.shown():
             logs = HostLogs(out, clock)
             report = provision(wanted, AnsibleRunner(), (table, logs, *watchers), clock, stop)
-    save_report(out, report)
+    try:
+        save_report(out, report)
+    except HostError:  # What became of the hosts must not be lost with the disk.
+        typer.echo(report_text(report), nl=False, err=True)
+        raise
     return report

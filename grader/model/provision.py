@@ -13,7 +13,8 @@ from pydantic import Field
 from grader.model.base import Record
 
 TaskStatus = Literal["ok", "changed", "failed", "skipped", "unreachable"]
-HostOutcome = Literal["ready", "failed", "unreachable", "refused", "not-run"]
+HostOutcome = Literal["ready", "differs", "failed", "unreachable", "refused", "not-run"]
+"""`differs` is of check mode alone: a run would change something."""
 PlayOutcome = Literal["done", "interrupted", "broken"]
 
 BECOME_PASSWORD = "become-password"  # noqa: S105  (the id of a message)
@@ -84,7 +85,8 @@ class TaskStart(Record):
 class TaskEnd(Record):
     """A host ended a task, or one item of a task that loops.
 
-    `message` is why it failed; empty otherwise.  `ignored` is true where the playbook goes on by its own word.
+    `message` is why it failed, `diff` what it changed, or would in check mode; empty otherwise.  `ignored` is true
+    where the playbook goes on by its own word.
     """
 
     host: str
@@ -93,6 +95,7 @@ class TaskEnd(Record):
     status: TaskStatus
     seconds: float = Field(ge=0)
     message: str = ""
+    diff: str = ""
     ignored: bool = False
     item: bool = False
 
@@ -120,11 +123,19 @@ class PlayEnd(Record):
     error: str = ""
 
 
+class Change(Record):
+    """A task that changed a host, or would in check mode; `diff` is empty where the task does not tell it."""
+
+    role: str
+    task: str
+    diff: str = ""
+
+
 class HostReport(Record):
     """What became of one host.
 
     `task` and `message` are those of the failure; `log` is relative to the folder of the report; `seconds` is the sum
-    of its tasks.
+    of its tasks; `changes` are those of all attempts, in order.
     """
 
     host: str
@@ -137,6 +148,7 @@ class HostReport(Record):
     task: str = ""
     message: str = ""
     log: str = ""
+    changes: tuple[Change, ...] = ()
 
 
 class SlowTask(Record):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grader.model.hostcheck import HostsHealth
-from grader.model.provision import HostReport, ProvisionReport
+from grader.model.provision import Change, HostReport, ProvisionReport, SlowTask
 from grader.render.escape import one_line
 
 _MESSAGE = 600
 
 
 def report_text(report: ProvisionReport) -> str:
-    """Return a line per host, why it failed below it, the slowest tasks, and rows of the roster that were left out."""
+    """Return a line per host with why it failed or what would change, the slowest tasks, and rows left out."""
     wide = max([len("host"), *(len(host.host) for host in report.hosts)])
     lines = [f"{'host':<{wide}}  {'outcome':<11}  {'ok':>4}  {'changed':>7}  {'skipped':>7}  {'tries':>5}  {'s':>7}"]
     for host in report.hosts:
@@ -22,15 +22,23 @@ def report_text(report: ProvisionReport) -> str:
         )
         if host.message:
             lines.append(f"    {failure_text(host)}")
+        if report.check:
+            lines += [f"    would change  {one_line(_named(change))}" for change in host.changes]
+            hidden = host.changed - len(host.changes)
+            lines += (
+                [f"    would change  {hidden} more, in tasks that hide what they do (`no_log`)"] if hidden > 0 else []
+            )
     lines += [f"left out: {one_line(row, _MESSAGE)}" for row in report.refused]
     if report.slowest:
         lines.append("slowest tasks")
         lines += [
-            f"    {task.seconds:7.1f} s  {one_line(f'{task.role}: {task.task}' if task.role else task.task)}"
-            f"  ({one_line(task.host)})"
-            for task in report.slowest
+            f"    {task.seconds:7.1f} s  {one_line(_named(task))}  ({one_line(task.host)})" for task in report.slowest
         ]
     return "\n".join(lines) + "\n"
+
+
+def _named(task: Change | SlowTask) -> str:
+    return f"{task.role}: {task.task}" if task.role else task.task
 
 
 def failure_text(host: HostReport) -> str:
@@ -45,7 +53,7 @@ def overall(hosts: Sequence[HostReport]) -> str:
     return ", ".join(f"{n} {outcome}" for outcome, n in count.items() if n) or "no hosts"
 
 
-_ORDER = ("ready", "failed", "unreachable", "refused", "not-run")
+_ORDER = ("ready", "differs", "failed", "unreachable", "refused", "not-run")
 
 
 def health_text(health: HostsHealth) -> str:

@@ -7,8 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from grader.errors import UsageError
 from grader.model.base import Record
 from grader.model.provision import (
+    Change,
+    HostOutcome,
     HostReport,
     HostTotals,
     Inventory,
@@ -53,6 +56,7 @@ class Failure(NamedTuple):
 
     task: str
     message: str
+    outcome: HostOutcome
 
 
 class _Tally:
@@ -61,14 +65,19 @@ class _Tally:
     def __init__(self) -> None:
         self.failures: dict[str, Failure] = {}
         self.tasks: dict[tuple[str, str, str], float] = {}
+        self.changes: dict[str, list[Change]] = {}
 
     def hear(self, event: PlayEvent) -> None:
         if isinstance(event, TaskStart) or event.item:  # The task itself ends with the time of all its items.
             return
         key = (event.role, event.task, event.host)
         self.tasks[key] = self.tasks.get(key, 0.0) + event.seconds
+        if event.status == "changed":
+            change = Change(role=event.role, task=event.task, diff=event.diff)
+            self.changes.setdefault(event.host, []).append(change)
         if event.status in ("failed", "unreachable") and not event.ignored:
-            self.failures[event.host] = Failure(named(event), event.message)
+            outcome: HostOutcome = "failed" if event.status == "failed" else "unreachable"
+            self.failures[event.host] = Failure(named(event), event.message, outcome)
 
 
 def named(event: TaskStart | TaskEnd) -> str:
@@ -85,10 +94,11 @@ def provision(
 ) -> ProvisionReport:
     """Run the playbook; hosts that are unknown, refused or fail are told one by one, and the others go on.
 
-    Raises: UsageError for an inventory that cannot be read; HostError where nothing can be run.
+    Raises: UsageError for an inventory that cannot be read or has no hosts; HostError where nothing can be run;
+        KeyboardInterrupt if the run is stopped before it has begun.
     """
     began = clock.monotonic()
-    inventory = runner.inventory(wanted.inventories)
+    inventory = _inventory(wanted, runner, stop)
     chosen = selected(inventory, wanted.limit)
     reports = {word: _unknown(word, inventory) for word in chosen.unknown}
     both = inventory.in_both()
@@ -109,7 +119,7 @@ def provision(
             watcher.ended(end)
         interrupted = end.outcome == "interrupted"
         slow += [SlowTask(role=r, task=t, host=h, seconds=s) for (r, t, h), s in tally.tasks.items()]
-        reports.update({host: _after(reports[host], end, tally, attempt) for host in hosts})
+        reports.update({host: _after(reports[host], end, tally, attempt, check=wanted.check) for host in hosts})
         hosts = tuple(host for host in hosts if _again(reports[host], wanted.lasting))
         if interrupted or end.outcome == "broken":
             break
@@ -123,6 +133,18 @@ def provision(
         slowest=slowest(slow),
         refused=wanted.refused,
     )
+
+
+def _inventory(wanted: Wanted, runner: PlaybookRunner, stop: Callable[[], bool]) -> Inventory:
+    try:
+        inventory = runner.inventory(wanted.inventories)
+    except UsageError:
+        if stop():  # Ctrl-C on a terminal ends Ansible as well, which then reads no inventory.
+            raise KeyboardInterrupt from None
+        raise
+    if not inventory.hosts and not wanted.refused:
+        raise UsageError("the inventory has no hosts", hint="docs/hosts.md tells how to name them")
+    return inventory
 
 
 def slowest(tasks: Sequence[SlowTask], count: int = SLOWEST) -> tuple[SlowTask, ...]:
@@ -155,16 +177,21 @@ def _play(wanted: Wanted, hosts: tuple[str, ...]) -> Play:
     )
 
 
-def _after(before: HostReport, end: PlayEnd, tally: _Tally, attempt: int) -> HostReport:
+def _after(before: HostReport, end: PlayEnd, tally: _Tally, attempt: int, *, check: bool) -> HostReport:
     """Return what is known of a host after an attempt; counts are those of the last one, seconds those of all."""
     by_host: Mapping[str, HostTotals] = {total.host: total for total in end.totals}
     seconds = before.seconds + sum(s for (_, _, host), s in tally.tasks.items() if host == before.host)
-    known = {"attempts": attempt, "seconds": round(seconds, 3), "log": f"logs/{log_name(before.host)}"}
+    known: dict[str, object] = {
+        "attempts": attempt,
+        "seconds": round(seconds, 3),
+        "log": f"logs/{log_name(before.host)}",
+    }
     total = by_host.get(before.host)
-    failure = tally.failures.get(before.host, Failure("", ""))
+    known["changes"] = (*before.changes, *tally.changes.get(before.host, ()))
+    failure = tally.failures.get(before.host, Failure("", "", "not-run"))
     if total is None:
         told = {"task": failure.task, "message": failure.message or end.error or _unheard(end)}
-        return before.model_copy(update={**known, **told, "outcome": "failed" if failure.task else "not-run"})
+        return before.model_copy(update={**known, **told, "outcome": failure.outcome})
     counts = {"ok": total.ok, "changed": total.changed, "skipped": total.skipped}
     if total.unreachable or total.failed:
         outcome = "unreachable" if total.unreachable else "failed"
@@ -172,7 +199,8 @@ def _after(before: HostReport, end: PlayEnd, tally: _Tally, attempt: int) -> Hos
         return before.model_copy(update={**known, **counts, **told, "outcome": outcome})
     if end.outcome == "interrupted":
         return before.model_copy(update={**known, **counts, "outcome": "not-run", "message": "interrupted"})
-    return before.model_copy(update={**known, **counts, "task": "", "message": "", "outcome": "ready"})
+    fit: HostOutcome = "differs" if check and total.changed else "ready"
+    return before.model_copy(update={**known, **counts, "task": "", "message": "", "outcome": fit})
 
 
 def _unheard(end: PlayEnd) -> str:

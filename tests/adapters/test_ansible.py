@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from grader.adapters import ansible
 from grader.adapters.ansible import AnsibleRunner
 from grader.adapters.roster import inventory_text
-from grader.errors import UsageError
+from grader.errors import HostError, UsageError
 from grader.model.provision import Play, PlayEnd, PlayEvent, TaskEnd
 from grader.model.roster import RosterHost
 
@@ -118,6 +119,62 @@ def test_a_loop_that_failed_is_told_by_its_items(tmp_path: Path) -> None:
     assert whole.message == "found 1; expected 2\nfound 0; expected 2"
 
 
+def test_check_mode_tells_what_each_task_would_change_and_hides_what_is_secret(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("version 1\n", encoding="utf-8")
+    tasks = (
+        f"    - {{name: Write, ansible.builtin.copy: {{content: version 2, dest: {tmp_path}/old, mode: preserve}}}}\n"
+        "    - name: Make\n      ansible.builtin.file: {path: '{{ item }}', state: directory, mode: '0755'}\n"
+        f"      loop: [{tmp_path}/one, {tmp_path}/two]\n"
+        f"    - {{name: Hide, ansible.builtin.copy: {{content: sesame, dest: {tmp_path}/s, mode: '0600'}},"
+        " no_log: true}\n"
+    )
+    _, heard = run(write(tmp_path, "    here: {}\n", tasks).model_copy(update={"check": True}))
+    ends = {e.task: e for e in heard.events if isinstance(e, TaskEnd) and not e.item}
+    assert {task: end.status for task, end in ends.items()} == {
+        "Write": "changed", "Make": "changed", "Hide": "ok",  # what is hidden is hidden whole
+    }  # fmt: skip
+    assert {"-version 1", "+version 2"} <= set(ends["Write"].diff.splitlines())
+    assert f"{tmp_path}/one" in ends["Make"].diff
+    assert f"{tmp_path}/two" in ends["Make"].diff
+    assert ends["Hide"].diff == ""
+    assert not (tmp_path / "one").exists()
+
+
+def test_a_folder_that_was_there_keeps_its_mode_and_gives_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "private").mkdir(mode=0o755)
+    (tmp_path / "private/env").mkdir()
+    (tmp_path / "private/env/cmdline").write_text("--list-hosts", encoding="utf-8")
+    _, heard = run(write(tmp_path, "    one: {}\n", "    - {name: Say, ansible.builtin.command: 'true'}\n"))
+    assert heard.ends("one") == [("Say", "changed")]
+    assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o755
+
+
+def test_a_disk_that_fills_up_ends_the_run_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play = write(tmp_path, "    one: {}\n", "    - {name: Wait, ansible.builtin.command: sleep 60}\n")
+    monkeypatch.setattr(ansible, "_LEAST_FREE", 1 << 60)
+    end, _ = run(play)
+    assert (end.outcome, "is full" in end.error) == ("broken", True)
+    monkeypatch.setattr(ansible, "_ROOM", 1 << 60)
+    with pytest.raises(HostError, match="bytes are free"):
+        run(play)
+
+
+def test_hosts_are_named_as_they_are(tmp_path: Path) -> None:
+    """An address of IPv6 has the characters of a pattern."""
+    play = write(
+        tmp_path, '    "::1": {}\n    "2001:db8::1": {}\n', "    - {name: Say, ansible.builtin.command: 'true'}\n"
+    )
+    _, heard = run(play.model_copy(update={"hosts": ("::1", "2001:db8::1")}))
+    assert heard.ends("::1") == heard.ends("2001:db8::1") == [("Say", "changed")]
+
+
+def test_a_host_that_no_play_is_for_ends_well_and_is_not_counted(tmp_path: Path) -> None:
+    play = write(tmp_path, "    one: {}\n", "    - {name: Say, ansible.builtin.command: 'true'}\n")
+    other = play.playbook.read_text(encoding="utf-8").replace("hosts: student", "hosts: grading")
+    play.playbook.write_text(other, encoding="utf-8")
+    assert run(play)[0] == PlayEnd(outcome="done")
+
+
 def test_a_host_without_its_python_is_told_by_that(tmp_path: Path) -> None:
     """Facts are gathered by modules inside a module; what the outer one says names no cause."""
     _, heard = run(
@@ -189,6 +246,15 @@ def _command_line(file: Path) -> bytes:
         return file.read_bytes()
     except OSError:
         return b""
+
+
+def test_a_host_whose_key_is_not_known_is_told_with_what_to_do() -> None:
+    said = "Failed to connect to the host via ssh: Host key verification failed."
+    event = {"event": "runner_on_unreachable", "event_data": {"host": "a", "task": "T", "res": {"msg": said}}}
+    heard = Heard()
+    ansible._Listener(heard, lambda: False, Path()).hear(event)
+    assert heard.message("a").startswith(said)
+    assert "`ssh`" in heard.message("a")
 
 
 def test_no_cell_of_a_roster_is_a_template(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from grader.adapters.roster import load_roster, write_inventory
+from grader.adapters.roster import load_roster, sources, write_inventory
 from grader.errors import UsageError
 
 
@@ -32,6 +32,25 @@ def test_only_an_edition_with_its_versions_can_be_named(folder: Path) -> None:
     assert roster is not None
     assert [host.host for host in roster.hosts] == ["a.example"]
     assert "the inventory has `f25`" in roster.refused[0].what
+
+
+def test_a_table_that_is_no_plain_file_is_not_passed_over(folder: Path) -> None:
+    (folder / "roster.csv").symlink_to(folder / "nowhere")
+    with pytest.raises(UsageError, match="no plain file"):
+        load_roster(folder)
+
+
+def test_where_the_table_is_all_the_groups_variables_lie_beside_its_hosts(folder: Path) -> None:
+    (folder / "roster.csv").write_text("name,host,edition,group\nA,a.example,f25,student\n", encoding="utf-8")
+    roster = load_roster(folder)
+    scratch = folder / ".scratch"
+    scratch.mkdir()
+    assert sources(folder, None, scratch) == (folder,)
+    assert sources(folder, roster, scratch) == (scratch / "roster.yml",)
+    assert (scratch / "group_vars/f25.yml").is_file()
+    (scratch / "group_vars").unlink()
+    (folder / "hosts.yml").write_text("student: {}\n", encoding="utf-8")
+    assert sources(folder, roster, scratch) == (folder, scratch / "roster.yml")
 
 
 def test_a_table_in_another_encoding_is_refused_with_its_name(folder: Path) -> None:

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from grader.adapters.hostlogs import save_report
+from grader.cli.app import app
 from grader.cli.provision import exit_by, words
+from grader.errors import GraderError, UsageError
 from grader.model.provision import HostReport, ProvisionReport
 from tests.project.conftest import ROOT
 
@@ -150,5 +154,73 @@ def test_the_code_tells_the_worst_that_happened(outcomes: tuple[str, ...], refus
 
 
 def test_words_are_joined_by_commas_or_given_again() -> None:
-    assert words(["a, b", "b", ""]) == ("a", "b")
-    assert words(None) == ()
+    assert words(["a, b", "b", ""], "--limit") == ("a", "b")
+    assert words(None, "--limit") == ()
+
+
+def test_an_option_with_an_empty_word_does_not_mean_every_host() -> None:
+    with pytest.raises(UsageError) as refused:
+        words([" , "], "--limit")
+    assert refused.value.where == "--limit"
+
+
+def test_a_change_is_exit_4_only_where_that_was_asked_for_and_no_host_failed() -> None:
+    changed = HostReport(host="a", outcome="differs", changed=1)
+    report = ProvisionReport(
+        playbook="site.yml", check=True, tags=(), interrupted=False, seconds=1, hosts=(changed,), slowest=()
+    )
+    failed = report.model_copy(update={"hosts": (changed, HostReport(host="b", outcome="failed"))})
+    quiet = report.model_copy(update={"hosts": (HostReport(host="a", outcome="ready"),)})
+    codes = []
+    for one, fail_on in ((report, None), (report, "changed"), (quiet, "changed"), (failed, "changed")):
+        with pytest.raises(typer.Exit) as ended:
+            exit_by(one, fail_on=fail_on)
+        codes.append(ended.value.exit_code)
+    assert codes == [0, 4, 0, 3]
+
+
+def called(*options: object) -> GraderError:
+    result = CliRunner().invoke(app, ["provision", *map(str, options)])
+    assert isinstance(result.exception, GraderError), result.output
+    return result.exception
+
+
+def test_a_tag_that_no_step_has_is_refused_with_those_that_are_near(tmp_path: Path, inventory: Path) -> None:
+    hosts(inventory, 9)
+    error = called("--inventory", inventory, "--out", tmp_path / "out", "--tags", "golang_instal")
+    assert (error.where, error.exit_code) == ("--tags", 2)
+    assert "`golang_install`" in error.hint
+
+
+def test_an_inventory_without_hosts_is_wrong_input(tmp_path: Path, inventory: Path) -> None:
+    (inventory / "roster.csv").write_text("name,host,edition,group\n", encoding="utf-8")
+    error = called("--inventory", inventory, "--out", tmp_path / "out")
+    assert "no hosts" in error.what
+
+
+def test_a_table_is_an_inventory_by_itself_and_its_bad_rows_are_told(tmp_path: Path, inventory: Path) -> None:
+    (inventory / "roster.csv").write_text("name,host,edition,group\nA,B C,f25,student\n", encoding="utf-8")
+    options = ("--inventory", str(inventory), "--out", str(tmp_path / "out"), "--json", "--quiet")
+    result = CliRunner().invoke(app, ["provision", *options])
+    assert result.exit_code == 2
+    assert "`host` is `B C`" in json.loads(result.stdout)["refused"][0]
+
+
+def test_failed_after_a_run_that_finished_prints_that_report(tmp_path: Path) -> None:
+    report = ProvisionReport(
+        playbook="site.yml", check=False, tags=(), interrupted=False, seconds=1, slowest=(),
+        hosts=(HostReport(host="a", outcome="ready"),),
+    )  # fmt: skip
+    save_report(tmp_path, report)
+    result = CliRunner().invoke(app, ["provision", "--failed", "--json", "--out", str(tmp_path)])
+    assert (result.exit_code, json.loads(result.stdout)["hosts"][0]["host"]) == (0, "a")
+
+
+def test_what_became_of_hosts_is_told_where_the_report_cannot_be_written(tmp_path: Path, inventory: Path) -> None:
+    hosts(inventory, 9)
+    (tmp_path / "out/report.json").mkdir(parents=True)
+    options = ("--inventory", str(inventory), "--out", str(tmp_path / "out"), "--limit", "nosuch")
+    result = CliRunner().invoke(app, ["provision", *options])
+    assert isinstance(result.exception, GraderError)
+    assert "cannot be written" in str(result.exception)
+    assert "no such host" in result.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grader.model.hostcheck import FailedCheck, HostHealth, HostsHealth
-from grader.model.provision import HostReport, ProvisionReport, SlowTask
+from grader.model.provision import Change, HostReport, ProvisionReport, SlowTask
 from grader.render.provisiontable import health_text, overall, report_text
 
 HOSTS = (
@@ -23,6 +23,20 @@ def test_each_host_has_its_line_and_a_failure_its_reason_in_one_line() -> None:
     assert lines[3] == "    golang: Install: bad\\x1b[31m more"
     assert lines[4] == "left out: roster.csv:3: x"
     assert lines[-1].split() == ["9.5", "s", "golang:", "Install", "(a)"]
+
+
+def test_check_mode_names_what_would_change_below_its_host() -> None:
+    change = Change(role="golang", task="Unpack", diff="+1")
+    host = HostReport(host="a", outcome="differs", changed=1, changes=(change,))
+    report = ProvisionReport(
+        playbook="site.yml", check=True, tags=(), interrupted=False, seconds=1, hosts=(host,), slowest=()
+    )
+    assert report_text(report).splitlines()[2] == "    would change  golang: Unpack"
+    more = host.model_copy(update={"changed": 3})
+    secret = report_text(report.model_copy(update={"hosts": (more,)})).splitlines()[3]
+    assert secret == "    would change  2 more, in tasks that hide what they do (`no_log`)"
+    assert "would" not in report_text(report.model_copy(update={"check": False}))
+    assert overall(report.hosts) == "1 differs"
 
 
 def test_the_whole_is_counted_by_outcome() -> None:

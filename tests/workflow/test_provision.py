@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
+
+from grader.errors import UsageError
 from grader.model.provision import (
     HostTotals,
     Inventory,
@@ -47,6 +50,7 @@ class Scripted:
                     status="failed" if fails else "changed",
                     seconds=2.0,
                     message=message if fails else "",
+                    diff="" if fails else "+1",
                 )
             )
             totals.append(HostTotals(host=host, ok=int(not fails), changed=int(not fails), failed=int(fails)))
@@ -85,6 +89,33 @@ def test_check_mode_is_run_once() -> None:
     runner = Scripted({"a": (9, "x")})
     run(runner, check=True, retries=3)
     assert len(runner.plays) == 1
+
+
+def test_check_mode_tells_what_would_change_and_calls_no_such_host_ready() -> None:
+    runner = Scripted({})
+    report = run(runner, check=True, limit=("a",))
+    (host,) = report.hosts
+    assert (host.outcome, host.changed) == ("differs", 1)
+    assert [(change.role, change.task, change.diff) for change in host.changes] == [("golang", "Install", "+1")]
+    assert report.unfinished == ()
+    assert run(Scripted({}), limit=("a",)).hosts[0].outcome == "ready"
+
+
+def test_an_inventory_without_hosts_is_refused() -> None:
+    with pytest.raises(UsageError, match="no hosts"):
+        run(Scripted({}, Inventory(hosts=(), groups={})))
+
+
+def test_an_interrupt_that_ends_the_reading_of_the_inventory_is_no_mistake_in_it() -> None:
+    class Ended(Scripted):
+        def inventory(self, sources: Sequence[Path]) -> Inventory:
+            raise UsageError("is no inventory that Ansible can read: KeyboardInterrupt")
+
+    wanted = Wanted(playbook=Path("/p"), inventories=(Path("/i"),), folder=Path("/f"))
+    with pytest.raises(KeyboardInterrupt):
+        provision(wanted, Ended({}), (), FakeClock(), lambda: True)
+    with pytest.raises(UsageError):
+        provision(wanted, Ended({}), (), FakeClock(), lambda: False)
 
 
 def test_an_unknown_host_is_told_and_the_others_go_on() -> None:
