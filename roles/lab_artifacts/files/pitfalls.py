@@ -25,6 +25,7 @@ MOST_IMAGES = 50
 SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Of a service of systemd that says nothing else."""
 SHIMS = ("containerd-shim-wasmtime-v1", "containerd-shim-wasmedge-v1", "containerd-shim-spin-v2")
+SOCKET = "/run/containerd/containerd.sock"
 WASM_TYPE = re.compile(r"io\.containerd\.(runtime\.)?(wasmtime|wasmedge|wasmer|spin|wws|slight|lunatic)\.")
 ROOT = Path(os.environ.get("LAB_PITFALLS_ROOT", "/"))
 """Before every path that is looked at: the tests have a tree of their own."""
@@ -222,9 +223,9 @@ def sockets() -> Iterator[Found]:
     if not shutil.which("docker"):
         return
     own = at("/run/docker/containerd/containerd.sock").exists()
-    common = at("/run/containerd/containerd.sock").exists()
+    common = at(SOCKET).exists()
     found = "Docker's own at /run/docker/containerd" if own else "none" if not common else "the host's"
-    yield judged("containerd-socket", own and not common, found, "a containerd at /run/containerd/containerd.sock")
+    yield judged("containerd-socket", own and not common, found, f"a containerd at {SOCKET}")
 
 
 def docker() -> Iterator[Found]:
@@ -266,7 +267,8 @@ def programs() -> Iterator[Found]:
 
 def in_containerd() -> Iterator[Found]:
     """What lies in the daemon's namespaces."""
-    if not shutil.which("ctr"):
+    # Without its socket `ctr` would wait ten seconds for it.
+    if not shutil.which("ctr") or not at(SOCKET).exists():
         return
     said = ask("ctr", "version")
     if not said.ok:
