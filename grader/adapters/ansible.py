@@ -86,10 +86,11 @@ class _Event(_Loose):
 class _Group(_Loose):
     hosts: list[str] = []
     children: list[str] = []
+    hostvars: dict[str, dict[str, object]] = {}
 
 
 _Listing = TypeAdapter(dict[str, _Group])
-"""What `ansible-inventory --list` prints; `_meta`, the hosts' variables, is passed over as a group without hosts."""
+"""What `ansible-inventory --list` prints; `_meta`, which holds the hosts' variables, is as a group without hosts."""
 
 
 class AnsibleRunner:
@@ -97,6 +98,15 @@ class AnsibleRunner:
 
     def inventory(self, sources: Sequence[Path]) -> Inventory:
         """Ask Ansible for the hosts and groups: no file of an inventory is read in any other way."""
+        return _inventory(self._listed(sources))
+
+    def variables(self, sources: Sequence[Path], group: str) -> dict[str, dict[str, object]]:
+        """Return the variables of each host of a group as an inventory sets them, secrets among them."""
+        groups = self._listed(sources)
+        hosts = _inventory(groups).groups.get(group, ())
+        return {host: groups.get("_meta", _Group()).hostvars.get(host, {}) for host in hosts}
+
+    def _listed(self, sources: Sequence[Path]) -> dict[str, _Group]:
         runner = _runner()
         for source in sources:
             if not source.exists():
@@ -123,7 +133,7 @@ class AnsibleRunner:
                 where=str(sources[0]),
                 hint=f"`ansible-inventory --inventory {sources[0]} --list` says more; inventory/example is one",
             )
-        return _inventory(answer)
+        return answer
 
     def play(self, play: Play, tell: Callable[[PlayEvent], None], stop: Callable[[], bool]) -> PlayEnd:
         """Run `ansible-playbook` in a session of its own: a signal to us is not one to it."""

@@ -33,12 +33,18 @@ def load_variables(inventory: Path, edition: str) -> dict[str, object]:
             hint=f"name one of {listed}" if there else "name an inventory with `group_vars`, such as inventory/example",
         )
     groups = _groups(inventory)
-    found: dict[str, object] = {}
-    for path in sorted(shipped("roles").glob("*/defaults/main.yml")):
-        found.update(_read(path))
+    found = role_defaults()
     for group in (*COMMON_GROUPS, edition):
         for path in _files(groups, group):
             found.update(_read(path))
+    return found
+
+
+def role_defaults() -> dict[str, object]:
+    """Return the defaults of all roles.  Raises: UsageError."""
+    found: dict[str, object] = {}
+    for path in sorted(shipped("roles").glob("*/defaults/main.yml")):
+        found.update(_read(path))
     return found
 
 

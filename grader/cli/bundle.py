@@ -62,13 +62,15 @@ def create(
     from grader.adapters.packages import load_distribution
     from grader.adapters.rolevariables import load_variables
     from grader.adapters.wheels import lock_file
+    from grader.render.escape import plain
     from grader.workflow import bundle as workflow
 
     distribution = load_distribution(release)
     _address("--mirror", mirror, ("https://", "http://", "file://"))
     _address("--registry", registry, ("https://", "http://"))
     variables = load_variables(inventory, edition)
-    versions, files = workflow.files_of(_catalogue(catalogue, variables), load_rules(), variables, arch)
+    known = _catalogue(catalogue, variables)
+    versions, files = workflow.files_of(known, load_rules(), variables, arch)
     names = workflow.image_names(variables)
     target = folder.absolute()
     depot = BundleDepot(
@@ -85,8 +87,30 @@ def create(
     )
     planned = workflow.plan(depot, versions, files, distribution, names)
     _print_plan(planned)
+    for line in _not_held(known, versions, inventory.absolute(), edition):
+        typer.echo(f"warning: {plain(line)}", err=True)
     digest = workflow.create(depot, planned, edition=edition, architecture=arch, release=release, tell=_tell)
     typer.echo(digest)
+
+
+def _not_held(catalogue: Catalogue, versions: Mapping[str, str], inventory: Path, edition: str) -> list[str]:
+    """Return what single hosts of the edition set that the bundle does not hold, or why that is not known."""
+    import tempfile
+
+    from grader.adapters.ansible import AnsibleRunner
+    from grader.adapters.rolevariables import role_defaults
+    from grader.adapters.roster import load_roster, sources
+    from grader.errors import GraderError
+    from grader.workflow.bundle import not_held
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="grader-roster-") as scratch:
+            read = sources(inventory, load_roster(inventory), Path(scratch))
+            hosts = AnsibleRunner().variables(read, edition)
+    except GraderError as error:  # A bundle is made for hosts that need not be named yet.
+        return [f"what single hosts set was not looked at: {error.what}"]
+    defaults = role_defaults()
+    return not_held(catalogue, versions, {host: {**defaults, **own} for host, own in hosts.items()})
 
 
 def _address(option: str, given: str, begins: tuple[str, ...]) -> None:

@@ -87,6 +87,27 @@ def files_of(
     return versions, files
 
 
+def not_held(catalogue: Catalogue, versions: Mapping[str, str], hosts: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Return a sentence per host that is to get what a bundle does not hold.
+
+    Args:
+        versions: What the bundle holds, by tool.
+        hosts: The variables of each host of the edition, the defaults of the roles among them.
+    """
+    said = []
+    for host, variables in hosts.items():
+        try:
+            own = chosen(catalogue, variables)
+        except UsageError as error:
+            said.append(f"{host}: {error.what}")
+            continue
+        other = {name: version for name, version in own.items() if versions.get(name) != version}
+        told = ", ".join(f"{name} {other[name]} (it holds {versions.get(name, 'none')})" for name in sorted(other))
+        if other:
+            said.append(f"{host}: is to get what is not in this bundle, which will not do for it: {told}")
+    return said
+
+
 def image_names(variables: Mapping[str, object]) -> tuple[str, ...]:
     """Return `lab_bundle_images` of a host.  Raises: UsageError if one is not named with its digest."""
     said = variables.get("lab_bundle_images") or []

@@ -9,9 +9,16 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from grader.adapters import bundlefolder, bundleplay
+from grader.adapters.catalogue import load_catalogue
+from grader.adapters.rolevariables import role_defaults
 from grader.cli.app import app
+from grader.cli.bundle import _not_held
 from grader.errors import GraderError
 from grader.model.bundle import Bundle, Image
+from grader.model.catalogue import chosen
+from tests.project.conftest import ROOT
+
+DEFAULTS = chosen(load_catalogue(), role_defaults())
 
 
 @pytest.fixture
@@ -115,6 +122,44 @@ def test_a_bundle_for_other_hosts_is_one_message_per_host_and_nothing_is_brought
     assert (out / "logs/one.log").is_file()
     kept = [file for file in out.rglob("*") if file.is_file()]
     assert all("carried.tar" not in file.name for file in kept)
+
+
+def test_a_bundle_can_be_applied_in_check_mode(made: tuple[Path, str], tmp_path: Path) -> None:
+    pytest.importorskip("ansible_runner", reason="ansible-runner is not installed")
+    (tmp_path / "hosts.yml").write_text("student: {hosts: {one: }}\n", encoding="utf-8")
+    words = ("--inventory", tmp_path / "hosts.yml", "--out", tmp_path / "out", "--limit", "nosuch", "--check", "--json")
+    result = run("apply", made[0], "--digest", made[1], *words)
+    assert (result.exit_code, json.loads(result.stdout)["check"]) == (2, True)
+
+
+def test_an_edition_is_no_common_group_and_an_address_is_one(tmp_path: Path) -> None:
+    made = ("--inventory", ROOT / "inventory/example", "--release", "trixie")
+    _, error = refused("create", tmp_path / "b", *made, "--edition", "student")
+    assert "no edition `student`" in error.what
+    _, error = refused("create", tmp_path / "b", *made, "--edition", "f25", "--mirror", "mirror.example.org")
+    assert (error.where, error.exit_code) == ("--mirror", 2)
+    _, error = refused("create", tmp_path / "b", "--inventory", tmp_path / "no", *made[2:], "--edition", "f25")
+    assert error.what == "no such inventory"
+    assert not (tmp_path / "b").exists()
+
+
+def test_versions_of_single_hosts_are_compared_with_the_bundles(tmp_path: Path) -> None:
+    """Read by Ansible, as for a run; where that cannot be, it is said."""
+    pytest.importorskip("ansible_runner", reason="ansible-runner is not installed")
+    hosts = "{plain: , own: {golang_version: '1.26.4'}}"
+    (tmp_path / "hosts.yml").write_text(
+        f"f25:\n  vars: {{golang_version: 1.2.3}}\n  hosts: {hosts}\n", encoding="utf-8"
+    )
+    (line,) = [
+        line
+        for line in _not_held(load_catalogue(), DEFAULTS | {"golang": "1.2.3"}, tmp_path, "f25")
+        if "golang" in line
+    ]
+    assert line.startswith("own: is to get what is not in this bundle")
+    assert "golang 1.26.4 (it holds 1.2.3)" in line
+    (tmp_path / "hosts.yml").write_text("f25: [", encoding="utf-8")
+    (line,) = _not_held(load_catalogue(), {}, tmp_path, "f25")
+    assert line.startswith("what single hosts set was not looked at")
 
 
 def test_the_roles_are_told_to_take_everything_from_the_bundle(made: tuple[Path, str]) -> None:

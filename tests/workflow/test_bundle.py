@@ -10,7 +10,7 @@ from grader.adapters.catalogue import load_catalogue, load_rules
 from grader.adapters.packages import load_distribution
 from grader.errors import HostError, UsageError
 from grader.model.bundle import Bundle, Entry, Image, Item
-from grader.workflow.bundle import create, files_of, image_names, plan
+from grader.workflow.bundle import create, files_of, image_names, not_held, plan
 
 SHA = "0" * 64
 F25 = {
@@ -114,6 +114,19 @@ def test_an_image_without_its_digest_is_refused(name: object) -> None:
     with pytest.raises(UsageError, match=r".") as caught:
         image_names({"lab_bundle_images": [name]})
     assert caught.value.where == "lab_bundle_images"
+
+
+def test_a_host_that_is_to_get_another_version_than_the_bundle_holds_is_named() -> None:
+    held = {"golang": "1.21.13", "tinygo": "0.39.0"}
+    hosts: dict[str, dict[str, object]] = {
+        "same": {"golang_version": "1.21.13"},
+        "other": {"golang_version": "1.26.4", "spin_version": "3.4.0"},
+        "number": {"golang_version": 1.26},
+    }
+    said = not_held(load_catalogue(), held, hosts)
+    assert [line.partition(":")[0] for line in said] == ["other", "number"]
+    assert "golang 1.26.4 (it holds 1.21.13), spin 3.4.0 (it holds none)" in said[0]
+    assert "is no text" in said[1]
 
 
 def test_images_are_none_unless_named() -> None:
