@@ -142,36 +142,50 @@ class AnsibleRunner:
         artifacts.mkdir(mode=0o700, parents=True, exist_ok=True)
         artifacts.chmod(0o700)  # The folder above may be anybody's, such as the current one: its mode is left alone.
         _require_room(play.folder)
+        listener = _Listener(tell, stop, play.folder)
         with tempfile.TemporaryDirectory(prefix="grader-play-") as scratch:
-            # In a file a name is a name, were it an IPv6 address; and thousands are no argument that is too long.
-            limit = Path(scratch, "limit")
-            limit.write_text("\n".join(play.hosts), encoding="utf-8")
-            listener = _Listener(tell, stop, play.folder)
-            done = runner.run(
-                private_data_dir=scratch,  # A folder of its own: it takes settings from one that has any.
-                artifact_dir=str(artifacts),
-                playbook=str(play.playbook),
-                inventory=[str(source) for source in play.inventories],
-                limit=f"@{limit}",
-                tags=",".join(play.tags) or None,
-                forks=play.forks,
-                cmdline="--check --diff" if play.check else None,
-                extravars=None if play.variables is None else str(play.variables),  # By name: all see the arguments.
-                envvars=_environment(),
-                settings={"pexpect_timeout": 0.2},
-                suppress_env_files=True,  # They would hold the environment, and with it a person's secrets.
-                quiet=True,
-                event_handler=listener.hear,
-                cancel_callback=listener.cancelled,
-            )
-        _forget_environment(play.folder)
+            try:
+                code = _run(runner, play, Path(scratch), listener)
+            finally:  # A second Ctrl-C leaves by an exception.
+                _forget_environment(play.folder)
         if listener.full:
             return PlayEnd(outcome="broken", error=f"stopped: the disk of {play.folder} is full")
         if listener.stopped:
             return PlayEnd(outcome="interrupted", totals=listener.totals)
-        if listener.totals or done.rc == 0:  # A play for other groups than the hosts' ends well, and counts nothing.
+        if listener.totals or code == 0:  # A play for other groups than the hosts' ends well, and counts nothing.
             return PlayEnd(outcome="done", totals=listener.totals)
-        return PlayEnd(outcome="broken", error=listener.error or f"`ansible-playbook` ended with {done.rc}")
+        return PlayEnd(outcome="broken", error=listener.error or f"`ansible-playbook` ended with {code}")
+
+
+def _run(runner: ModuleType, play: Play, scratch: Path, listener: _Listener) -> object:
+    """Return the exit code of `ansible-playbook`.
+
+    Args:
+        scratch: Where the runner works: it takes settings from a folder that has any, and that of the report may be
+            anybody's.
+    """
+    # In a file a name is a name, were it an IPv6 address; and thousands are no argument that is too long.
+    limit = scratch / "limit"
+    limit.write_text("\n".join(play.hosts), encoding="utf-8")
+    done = runner.run(
+        private_data_dir=str(scratch),
+        artifact_dir=str(play.folder / "artifacts"),
+        playbook=str(play.playbook),
+        inventory=[str(source) for source in play.inventories],
+        limit=f"@{limit}",
+        tags=",".join(play.tags) or None,
+        forks=play.forks,
+        cmdline="--check --diff" if play.check else None,
+        extravars=None if play.variables is None else str(play.variables),  # By name: everyone sees the arguments.
+        envvars=_environment(),
+        settings={"pexpect_timeout": 0.2},
+        suppress_env_files=True,  # They would hold the environment, and with it a person's secrets.
+        quiet=True,
+        event_handler=listener.hear,
+        cancel_callback=listener.cancelled,
+    )
+    code: object = done.rc
+    return code
 
 
 class _Listener:

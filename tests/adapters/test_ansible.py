@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import stat
@@ -85,6 +86,21 @@ def test_what_is_secret_is_neither_told_nor_left_behind(tmp_path: Path, monkeypa
     kept = [file for file in private.rglob("*") if file.is_file()]
     assert kept
     assert [file for file in kept if b"opensesame" in file.read_bytes()] == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the runner closes no file then
+def test_a_second_interrupt_leaves_no_environment_behind(tmp_path: Path) -> None:
+    """The runner notes the whole of it beside the events."""
+
+    def second() -> bool:
+        raise KeyboardInterrupt
+
+    play = write(tmp_path, "    one: {}\n", "    - {name: Wait, ansible.builtin.command: sleep 5}\n")
+    with pytest.raises(KeyboardInterrupt):
+        AnsibleRunner().play(play, Heard(), second)
+    gc.collect()
+    assert list((tmp_path / "private/artifacts").iterdir())
+    assert not list(tmp_path.rglob("command"))
 
 
 def test_a_wrong_become_password_is_one_message_for_that_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
