@@ -16,7 +16,7 @@ OWN = frozenset({"all", "always", "never", "tagged", "untagged"})
 def step_tags() -> frozenset[str]:
     """Return every tag of a task of a role."""
     files = sorted(shipped("roles").glob("*/tasks/*.yml"))
-    return frozenset(tag for file in files for tag in _tags(read_yaml(file)))
+    return frozenset(tag for file in files for tag in tags_of(read_yaml(file)))
 
 
 def require_tags(tags: Sequence[str]) -> None:
@@ -29,11 +29,11 @@ def require_tags(tags: Sequence[str]) -> None:
             raise UsageError(f"no step has the tag `{tag}`", where="--tags", hint=f"a tag is `ROLE_STEP`: {listed}")
 
 
-def _tags(tasks: object) -> Iterator[str]:
+def tags_of(tasks: object) -> Iterator[str]:
     """Yield the tags of tasks, those in blocks too."""
     for task in tasks if isinstance(tasks, list) else ():
         if isinstance(task, dict):
             said = task.get("tags") or ()
-            yield from (said.split(",") if isinstance(said, str) else map(str, said))
+            yield from (map(str.strip, said.split(",")) if isinstance(said, str) else map(str, said))
             for part in ("block", "rescue", "always"):
-                yield from _tags(task.get(part))
+                yield from tags_of(task.get(part))

@@ -84,7 +84,7 @@ class HostTable:
         if self._quiet or self._live is not None or not text:
             return
         try:
-            self._console.print(Text(one_line(text, 400)), soft_wrap=True)
+            print(one_line(text, 400), file=sys.stderr, flush=True)  # A `Console` would end the run with its reader.
         except OSError:  # Nobody listens any more, or a disk is full: the hosts are what matters.
             self._quiet = True
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from grader.adapters.steptags import require_tags, step_tags
+from grader.adapters.steptags import require_tags, step_tags, tags_of
 from grader.errors import UsageError
 from tests.project.conftest import ROOT
 
@@ -20,6 +20,11 @@ def test_every_tag_that_mends_a_check_is_one_of_a_step() -> None:
 
 def test_the_tags_of_ansible_itself_are_taken() -> None:
     require_tags(("all", "docker_install", "untagged"))
+
+
+def test_tags_of_tasks_in_a_block_are_read_too() -> None:
+    inner = {"rescue": [{"tags": ["c", "d"]}], "tags": "b"}
+    assert list(tags_of([{"tags": "a, e"}, {"block": [inner]}])) == ["a", "e", "b", "c", "d"]
 
 
 @pytest.mark.parametrize("tag", ["nosuch", "docker_instal", "lab_preflight_hosts"])

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from grader.bootstrap.checks import NEEDS, ORDER
+from grader.cli.app import app
+from grader.errors import UsageError
 from grader.workflow.doctor import ENGINES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,3 +99,24 @@ def test_a_wrong_option_is_refused(arguments: list[str]) -> None:
     done = doctor(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--host", "a", "--all"), "`--host` and `--all`"),
+        (("--host", ""), "--host"),
+        (("--host", "a", "--lab", "lab12-m26"), "--lab"),
+        (("--inventory", "mine"), "--inventory"),
+        (("--fix",), "--fix"),
+    ],
+)
+def test_options_that_contradict_or_would_do_nothing_are_refused(options: tuple[str, ...], named: str) -> None:
+    result = CliRunner().invoke(app, ["doctor", *options])
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception).startswith(named)
+
+
+def test_an_inventory_named_by_the_environment_is_there_for_other_commands() -> None:
+    result = CliRunner().invoke(app, ["doctor", "--lab", "nosuch"], env={"GRADER_INVENTORY": "mine"})
+    assert "nosuch" in str(result.exception)
