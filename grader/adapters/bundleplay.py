@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from grader.adapters.bundlefolder import require_room
 from grader.model.bundle import Bundle
+
+_CARRIED = ("debs/", "wheels/")
 
 
 def variables(bundle: Bundle, source: Path, digest: str, carried: Path) -> dict[str, object]:
@@ -43,7 +46,7 @@ def pack(bundle: Bundle, source: Path, target: Path) -> None:
     """Write packages and wheels as one archive: one copy to a host instead of hundreds."""
     with tarfile.open(target, "w") as archive:
         for entry in bundle.files:
-            if entry.path.startswith(("debs/", "wheels/")):
+            if entry.path.startswith(_CARRIED):
                 about = tarfile.TarInfo(entry.path)
                 about.size = entry.size
                 about.mode = 0o644
@@ -57,9 +60,12 @@ def carried_variables(bundle: Bundle, source: Path, digest: str) -> Iterator[Pat
 
     Args:
         source: The bundle's folder on this host, absolute.
+
+    Raises: HostError if the disk of temporary files, which `TMPDIR` names, has no room for the archive.
     """
     with tempfile.TemporaryDirectory(prefix="grader-bundle-") as scratch:
         carried = Path(scratch, "carried.tar")
+        require_room(Path(scratch), sum(entry.size for entry in bundle.files if entry.path.startswith(_CARRIED)))
         pack(bundle, source, carried)
         file = Path(scratch, "variables.json")
         file.write_text(json.dumps(variables(bundle, source, digest, carried)), encoding="utf-8")

@@ -13,7 +13,7 @@ from grader.adapters.catalogue import load_catalogue
 from grader.adapters.rolevariables import role_defaults
 from grader.cli.app import app
 from grader.cli.bundle import _not_held
-from grader.errors import GraderError
+from grader.errors import GraderError, HostError
 from grader.model.bundle import Bundle, Image
 from grader.model.catalogue import chosen
 from tests.project.conftest import ROOT
@@ -160,6 +160,17 @@ def test_versions_of_single_hosts_are_compared_with_the_bundles(tmp_path: Path) 
     (tmp_path / "hosts.yml").write_text("f25: [", encoding="utf-8")
     (line,) = _not_held(load_catalogue(), {}, tmp_path, "f25")
     assert line.startswith("what single hosts set was not looked at")
+
+
+def test_a_bundle_that_temporary_files_have_no_room_for_is_told_before_it_is_packed(made: tuple[Path, str]) -> None:
+    folder, digest = made
+    bundle = bundlefolder.read_manifest(folder, digest)
+    huge = tuple(entry.model_copy(update={"size": 1 << 60}) for entry in bundle.files)
+    with (
+        pytest.raises(HostError, match="are free"),
+        bundleplay.carried_variables(bundle.model_copy(update={"files": huge}), folder, digest),
+    ):
+        pass
 
 
 def test_the_roles_are_told_to_take_everything_from_the_bundle(made: tuple[Path, str]) -> None:
