@@ -426,6 +426,8 @@ def _why(code: str, done: Completed) -> Message:
 
 
 def _cut(done: Completed) -> str:
+    if done.outcome == "not-started" and done.reason is not None:
+        return f"`{done.reason.params.get('program')}`: {done.reason.params.get('error')}"
     return done.reason.code if done.reason else f"signal {done.signal}"
 
 

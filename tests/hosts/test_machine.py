@@ -83,6 +83,8 @@ def write_inventory(machine: Machine) -> None:
         "ansible_ssh_private_key_file": str(machine.rig / "key"),
         "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
         "lab_artifacts_catalogue": str(machine.rig / "mirror/artifacts.yml"),
+        # The toolkit would take a stand-in on PATH for the real `wasmtime`, which it brings along.
+        "wasm_tools_list": [{"name": "hyperfine", "version": "1.20.0"}],
     }
     if shim.is_built():  # else it is a stand-in too, which runs nothing
         host |= {
