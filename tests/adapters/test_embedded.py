@@ -272,6 +272,20 @@ def test_a_known_module_carries_its_name(wasm_bench: Bench, store: DiskStore) ->
     assert artifact.compiler == "the course's own"
 
 
+def test_a_compiler_that_cannot_be_started_is_named_and_blamed_on_the_host(
+    wasm_bench: Bench, store: DiskStore, tmp_path: Path
+) -> None:
+    script = tmp_path / "bin/wasmtime"
+    script.parent.mkdir(mode=0o755)
+    script.write_text("#!/bin/sh\necho wasmtime 47.0.3\n", "ascii")  # there is no shell in a sandbox
+    script.chmod(0o755)
+    engine = EmbeddedEngine(LAB, Sandbox(), store, FakeProgress(), str(script.parent))
+    result = Bench(engine, wasm_bench.source.parent).build("wasm", main__wasm=DOES_NOTHING)
+    assert failed(result) == "error infra.build-cut-short"
+    assert result.reason is not None
+    assert "wasmtime`: No such file or directory" in str(result.reason.params["detail"])
+
+
 def test_a_module_that_cannot_be_prepared_is_told(wasm_bench: Bench) -> None:
     (wasm_bench.out / "bad.wasm").write_bytes(IS_INVALID)
     artifact = Artifact(subject="wasm", label="build", sha256="0", size=1, path=str(wasm_bench.out / "bad.wasm"))
