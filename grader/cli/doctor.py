@@ -24,7 +24,10 @@ DEFAULT_DOCTOR_OUT = Path("grader-out/doctor")
 
 def doctor_command(
     context: typer.Context,
-    purpose: Annotated[Purpose, typer.Option("--for", help="What the host is wanted for.")] = "grade",
+    purpose: Annotated[
+        Purpose | None,
+        typer.Option("--for", help="What this host, or lab hosts that grade, must be fit for; grade if not given."),
+    ] = None,
     lab: LabOption = DEFAULT_LAB,
     cache: CacheOption = None,
     lock: LockOption = None,
@@ -50,10 +53,12 @@ def doctor_command(
 
         _refuse(context, _HERE, "is about this host only, and lab hosts are asked", "leave it out")
         limit = () if every else words(host, "--host")
-        doctor_hosts(HostsWanted(inventory=inventory, limit=limit, fix=fix, forks=forks, out=out), as_json=as_json)
+        wanted = HostsWanted(inventory=inventory, limit=limit, purpose=purpose, fix=fix, forks=forks, out=out)
+        doctor_hosts(wanted, as_json=as_json)
     _refuse(context, _ELSEWHERE, "is about lab hosts only", "name them: `--host H`, or `--all`")
     from grader.bootstrap.checks import Line, table
 
+    purpose = purpose or "grade"
     answer = ask_here(purpose, lab, cache, lock)
     if as_json:
         typer.echo(answer.model_dump_json(by_alias=True, indent=2).encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -9,6 +11,7 @@ from typing import NoReturn
 import typer
 
 from grader.adapters.catalogue import load_checks
+from grader.bootstrap.checks import Purpose
 from grader.cli.playing import Playing, run_playbook
 from grader.cli.provision import exit_by
 from grader.model.base import Record
@@ -19,10 +22,11 @@ from grader.render.provisiontable import health_text
 
 
 class HostsWanted(Record):
-    """The options of `doctor` for lab hosts."""
+    """The options of `doctor` for lab hosts; without a purpose the inventory says what each worker must be fit for."""
 
     inventory: Path
     limit: tuple[str, ...]
+    purpose: Purpose | None
     fix: bool
     forks: int
     out: Path
@@ -60,13 +64,8 @@ class CheckList:
 
 def doctor_hosts(wanted: HostsWanted, *, as_json: bool) -> NoReturn:
     """Ask the hosts, mend if asked to, print, and end with the code of the contract."""
-    report, health = _ask(wanted, fixed=False)
-    tags = mending_tags(health.hosts)
-    if wanted.fix and tags and not report.interrupted:
-        ill = tuple(host.host for host in health.hosts if mending_tags([host]))
-        report = run_playbook("site.yml", _playing(wanted, ill, tags=tags, out=wanted.out / "fix"))
-        if not report.interrupted:
-            report, health = _ask(wanted, fixed=True)
+    with tempfile.TemporaryDirectory(prefix="grader-doctor-") as scratch:
+        report, health = _asked(wanted, _variables(wanted, Path(scratch)))
     if as_json:
         typer.echo(json_document(health.model_dump_json(by_alias=True, indent=2)))
     else:
@@ -74,9 +73,32 @@ def doctor_hosts(wanted: HostsWanted, *, as_json: bool) -> NoReturn:
     exit_by(report)
 
 
-def _ask(wanted: HostsWanted, *, fixed: bool) -> tuple[ProvisionReport, HostsHealth]:
+def _variables(wanted: HostsWanted, folder: Path) -> Path | None:
+    if wanted.purpose is None:
+        return None
+    file = folder / "variables.json"
+    file.write_text(json.dumps({"grader_worker_purpose": wanted.purpose}), encoding="utf-8")
+    return file
+
+
+def _asked(wanted: HostsWanted, variables: Path | None) -> tuple[ProvisionReport, HostsHealth]:
+    playing = Playing(
+        inventory=wanted.inventory, limit=wanted.limit, forks=wanted.forks, out=wanted.out, variables=variables
+    )
+    report, health = _ask(playing, fixed=False)
+    tags = mending_tags(health.hosts)
+    if wanted.fix and tags and not report.interrupted:
+        ill = tuple(host.host for host in health.hosts if mending_tags([host]))
+        mending = playing.model_copy(update={"limit": ill, "tags": tags, "out": wanted.out / "fix"})
+        report = run_playbook("site.yml", mending)
+        if not report.interrupted:
+            report, health = _ask(playing, fixed=True)
+    return report, health
+
+
+def _ask(playing: Playing, *, fixed: bool) -> tuple[ProvisionReport, HostsHealth]:
     seen = CheckList(load_checks())
-    report = run_playbook("doctor.yml", _playing(wanted, wanted.limit, tags=(), out=wanted.out), seen)
+    report = run_playbook("doctor.yml", playing, seen)
     hosts = tuple(_health(host, seen.of(host.host)) for host in report.hosts)
     return report, HostsHealth(ready=all(host.outcome == "ready" for host in hosts), fixed=fixed, hosts=hosts)
 
@@ -85,7 +107,3 @@ def _health(host: HostReport, checks: tuple[FailedCheck, ...]) -> HostHealth:
     # What the checks say need not be said again; anything else that failed must.
     message = "" if checks and host.outcome == "failed" else host.message
     return HostHealth(host=host.host, outcome=host.outcome, message=message, checks=checks)
-
-
-def _playing(wanted: HostsWanted, limit: tuple[str, ...], *, tags: tuple[str, ...], out: Path) -> Playing:
-    return Playing(inventory=wanted.inventory, limit=limit, tags=tags, forks=wanted.forks, out=out)

@@ -51,14 +51,18 @@ def test_a_lab_host_is_asked_without_a_change_and_the_others_are_told_by_name(tm
     local = (
         "{ansible_connection: local, ansible_become: false, ansible_python_interpreter: '{{ ansible_playbook_python }}'"
     )
+    toolkit = tmp_path / "grader"
+    toolkit.write_text('#!/bin/sh\necho "asked to $*" >&2\nexit 1\n', encoding="utf-8")
+    toolkit.chmod(0o755)
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(
         "student:\n  hosts:\n"
         f"    here: {local}, golang_version: 9.9.9, lab_artifacts_bin_dir: {tmp_path}}}\n"
-        "    gone: {ansible_host: 127.0.0.1, ansible_port: 1}\n",
+        "    gone: {ansible_host: 127.0.0.1, ansible_port: 1}\n"
+        f"grading:\n  hosts:\n    worker: {local}, grader_worker_link: {toolkit}}}\n",
         encoding="utf-8",
     )
-    argv = [sys.executable, "-m", "grader", "doctor", "--host", "here,gone,nosuch", "--json"]
+    argv = [sys.executable, "-m", "grader", "doctor", "--host", "here,worker,gone,nosuch", "--for", "time", "--json"]
     argv += ["--inventory", str(inventory), "--out", str(tmp_path / "out")]
     done = subprocess.run(argv, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 3, done.stderr
@@ -66,13 +70,16 @@ def test_a_lab_host_is_asked_without_a_change_and_the_others_are_told_by_name(tm
     assert (answer["schema"], answer["ready"]) == ("grader/host-doctor/1", False)
     hosts = {host["host"]: host for host in answer["hosts"]}
     assert {name: host["outcome"] for name, host in hosts.items()} == {
-        "here": "failed", "gone": "unreachable", "nosuch": "refused",
+        "here": "failed", "worker": "failed", "gone": "unreachable", "nosuch": "refused",
     }  # fmt: skip
     assert "Connection refused" in hosts["gone"]["message"]
     checks = {check["id"]: check for check in hosts["here"]["checks"]}
     go = checks["golang-version"]
     assert (go["state"], go["expected"], go["prevents"]) == ("failed", "9.9.9", "go: command not found")
     assert go["tags"] == ["golang_install"]
+    assert "worker-ready" not in checks
+    ready = next(check for check in hosts["worker"]["checks"] if check["id"] == "worker-ready")
+    assert ready["found"] == "`asked to doctor --for time --json`"
     for check in checks.values():
         assert all(check[part] for part in ("found", "expected", "prevents", "remedy")), check
     v1 = not Path("/sys/fs/cgroup/cgroup.controllers").exists()

@@ -85,6 +85,8 @@ CASES: dict[str, dict[str, Any]] = {
     "wasmedge-version": {"role": "wasm_tools", "vars": {"wasm_tools_list": [{**TOOL, "name": "wasmedge"}]}},
     "wasmtime-version": {"role": "wasm_tools", "vars": {"wasm_tools_list": [TOOL]},
                          "programs": {"wasmtime": "echo wasmtime 12.0.0"}},
+    "worker-ready": {"role": "grader_worker", "vars": {"grader_worker_link": "{{ programs }}/grader"},
+                     "programs": {"grader": "echo no module named grader >&2; exit 1"}},
 }  # fmt: skip
 ELSEWHERE = {"artifact-known"}
 """Said by a module, and tried with it."""
