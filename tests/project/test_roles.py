@@ -201,3 +201,11 @@ def test_check_mode_on_this_host_goes_through_and_changes_nothing(tmp_path: Path
     assert "failed=0" in done.stdout
     assert not any(path.exists() for path in places.values())
     assert boot.exists() == before
+
+
+def test_no_task_reads_an_answer_from_a_terminal() -> None:
+    """The module `script` has one, on which sudo's warnings stand before what the program prints."""
+    tasks = [path for name in ("playbooks", "roles") for path in (ROOT / name).rglob("*.yml")]
+    assert tasks
+    of_scripts = re.compile(r"^\s+(- )?(ansible\.builtin\.)?script:", re.MULTILINE)
+    assert [str(path) for path in tasks if of_scripts.search(path.read_text("utf-8"))] == []
