@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -66,18 +67,26 @@ class _Tally:
         self.failures: dict[str, Failure] = {}
         self.tasks: dict[tuple[str, str, str], float] = {}
         self.changes: dict[str, list[Change]] = {}
+        self.ended: dict[str, Counter[str]] = {}
 
     def hear(self, event: PlayEvent) -> None:
         if isinstance(event, TaskStart) or event.item:  # The task itself ends with the time of all its items.
             return
         key = (event.role, event.task, event.host)
         self.tasks[key] = self.tasks.get(key, 0.0) + event.seconds
+        self.ended.setdefault(event.host, Counter())[event.status] += 1
         if event.status == "changed":
             change = Change(role=event.role, task=event.task, diff=event.diff)
             self.changes.setdefault(event.host, []).append(change)
         if event.status in ("failed", "unreachable") and not event.ignored:
             outcome: HostOutcome = "failed" if event.status == "failed" else "unreachable"
             self.failures[event.host] = Failure(named(event), event.message, outcome)
+
+
+    def counts(self, host: str) -> dict[str, int]:
+        """Return the counts of a host as Ansible's recap has them, for a run that came to no recap."""
+        ended = self.ended.get(host, Counter())
+        return {"ok": ended["ok"] + ended["changed"], "changed": ended["changed"], "skipped": ended["skipped"]}
 
 
 def named(event: TaskStart | TaskEnd) -> str:
@@ -191,7 +200,7 @@ def _after(before: HostReport, end: PlayEnd, tally: _Tally, attempt: int, *, che
     failure = tally.failures.get(before.host, Failure("", "", "not-run"))
     if total is None:
         told = {"task": failure.task, "message": failure.message or end.error or _unheard(end)}
-        return before.model_copy(update={**known, **told, "outcome": failure.outcome})
+        return before.model_copy(update={**known, **tally.counts(before.host), **told, "outcome": failure.outcome})
     counts = {"ok": total.ok, "changed": total.changed, "skipped": total.skipped}
     if total.unreachable or total.failed:
         outcome = "unreachable" if total.unreachable else "failed"
