@@ -279,7 +279,8 @@ def _message(result: Mapping[str, object]) -> str:
         texts = [str(part.get("msg") or "") for part in inner.values() if isinstance(part, dict)]
     items = result.get("results")  # Of a loop, which itself says only that some failed.
     if isinstance(items, list):
-        failed = [_message(item) for item in items if isinstance(item, dict) and item.get("failed")]
+        # From ansible-core 2.21 on an item that failed has an `exception`, and no longer `failed`.
+        failed = [_message(i) for i in items if isinstance(i, dict) and (i.get("failed") or "exception" in i)]
         texts = failed or texts
     stderr = result.get("stderr") or result.get("module_stderr")
     if isinstance(stderr, str) and stderr.strip():

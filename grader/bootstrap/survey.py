@@ -243,11 +243,13 @@ def version_of(name: str, argument: str = "--version") -> str:
 
 
 def _run(argv: list[str]) -> subprocess.CompletedProcess[str] | None:
-    """Run a short command; None if it cannot be started or hangs."""
+    """Run a short command that keeps no configuration; None if it cannot be started or hangs."""
+    # Go counts its uses in its configuration, even that of `go version`.
+    nowhere = {"HOME": os.devnull, "XDG_CONFIG_HOME": os.devnull}
     try:
         return subprocess.run(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", timeout=TOOL_TIMEOUT_S, check=False,
+            errors="replace", timeout=TOOL_TIMEOUT_S, check=False, env={**os.environ, **nowhere},
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None

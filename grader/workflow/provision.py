@@ -82,7 +82,6 @@ class _Tally:
             outcome: HostOutcome = "failed" if event.status == "failed" else "unreachable"
             self.failures[event.host] = Failure(named(event), event.message, outcome)
 
-
     def counts(self, host: str) -> dict[str, int]:
         """Return the counts of a host as Ansible's recap has them, for a run that came to no recap."""
         ended = self.ended.get(host, Counter())
