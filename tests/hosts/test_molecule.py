@@ -58,7 +58,11 @@ def test_containers_with_systemd_become_fit_and_stay_so(scenario: str, tmp_path:
     ("hosts", "limit", "said"),
     [
         ("", "all,localhost", "no host is in the group `molecule`"),
-        ("[molecule]\nsomewhere\n", "localhost", "no host of the group `molecule` was asked anything"),
+        (
+            "localhost ansible_connection=local\n[molecule]\nsomewhere\n",
+            "localhost",
+            "no host of the group `molecule` was asked anything",
+        ),
     ],
 )
 def test_a_scenario_that_matches_no_host_fails(hosts: str, limit: str, said: str, tmp_path: Path) -> None:
