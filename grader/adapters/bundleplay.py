@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -55,8 +54,8 @@ def pack(bundle: Bundle, source: Path, target: Path) -> None:
 
 
 @contextmanager
-def carried_variables(bundle: Bundle, source: Path, digest: str) -> Iterator[Path]:
-    """Yield a file of variables; it and the archive that it names go away again.
+def carried_variables(bundle: Bundle, source: Path, digest: str) -> Iterator[dict[str, object]]:
+    """Yield the variables; the archive that they name goes away again.
 
     Args:
         source: The bundle's folder on this host, absolute.
@@ -67,6 +66,4 @@ def carried_variables(bundle: Bundle, source: Path, digest: str) -> Iterator[Pat
         carried = Path(scratch, "carried.tar")
         require_room(Path(scratch), sum(entry.size for entry in bundle.files if entry.path.startswith(_CARRIED)))
         pack(bundle, source, carried)
-        file = Path(scratch, "variables.json")
-        file.write_text(json.dumps(variables(bundle, source, digest, carried)), encoding="utf-8")
-        yield file
+        yield variables(bundle, source, digest, carried)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -64,8 +62,7 @@ class CheckList:
 
 def doctor_hosts(wanted: HostsWanted, *, as_json: bool) -> NoReturn:
     """Ask the hosts, mend if asked to, print, and end with the code of the contract."""
-    with tempfile.TemporaryDirectory(prefix="grader-doctor-") as scratch:
-        report, health = _asked(wanted, _variables(wanted, Path(scratch)))
+    report, health = _asked(wanted)
     if as_json:
         typer.echo(json_document(health.model_dump_json(by_alias=True, indent=2)))
     else:
@@ -73,17 +70,10 @@ def doctor_hosts(wanted: HostsWanted, *, as_json: bool) -> NoReturn:
     exit_by(report)
 
 
-def _variables(wanted: HostsWanted, folder: Path) -> Path | None:
-    if wanted.purpose is None:
-        return None
-    file = folder / "variables.json"
-    file.write_text(json.dumps({"grader_worker_purpose": wanted.purpose}), encoding="utf-8")
-    return file
-
-
-def _asked(wanted: HostsWanted, variables: Path | None) -> tuple[ProvisionReport, HostsHealth]:
+def _asked(wanted: HostsWanted) -> tuple[ProvisionReport, HostsHealth]:
+    purpose: dict[str, object] | None = {"grader_worker_purpose": wanted.purpose} if wanted.purpose else None
     playing = Playing(
-        inventory=wanted.inventory, limit=wanted.limit, forks=wanted.forks, out=wanted.out, variables=variables
+        inventory=wanted.inventory, limit=wanted.limit, forks=wanted.forks, out=wanted.out, variables=purpose
     )
     report, health = _ask(playing, fixed=False)
     tags = mending_tags(health.hosts)

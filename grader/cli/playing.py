@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Playing(Record):
     forks: int = 5
     retries: int = 0
     out: Path
-    variables: Path | None = None
+    variables: dict[str, object] | None = None
     quiet: bool = False
 
 
@@ -50,7 +51,7 @@ def run_playbook(name: str, playing: Playing, *watchers: PlayWatcher) -> Provisi
     inventory, out = playing.inventory.absolute(), playing.out.absolute()
     roster = load_roster(inventory)
     table, clock = HostTable(quiet=playing.quiet), SystemClock()
-    with tempfile.TemporaryDirectory(prefix="grader-roster-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="grader-playbook-") as scratch:
         wanted = Wanted(
             playbook=shipped("playbooks") / name,
             inventories=sources(inventory, roster, Path(scratch)),
@@ -60,7 +61,7 @@ def run_playbook(name: str, playing: Playing, *watchers: PlayWatcher) -> Provisi
             forks=playing.forks,
             retries=playing.retries,
             folder=out,
-            variables=playing.variables,
+            variables=_written(playing.variables, Path(scratch)),
             lasting=frozenset(load_checks()) | {BECOME_PASSWORD},
             refused=tuple(f"{FILE_NAME}:{row.line}: {row.what}" for row in roster.refused) if roster else (),
         )
@@ -73,3 +74,11 @@ def run_playbook(name: str, playing: Playing, *watchers: PlayWatcher) -> Provisi
         typer.echo(report_text(report), nl=False, err=True)
         raise
     return report
+
+
+def _written(variables: dict[str, object] | None, folder: Path) -> Path | None:
+    if variables is None:
+        return None
+    file = folder / "variables.json"
+    file.write_text(json.dumps(variables), encoding="utf-8")
+    return file
