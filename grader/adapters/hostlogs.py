@@ -47,8 +47,7 @@ class HostLogs:
         if isinstance(event, TaskStart):
             return
         status = f"{event.status} (ignored)" if event.ignored else event.status
-        role = f"{event.role}: " if event.role else ""
-        self._write(event.host, f"{status:<11} {event.seconds:7.2f} s  {role}{event.task}")
+        self._write(event.host, f"{status:<11} {event.seconds:7.2f} s  {event.named}")
         for line in (*event.message.splitlines(), *event.diff.splitlines()):
             self._write(event.host, f"    {line}")
 

@@ -59,7 +59,7 @@ class HostTable:
     def event(self, event: PlayEvent) -> None:
         """Show what a host does, or how it ended that."""
         row = self._rows.setdefault(event.host, _Row())
-        name = f"{event.role}: {event.task}" if event.role else event.task
+        name = event.named
         if isinstance(event, TaskStart):
             row.state, row.task, row.began = "runs", name, time.monotonic()
             if event.role != self._role:

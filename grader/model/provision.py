@@ -74,15 +74,25 @@ class Play(Record):
     variables: Path | None = Field(default=None, description="JSON of variables that win over the inventory's.")
 
 
-class TaskStart(Record):
-    """A host begins a task."""
+class OfTask(Record):
+    """What is told of a task; `role` is empty where it is of none."""
 
-    host: str
     role: str
     task: str
 
+    @property
+    def named(self) -> str:
+        """Role and task as a person reads them."""
+        return f"{self.role}: {self.task}" if self.role else self.task
 
-class TaskEnd(Record):
+
+class TaskStart(OfTask):
+    """A host begins a task."""
+
+    host: str
+
+
+class TaskEnd(OfTask):
     """A host ended a task, or one item of a task that loops.
 
     `message` is why it failed, `diff` what it changed, or would in check mode; empty otherwise.  `ignored` is true
@@ -90,8 +100,6 @@ class TaskEnd(Record):
     """
 
     host: str
-    role: str
-    task: str
     status: TaskStatus
     seconds: float = Field(ge=0)
     message: str = ""
@@ -123,11 +131,9 @@ class PlayEnd(Record):
     error: str = ""
 
 
-class Change(Record):
+class Change(OfTask):
     """A task that changed a host, or would in check mode; `diff` is empty where the task does not tell it."""
 
-    role: str
-    task: str
     diff: str = ""
 
 
@@ -151,11 +157,9 @@ class HostReport(Record):
     changes: tuple[Change, ...] = ()
 
 
-class SlowTask(Record):
+class SlowTask(OfTask):
     """A task and the host that it took longest on."""
 
-    role: str
-    task: str
     host: str
     seconds: float
 

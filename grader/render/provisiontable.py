@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grader.model.hostcheck import HostsHealth
-from grader.model.provision import Change, HostReport, ProvisionReport, SlowTask
+from grader.model.provision import HostReport, ProvisionReport
 from grader.render.escape import one_line
 
 _MESSAGE = 600
@@ -23,7 +23,7 @@ def report_text(report: ProvisionReport) -> str:
         if host.message:
             lines.append(f"    {failure_text(host)}")
         if report.check:
-            lines += [f"    would change  {one_line(_named(change))}" for change in host.changes]
+            lines += [f"    would change  {one_line(change.named)}" for change in host.changes]
             hidden = host.changed - len(host.changes)
             lines += (
                 [f"    would change  {hidden} more, in tasks that hide what they do (`no_log`)"] if hidden > 0 else []
@@ -32,13 +32,9 @@ def report_text(report: ProvisionReport) -> str:
     if report.slowest:
         lines.append("slowest tasks")
         lines += [
-            f"    {task.seconds:7.1f} s  {one_line(_named(task))}  ({one_line(task.host)})" for task in report.slowest
+            f"    {task.seconds:7.1f} s  {one_line(task.named)}  ({one_line(task.host)})" for task in report.slowest
         ]
     return "\n".join(lines) + "\n"
-
-
-def _named(task: Change | SlowTask) -> str:
-    return f"{task.role}: {task.task}" if task.role else task.task
 
 
 def failure_text(host: HostReport) -> str:

@@ -21,7 +21,6 @@ from grader.model.provision import (
     PlayEvent,
     ProvisionReport,
     SlowTask,
-    TaskEnd,
     TaskStart,
     log_name,
     selected,
@@ -80,17 +79,12 @@ class _Tally:
             self.changes.setdefault(event.host, []).append(change)
         if event.status in ("failed", "unreachable") and not event.ignored:
             outcome: HostOutcome = "failed" if event.status == "failed" else "unreachable"
-            self.failures[event.host] = Failure(named(event), event.message, outcome)
+            self.failures[event.host] = Failure(event.named, event.message, outcome)
 
     def counts(self, host: str) -> dict[str, int]:
         """Return the counts of a host as Ansible's recap has them, for a run that came to no recap."""
         ended = self.ended.get(host, Counter())
         return {"ok": ended["ok"] + ended["changed"], "changed": ended["changed"], "skipped": ended["skipped"]}
-
-
-def named(event: TaskStart | TaskEnd) -> str:
-    """Return role and task as a person reads them."""
-    return f"{event.role}: {event.task}" if event.role else event.task
 
 
 def provision(
@@ -193,9 +187,9 @@ def _after(before: HostReport, end: PlayEnd, tally: _Tally, attempt: int, *, che
         "attempts": attempt,
         "seconds": round(seconds, 3),
         "log": f"logs/{log_name(before.host)}",
+        "changes": (*before.changes, *tally.changes.get(before.host, ())),
     }
     total = by_host.get(before.host)
-    known["changes"] = (*before.changes, *tally.changes.get(before.host, ()))
     failure = tally.failures.get(before.host, Failure("", "", "not-run"))
     if total is None:
         told = {"task": failure.task, "message": failure.message or end.error or _unheard(end)}
